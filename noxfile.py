@@ -1,0 +1,76 @@
+"""One command per promise, the same here and in CI: `nox -s audit`, `tests`, `lint`, `bench`, `package`."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import tempfile
+from pathlib import Path
+
+import nox
+
+nox.options.sessions = ["lint", "tests"]
+nox.options.reuse_existing_virtualenvs = True
+
+ROOT = Path(__file__).parent
+DECIDED = 0
+UNDECIDED = 3  # The exit code of an audit in which nothing is refuted and some claims have no check yet.
+
+
+@nox.session
+def audit(session: nox.Session) -> None:
+    """Audit the embedded reference deployment; arguments go to `upheld run`."""
+    session.install("-e", ".[all]")
+    session.run("upheld", "run", *session.posargs, success_codes=[DECIDED, UNDECIDED])
+
+
+@nox.session
+def tests(session: nox.Session) -> None:
+    """Run all tests; arguments go to pytest."""
+    session.install("-e", ".[all,dev]")
+    session.run("pytest", *session.posargs)
+
+
+@nox.session
+def lint(session: nox.Session) -> None:
+    """Style, types, import rules, docstrings, and generated files that are up to date."""
+    session.install("-e", ".[all,dev]")
+    session.run("ruff", "format", "--check", ".")
+    session.run("ruff", "check", ".")
+    session.run("mypy")
+    session.run("lint-imports")
+    session.run("interrogate", "-q", "src", "checks")
+
+
+@nox.session
+def bench(session: nox.Session) -> None:
+    """Measure what README and the issues promise about speed; prints ratios of one run."""
+    session.install("-e", ".[all,dev]")
+    for script in sorted((ROOT / "bench").glob("bench_*.py")):
+        session.run("python", str(script), *session.posargs)
+
+
+@nox.session
+def package(session: nox.Session) -> None:
+    """Build wheel and sdist, install the wheel in a clean environment, audit from an empty folder."""
+    session.install("build")
+    dist = Path(session.create_tmp()) / "dist"
+    shutil.rmtree(dist, ignore_errors=True)
+    session.run("python", "-m", "build", "--outdir", str(dist), str(ROOT))
+    for kind in ("*.tar.gz", "*.whl"):
+        built = next(dist.glob(kind))
+        with tempfile.TemporaryDirectory() as empty:
+            environment = Path(empty) / "environment"
+            session.run("python", "-m", "venv", str(environment))
+            python = environment / "bin" / "python"
+            session.run(str(python), "-m", "pip", "install", "--quiet", f"{built}[all]", external=True)
+            work = Path(empty) / "work"
+            work.mkdir()
+            with session.chdir(work):
+                command = str(environment / "bin" / "upheld")
+                session.run(command, "run", external=True, success_codes=[DECIDED, UNDECIDED], env={**os.environ, "PYTHONPATH": ""})
+                run = json.loads((work / "reports" / "latest" / "run.json").read_text(encoding="utf-8"))
+        statuses = {claim["id"]: claim["status"] for claim in run["claims"]}
+        if "refuted" in statuses.values() or "inconclusive" in statuses.values() or "upheld" not in statuses.values():
+            session.error(f"{built.name}: the audit from an empty folder did not uphold what it decides: {statuses}")
