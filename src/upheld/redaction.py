@@ -1,0 +1,152 @@
+"""The one place where secrets are taken out of what is stored, logged or shown, and put into what is sent.
+
+Every value that a probe returns passes through a `Redactor` before the check, the record or a reader sees it. A known
+secret becomes a placeholder that is the same wherever it occurs, so that a check over the redacted text judges as it
+would over the text itself; what merely looks like a secret becomes a placeholder too.
+"""
+
+from __future__ import annotations
+
+import base64
+import dataclasses
+import hashlib
+import hmac
+import json
+import re
+import secrets
+from collections.abc import Mapping
+from urllib.parse import quote, quote_plus
+
+SHORTEST = 4
+"""Known secrets shorter than this many characters are refused: replacing them would corrupt every text."""
+
+# What looks like a secret although nobody told us: (label, pattern). The group `s`, where there is one, is the secret.
+_PATTERNS: tuple[tuple[str, str], ...] = (
+    ("private-key", r"-----BEGIN [A-Z ]*PRIVATE KEY-----.*?(?:-----END [A-Z ]*PRIVATE KEY-----|\Z)"),
+    ("jwt", r"\beyJ[A-Za-z0-9_-]{5,}\.[A-Za-z0-9_-]{5,}\.[A-Za-z0-9_-]*"),
+    ("meta-token", r"\bEAA[A-Za-z0-9]{20,}"),
+    ("aws-key", r"\b(?:AKIA|ASIA)[A-Z0-9]{16}\b"),
+    ("github-token", r"\b(?:gh[pousr]_[A-Za-z0-9]{20,}|github_pat_[A-Za-z0-9_]{20,})"),
+    ("slack-token", r"\bxox[abeoprs]-[A-Za-z0-9-]{10,}"),
+    ("stripe-key", r"\b[rs]k_(?:live|test)_[A-Za-z0-9]{10,}"),
+    ("google-key", r"\bAIza[A-Za-z0-9_-]{30,}"),
+    ("authorization", r"\b(?i:bearer|basic)\s+(?P<s1>[A-Za-z0-9._~+/=-]{8,})"),
+    ("url-password", r"\b[A-Za-z][A-Za-z0-9+.-]{1,20}://[^\s/:@\"']{0,64}:(?P<s2>[^\s/@\"']+)@"),
+    (
+        "named-secret",
+        r"[\"']?\b(?i:password|passwd|pwd|secret|client_secret|api[_-]?key|access_token|refresh_token|private_key)"
+        r"[\"']?\s*[=:]\s*[\"']?(?P<s3>[^\s\"'&,;<>\[\]{}]{4,})",
+    ),
+    ("set-cookie", r"\b(?i:set-cookie):\s*[^=;\s]+=(?P<s4>[^;\s]{8,})"),
+)
+_PATTERN = re.compile("|".join(f"(?P<p{i}>{pattern})" for i, (_, pattern) in enumerate(_PATTERNS)), re.DOTALL)
+_HINT = re.compile(r"(?i)-----BEGIN|eyJ|EAA|AKIA|ASIA|gh[pousr]_|github_pat|xox|[rs]k_|AIza|bearer|basic|://|passw|pwd|secret|key|token|cookie")
+_MASKED = re.compile(r"^(?:\[|\*+$|-+redacted|x{4,}$|<|\{|\$)", re.IGNORECASE)
+
+
+class Redactor:
+    """Knows the run's secrets; takes them out of values and puts canaries back into what is sent."""
+
+    def __init__(self, key: bytes | None = None) -> None:
+        """`key` makes placeholders of look-alikes equal across the workers of one run; it is never stored."""
+        self._key = key or secrets.token_bytes(32)
+        self._placeholders: dict[str, str] = {}
+        self._values: dict[str, str] = {}
+        self._known: re.Pattern[str] | None = None
+        self._folded: dict[str, str] = {}
+
+    def add(self, value: str, label: str) -> str:
+        """Make `value` a known secret called `label`; gives its placeholder. Raises ValueError when it is too short."""
+        if len(value) < SHORTEST:
+            raise ValueError(f"the secret {label!r} is shorter than {SHORTEST} characters")
+        placeholder = f"[redacted:{label}]"
+        if self._values.get(placeholder) == value:
+            return placeholder
+        self._values[placeholder] = value
+        for form in _forms(value):
+            self._placeholders.setdefault(form, placeholder)
+            self._folded.setdefault(form.casefold(), placeholder)
+        self._known = None
+        return placeholder
+
+    def reveal(self, text: str) -> str:
+        """`text` with the placeholders of this run's known secrets replaced by their values. Only for sending."""
+        if "[redacted:" not in text:
+            return text
+        for placeholder, value in self._values.items():
+            if placeholder in text:
+                text = text.replace(placeholder, value)
+        return text
+
+    def value(self, placeholder: str) -> str:
+        """The secret behind `placeholder`; raises KeyError for one that this run does not know."""
+        return self._values[placeholder]
+
+    def text(self, text: str) -> str:
+        """`text` without secrets."""
+        if self._placeholders:
+            if self._known is None:
+                forms = sorted(self._placeholders, key=len, reverse=True)
+                self._known = re.compile("|".join(map(re.escape, forms)), re.IGNORECASE)
+            text = self._known.sub(self._replace_known, text)
+        return _PATTERN.sub(self._replace_lookalike, text) if _HINT.search(text) else text
+
+    def deep(self, value: object) -> object:
+        """`value` (frozen dataclasses, tuples, mappings, plain values) without secrets; the same object when it had none."""
+        if isinstance(value, str):
+            cleaned = self.text(value)
+            # Enumeration members that are strings stay members.
+            return value if cleaned == value else cleaned
+        if value is None or isinstance(value, bool | int | float):
+            return value
+        if isinstance(value, tuple | list | frozenset):
+            items = [self.deep(item) for item in value]
+            return value if all(a is b for a, b in zip(items, value, strict=True)) else type(value)(items)
+        if isinstance(value, Mapping):
+            pairs = {self.deep(key): self.deep(item) for key, item in value.items()}
+            changed = any(k1 is not k2 or pairs[k1] is not value[k2] for k1, k2 in zip(pairs, value, strict=False))
+            return pairs if changed else value
+        if dataclasses.is_dataclass(value) and not isinstance(value, type):
+            changes = {}
+            for field in dataclasses.fields(value):
+                before = getattr(value, field.name)
+                after = self.deep(before)
+                if after is not before:
+                    changes[field.name] = after
+            return dataclasses.replace(value, **changes) if changes else value
+        return value
+
+    def _replace_known(self, match: re.Match[str]) -> str:
+        found = match.group()
+        return self._placeholders.get(found) or self._folded.get(found.casefold(), "[redacted]")
+
+    def _replace_lookalike(self, match: re.Match[str]) -> str:
+        index = next(i for i in range(len(_PATTERNS)) if match.group(f"p{i}") is not None)
+        label = _PATTERNS[index][0]
+        group = next((g for g in ("s1", "s2", "s3", "s4") if match.group(g) is not None), None)
+        whole = match.group()
+        secret = match.group(group) if group else whole
+        if _MASKED.match(secret):
+            return whole
+        mark = hmac.new(self._key, secret.encode(), hashlib.sha256).hexdigest()[:6]
+        placeholder = f"[redacted:{label}:{mark}]"
+        if not group:
+            return placeholder
+        start = match.start(group) - match.start()
+        return whole[:start] + placeholder + whole[start + len(secret) :]
+
+
+def _forms(value: str) -> set[str]:
+    """The spellings in which `value` turns up: itself, URL-quoted, JSON-escaped, hexadecimal, base64 at each offset."""
+    raw = value.encode()
+    forms = {value, quote(value, safe=""), quote_plus(value), json.dumps(value)[1:-1], raw.hex()}
+    if len(raw) >= 8:  # noqa: PLR2004  (shorter ones give base64 pieces that occur by chance)
+        for offset in range(3):
+            padded = base64.b64encode(b"\0" * offset + raw).decode()
+            # Only the characters that depend on nothing but the secret.
+            start = -(-offset * 8 // 6)
+            end = (offset + len(raw)) * 8 // 6
+            for piece in (padded[start:end], padded[start:end].replace("+", "-").replace("/", "_")):
+                if len(piece) >= 8:  # noqa: PLR2004
+                    forms.add(piece)
+    return forms
