@@ -1,0 +1,213 @@
+"""What every probe shares: the session, the recorder, and the decorator that records each look.
+
+A probe observes and never judges. Each look is a method marked with `look`; it returns a frozen, serialisable value, or
+raises `Unobservable` with the reason. Checks see only what looks return, after redaction.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from datetime import UTC, date, datetime, timedelta
+from enum import Enum
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, ParamSpec, TypeVar, cast
+
+from upheld.errors import TimedOut, Unobservable
+from upheld.model import Observation, Plain
+from upheld.redaction import Redactor
+
+if TYPE_CHECKING:
+    from upheld.probes.scope import Scope
+    from upheld.target.model import Target
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+TEXT_KEPT = 64 * 1024
+"""Characters of one text that an observation keeps; the rest is cut and said so."""
+
+
+class Recorder:
+    """The observations of one check, in the order in which they were made."""
+
+    def __init__(self, prefix: str, redactor: Redactor, vantage: str, limit_seconds: float = 0.0) -> None:
+        """After `limit_seconds` (0: never) no further look is made, so that a target cannot hold a check for ever."""
+        self.observations: list[Observation] = []
+        self._limit = limit_seconds
+        self._until = time.monotonic() + limit_seconds if limit_seconds else float("inf")
+        self._prefix = prefix
+        self._redactor = redactor
+        self._vantage = vantage
+        self._sources: dict[int, tuple[object, str]] = {}
+        self._depth = 0
+
+    def record(self, probe: str, name: str, arguments: dict[str, object], call: Callable[[], T]) -> T:
+        """Make one look, keep it, and give back what it saw without secrets; raises Unobservable as the look did."""
+        if self._depth:  # A look that another look makes is part of that one.
+            return call()
+        if time.monotonic() > self._until:
+            raise TimedOut(f"the check's time limit of {self._limit:g} s is over")
+        started, clock = datetime.now(UTC), time.perf_counter()
+        self._depth += 1
+        try:
+            value = cast("T", self._redactor.deep(call()))
+        except Unobservable as unobservable:
+            unobservable.reason = self._redactor.text(unobservable.reason)
+            self._keep(probe, name, arguments, started, clock, None, unobservable.reason)
+            raise
+        finally:
+            self._depth -= 1
+        identity = self._keep(probe, name, arguments, started, clock, plain(value), "")
+        self._sources[id(value)] = (value, identity)
+        return value
+
+    def clean(self, text: str) -> str:
+        """`text` without secrets."""
+        return self._redactor.text(text)
+
+    def source(self, value: object) -> str | None:
+        """The id of the observation that returned `value`, if a look of this check did."""
+        known = self._sources.get(id(value))
+        return known[1] if known and known[0] is value else None
+
+    def _keep(
+        self, probe: str, name: str, arguments: dict[str, object], started: datetime, clock: float, value: Plain, reason: str
+    ) -> str:
+        identity = f"{self._prefix}.{len(self.observations) + 1}"
+        kept = plain(self._redactor.deep(arguments)) if arguments else {}
+        self.observations.append(
+            Observation(
+                id=identity,
+                probe=probe,
+                look=name,
+                arguments=kept,
+                seen=not reason,
+                value=value,
+                reason=reason,
+                at=started.isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+                seconds=round(time.perf_counter() - clock, 6),
+                vantage=self._vantage,
+            )
+        )
+        return identity
+
+
+class Session:
+    """What the probes of one process share for one run: the target, its secrets, the scope, the run's scratch folder."""
+
+    def __init__(
+        self,
+        target: Target,
+        redactor: Redactor,
+        scope: Scope,
+        scratch: Path,
+        vantage: str = "",
+        target_folder: Path = Path(),
+    ) -> None:
+        self.target = target
+        self.target_folder = target_folder
+        self.redactor = redactor
+        self.scope = scope
+        self.scratch = scratch
+        self.vantage = vantage
+        self.recorder: Recorder | None = None
+        self._probes: dict[type[Probe], Probe] = {}
+
+    def probe(self, kind: type[Probe]) -> Probe:
+        """The probe of that kind; one for each session, made when it is first asked for."""
+        if kind not in self._probes:
+            self._probes[kind] = kind(self)
+        return self._probes[kind]
+
+    @contextmanager
+    def recording(self, prefix: str) -> Iterator[Recorder]:
+        """Record the looks made inside the block; their ids start with `prefix`."""
+        before, self.recorder = self.recorder, Recorder(
+            prefix, self.redactor, self.vantage, self.target.check_seconds
+        )
+        try:
+            yield self.recorder
+        finally:
+            self.recorder = before
+
+    def close(self) -> None:
+        """Close every probe, the last made first."""
+        while self._probes:
+            _, probe = self._probes.popitem()
+            probe.close()
+
+
+class Probe:
+    """An instrument. Subclasses set `name` and `needs`, and mark each look with `look`."""
+
+    name: ClassVar[str] = ""
+    needs: ClassVar[tuple[str, ...]] = ()
+    """The top-level parts of the target description without which this probe can see nothing."""
+
+    kinds: ClassVar[dict[str, type[Probe]]] = {}
+
+    def __init__(self, session: Session) -> None:
+        self.session = session
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        """Register the probe under its name; a second one of that name is a TypeError."""
+        super().__init_subclass__(**options)
+        if cls.name in Probe.kinds and Probe.kinds[cls.name].__qualname__ != cls.__qualname__:
+            raise TypeError(f"two probes are called {cls.name!r}")
+        Probe.kinds[cls.name] = cls
+
+    @property
+    def target(self) -> Target:
+        """The target's description."""
+        return self.session.target
+
+    def close(self) -> None:
+        """Let go of connections and processes."""
+
+
+def look(method: Callable[P, T]) -> Callable[P, T]:
+    """Mark a probe's method as a look: every call is recorded as an observation, redacted."""
+    name = method.__name__
+    names = method.__code__.co_varnames[1 : method.__code__.co_argcount]
+
+    @functools.wraps(method)
+    def recorded(*args: P.args, **kwargs: P.kwargs) -> T:
+        probe = cast("Probe", args[0])
+        recorder = probe.session.recorder
+        if recorder is None:
+            return method(*args, **kwargs)
+        arguments: dict[str, object] = dict(zip(names, args[1:], strict=False))
+        arguments.update(kwargs)
+        return recorder.record(probe.name, name, arguments, lambda: method(*args, **kwargs))
+
+    recorded.__dict__["__look__"] = True
+    return recorded
+
+
+def plain(value: object) -> Plain:  # noqa: PLR0911  (one return for each kind of value reads best)
+    """`value` as JSON can carry it: dataclasses become objects, enumerations their values, times RFC 3339, long text is cut."""
+    if value is None or isinstance(value, bool | int | float):
+        return value
+    if isinstance(value, Enum):
+        return plain(value.value)
+    if isinstance(value, str):
+        return value if len(value) <= TEXT_KEPT else f"{value[:TEXT_KEPT]}[cut: {len(value)} characters in all]"
+    if isinstance(value, Mapping):
+        return {str(key): plain(item) for key, item in value.items()}
+    if isinstance(value, tuple | list):
+        return [plain(item) for item in value]
+    if isinstance(value, set | frozenset):
+        return [plain(item) for item in sorted(value, key=str)]
+    if isinstance(value, datetime | date):
+        return value.isoformat()
+    if isinstance(value, timedelta):
+        return value.total_seconds()
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return {field.name: plain(getattr(value, field.name)) for field in dataclasses.fields(value)}
+    if isinstance(value, bytes):
+        return value.decode("latin-1")
+    return str(value)

@@ -1,0 +1,77 @@
+"""Finding the target that a name or a path stands for, and starting it where it has to be started.
+
+An installed package offers targets under the entry point group `upheld.targets`: a callable that takes the names of
+sabotages and gives a context manager over the path of a target file. It raises LookupError for a sabotage that it does
+not know, and any other exception when the target cannot be started.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import difflib
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from importlib.metadata import EntryPoint, entry_points
+from pathlib import Path
+
+from upheld.errors import InputError, Mistake, TargetUnavailable
+from upheld.target.load import load_target
+
+GROUP = "upheld.targets"
+Provider = Callable[[Sequence[str]], AbstractContextManager[Path]]
+
+
+@dataclass(frozen=True)
+class TargetSource:
+    """A target that can be audited: a file, or one that a provider starts."""
+
+    name: str
+    sabotages: tuple[str, ...] = ()
+    file: Path | None = None
+    entry: EntryPoint | None = None
+
+    @contextlib.contextmanager
+    def started(self) -> Iterator[Path]:
+        """The path of the target file, with what it describes started for the block.
+
+        Raises InputError when the file or a sabotage is wrong, TargetUnavailable when the target does not start.
+        """
+        if self.file is not None:
+            load_target(self.file)
+            yield self.file
+            return
+        assert self.entry is not None  # noqa: S101  (a source has a file or a provider)
+        try:
+            provider: Provider = self.entry.load()
+            context = provider(self.sabotages)
+            path = context.__enter__()
+        except LookupError as error:
+            raise InputError([Mistake("--sabotage", 0, 0, str(error.args[0] if error.args else error))]) from error
+        except Exception as error:  # Whatever keeps the target from starting: no claim is decided, and the reason is kept.
+            raise TargetUnavailable(f"{self.name} did not start: {type(error).__name__}: {error}") from error
+        try:
+            yield path
+        finally:
+            context.__exit__(None, None, None)
+
+
+def installed() -> dict[str, EntryPoint]:
+    """The targets that installed packages offer, by name."""
+    return {entry.name: entry for entry in entry_points(group=GROUP)}
+
+
+def find(name: str, sabotages: Sequence[str] = (), base: Path = Path()) -> TargetSource:
+    """The target called `name`, or described by the file at that path; raises InputError when there is none."""
+    names = installed()
+    if name in names:
+        return TargetSource(name, tuple(sabotages), entry=names[name])
+    path = base / name
+    if path.suffix in {".yaml", ".yml"} or path.exists():
+        if sabotages:
+            message = "only an embedded target can be sabotaged"
+            raise InputError([Mistake("--sabotage", 0, 0, message, got=repr(sabotages[0]), expected="--target reference")])
+        return TargetSource(str(path), file=path)
+    close = difflib.get_close_matches(name, names, n=1)
+    expected = f"a target file, or one of: {', '.join(sorted(names)) or 'none is installed'}"
+    raise InputError([Mistake("--target", 0, 0, "no such target", repr(name), expected, close[0] if close else "")])
