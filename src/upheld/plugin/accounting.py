@@ -1,0 +1,82 @@
+"""The closed world, kept from pytest's hooks: every planned check ends as a result, whatever became of its item."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Iterable
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from upheld.plugin import AUDIT, INCONCLUSIVE, PACKED, wrong_input_is_a_usage_error
+from upheld.reporting.folder import write_reports
+from upheld.running import assemble
+
+if TYPE_CHECKING:
+    from upheld.plugin.audit import Audit
+
+
+class Accounting:
+    """Hooks of the controller of one session; never registered in a worker."""
+
+    def __init__(self, audit: Audit, config: pytest.Config) -> None:
+        self.audit = audit
+        self.config = config
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtestloop(self, session: pytest.Session) -> None:  # noqa: ARG002
+        """Start the target before the first check, where worker processes have not asked for it already."""
+        if not self.config.option.collectonly and self.audit.plan:
+            with wrong_input_is_a_usage_error():
+                self.audit.start_target()
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        """Take in the result that a worker reports, and note checks whose item failed before or beside the check."""
+        packed = report.__dict__.pop(PACKED, None)
+        if packed is not None:
+            self.audit.receive_packed(packed)
+        elif report.failed and report.when == "setup":
+            self.audit.lose(report.nodeid, f"its set-up failed: {str(report.longrepr).strip().splitlines()[-1]}")
+
+    def pytest_collection_finish(self, session: pytest.Session) -> None:
+        """Learn which node id stands for which planned check."""
+        self.audit.note_nodes((item.nodeid, item.planned) for item in session.items if hasattr(item, "planned"))
+
+    def pytest_deselected(self, items: Iterable[pytest.Item]) -> None:
+        """Note the checks that -k, -m or --lf left out."""
+        for item in items:
+            planned = getattr(item, "planned", None)
+            if planned is not None:
+                self.audit.lost.setdefault(planned.key, "not selected in this run")
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_handlecrashitem(self, crashitem: str, report: pytest.TestReport, sched: Any) -> None:  # noqa: ARG002
+        """Note the check in whose midst a worker died."""
+        self.audit.lose(crashitem, "worker died in mid check")
+        setattr(report, INCONCLUSIVE, "worker died in mid check")
+
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_sessionfinish(self, session: pytest.Session) -> Generator[None, object, object]:
+        """Reconcile what was planned with what was reported, and write the reports that were asked for."""
+        result = yield
+        if not self.config.option.collectonly:
+            stopped = session.shouldstop or session.shouldfail
+            self.audit.reconcile(
+                f"the run was stopped before this check: {stopped}" if stopped else "planned, and never reported"
+            )
+            out = self.config.getoption("upheld_out")
+            if out and self.config.pluginmanager.get_plugin(AUDIT) is None:
+                write_reports(assemble(self.audit), self.config.invocation_params.dir / out)
+        return result
+
+    def pytest_terminal_summary(self, terminalreporter: Any) -> None:
+        """Say why checks were inconclusive, and what the claims came to."""
+        if self.config.option.collectonly:
+            return
+        reports = terminalreporter.stats.get("inconclusive", [])
+        if reports:
+            terminalreporter.section("inconclusive", "_", yellow=True)
+            for report in reports:
+                reason = f"{report.nodeid}: {getattr(report, INCONCLUSIVE)}"
+                terminalreporter.write_line(report.longreprtext or reason)
+        counts = {status.value: count for status, count in assemble(self.audit).counts().items() if count}
+        terminalreporter.write_line("claims: " + ", ".join(f"{count} {name}" for name, count in counts.items()))

@@ -1,0 +1,168 @@
+"""The controller's side of a run: what was planned, what came back, and the reconciliation of the two.
+
+Planned = executed = reported, by identity. Whatever was planned and did not report ends as inconclusive, with the reason
+that is known: a worker that died, a check that was not selected, a run that was stopped.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import secrets
+import shutil
+import tempfile
+import uuid
+from collections.abc import Callable, Collection, Iterable
+from datetime import UTC, date, datetime
+from functools import cached_property
+from pathlib import Path
+
+from upheld.catalogue import Catalogue
+from upheld.errors import TargetUnavailable
+from upheld.execution import unfinished
+from upheld.model import CheckResult, PlannedCheck
+from upheld.planning import plan, select
+from upheld.plugin.brief import Brief, Workshop
+from upheld.plugin.transport import unpack
+from upheld.policies import Policy
+from upheld.policies import load as load_policy
+from upheld.resources import check_folders
+from upheld.target.start import TargetSource
+
+Listener = Callable[[CheckResult], None]
+
+
+class Audit:
+    """One run as its controller sees it. Use it as a context manager: leaving it stops the target and removes scratch files."""
+
+    def __init__(
+        self,
+        policy: Path,
+        source: TargetSource | None,
+        *,
+        claims: Collection[str] = (),
+        listeners: Iterable[Listener] = (),
+        catalogue: Catalogue | None = None,
+    ) -> None:
+        """Load the checks and the policy and make the plan. Raises InputError with every mistake found."""
+        self.policy_file = policy.resolve()
+        self.folders = check_folders(self.policy_file)
+        self.catalogue = catalogue or Catalogue.load(*self.folders)
+        self.policy: Policy = load_policy(self.policy_file, self.catalogue, today=date.today())
+        self.selected = tuple(select(self.policy, claims)) if claims else ()
+        self.plan: tuple[PlannedCheck, ...] = plan(self.policy, self.catalogue, self.selected)
+        self.source = source
+        self.listeners = list(listeners)
+        self.results: dict[str, CheckResult] = {}
+        self.lost: dict[str, str] = {}
+        self.parallel = False
+        self.started = datetime.now(UTC)
+        self.run_id = str(uuid.uuid4())
+        self.finished: datetime | None = None
+        self.target_file: Path | None = None
+        self.target_fault = ""
+        self._stack = contextlib.ExitStack()
+        self._ready = False
+        self._by_node = {f"{one.claim}::{one.check}": one for one in self.plan}
+
+    @cached_property
+    def scratch(self) -> Path:
+        """The run's scratch folder, readable by its owner only; removed when the audit is closed."""
+        folder = Path(tempfile.mkdtemp(prefix="upheld-run-"))
+        self._stack.callback(shutil.rmtree, folder, ignore_errors=True)
+        return folder
+
+    def start_target(self) -> None:
+        """Start the target, once. A target that cannot be started leaves every check inconclusive with the reason.
+
+        Raises InputError when the target's description is wrong.
+        """
+        if self._ready:
+            return
+        self._ready = True
+        if self.source is None:
+            self.target_fault = "no target was named"
+            return
+        try:
+            self.target_file = self._stack.enter_context(self.source.started())
+        except TargetUnavailable as error:
+            self.target_fault = str(error)
+
+    @cached_property
+    def brief(self) -> Brief:
+        """What the processes that run checks must know; the target must have been started."""
+        return Brief(
+            plan=self.plan,
+            folders=self.folders,
+            statements={claim.id: claim.statement for claim in self.policy.claims},
+            sentences={claim.id: claim.sentences for claim in self.policy.claims if claim.origin == "page"},
+            no_promise=tuple(sentence for sentence, _ in self.policy.no_promise),
+            scratch=self.scratch,
+            redaction_key=secrets.token_hex(32),
+            shared_room=self.parallel,
+            target_file=self.target_file,
+            target_fault=self.target_fault,
+        )
+
+    def brief_file(self) -> Path:
+        """The brief as a file for worker processes; starts the target when it is not yet."""
+        self.parallel = True
+        self.start_target()
+        path = self.scratch / "brief.json"
+        if not path.exists():
+            self.brief.write(path)
+        return path
+
+    def workshop(self) -> Workshop:
+        """A workshop for this very process, which starts the target when it runs its first check."""
+        return Workshop(self.plan, self._brief_with_target, catalogue=self.catalogue, deliver=self.receive)
+
+    def _brief_with_target(self) -> Brief:
+        self.start_target()
+        return self.brief
+
+    def receive(self, result: CheckResult) -> None:
+        """Take in the result of a planned check. A second one for the same check, or an unplanned one, is refused."""
+        if result.key in self.results:
+            return
+        self.results[result.key] = result
+        for listener in self.listeners:
+            listener(result)
+
+    def receive_packed(self, packed: str) -> None:
+        """Take in a result as a worker packed it; evidence that is missing or was altered leaves the check inconclusive."""
+        result = unpack(packed, self.scratch, {one.key: one for one in self.plan})
+        if result is not None:
+            self.receive(result)
+
+    def lose(self, node_id: str, reason: str) -> None:
+        """Note why the check of this node id gave no result."""
+        planned = self.planned_at(node_id)
+        if planned is not None:
+            self.lost.setdefault(planned.key, reason)
+
+    def planned_at(self, node_id: str) -> PlannedCheck | None:
+        """The planned check that a pytest node id of this run stands for."""
+        _, _, rest = node_id.partition("::")
+        return self._by_node.get(rest)
+
+    def note_nodes(self, nodes: Iterable[tuple[str, PlannedCheck]]) -> None:
+        """Learn which node id stands for which planned check, from the collection of this very process."""
+        for node_id, planned in nodes:
+            self._by_node[node_id.partition("::")[2]] = planned
+
+    def reconcile(self, default_reason: str) -> None:
+        """Give every planned check that did not report a result that says so. After this, planned = reported."""
+        for planned in self.plan:
+            if planned.key not in self.results:
+                self.receive(unfinished(planned, self.lost.get(planned.key, default_reason)))
+        self.finished = self.finished or datetime.now(UTC)
+
+    def close(self) -> None:
+        """Stop the target and remove scratch files."""
+        self._stack.close()
+
+    def __enter__(self) -> Audit:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.close()

@@ -1,0 +1,149 @@
+"""What a process that runs checks must know, handed from the controller to its workers as one JSON file."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+from upheld.catalogue import Catalogue
+from upheld.errors import TargetUnavailable, Unobservable
+from upheld.execution import execute, not_applicable, unfinished
+from upheld.model import Basis, CheckResult, PlannedCheck
+from upheld.plugin.locks import Room
+from upheld.probes.base import Session
+from upheld.probes.scope import Scope
+from upheld.redaction import Redactor
+from upheld.target.load import load_target
+from upheld.target.secrets import resolve
+
+
+@dataclass(frozen=True)
+class Brief:
+    """The plan, the folders of checks, and the target, as one process of the run needs them.
+
+    `target_fault` says why there is no target to look at; then every check is inconclusive with it. `redaction_key` makes
+    placeholders equal in all workers; the file is readable by its owner only and is removed with the scratch folder.
+    """
+
+    plan: tuple[PlannedCheck, ...]
+    folders: tuple[Path, ...]
+    statements: Mapping[str, str]
+    sentences: Mapping[str, tuple[str, ...]]
+    no_promise: tuple[str, ...]
+    scratch: Path
+    redaction_key: str
+    shared_room: bool
+    target_file: Path | None = None
+    target_fault: str = ""
+
+    def write(self, path: Path) -> None:
+        """Write it for the workers to read."""
+        data = {
+            **{field.name: getattr(self, field.name) for field in dataclasses.fields(self)},
+            "plan": [dataclasses.asdict(one) for one in self.plan],
+            "folders": [str(folder) for folder in self.folders],
+            "scratch": str(self.scratch),
+            "target_file": str(self.target_file) if self.target_file else None,
+        }
+        path.touch(mode=0o600)
+        path.write_text(json.dumps(data), encoding="utf-8")
+
+    @classmethod
+    def read(cls, path: Path) -> Brief:
+        """The brief that the controller wrote."""
+        data = json.loads(path.read_text(encoding="utf-8"))
+        data["plan"] = tuple(PlannedCheck(**{**one, "basis": Basis(one["basis"])}) for one in data["plan"])
+        data["folders"] = tuple(Path(folder) for folder in data["folders"])
+        data["scratch"] = Path(data["scratch"])
+        data["target_file"] = Path(data["target_file"]) if data["target_file"] else None
+        data["no_promise"] = tuple(data["no_promise"])
+        data["sentences"] = {claim: tuple(sentences) for claim, sentences in data["sentences"].items()}
+        return cls(**data)
+
+
+class Workshop:
+    """Runs planned checks in this process: the catalogue, the session over the target and the room, made at first need."""
+
+    def __init__(
+        self,
+        plan: tuple[PlannedCheck, ...],
+        brief: Callable[[], Brief],
+        *,
+        catalogue: Catalogue | None = None,
+        deliver: Callable[[CheckResult], None] | None = None,
+    ) -> None:
+        """`brief` is asked at the first check, so that collecting starts no target; `deliver` gets every result at once."""
+        self.plan = plan
+        self._make_brief = brief
+        self._given = catalogue
+        self._deliver = deliver
+        self._session: Session | None = None
+
+    @cached_property
+    def brief(self) -> Brief:
+        """What this process knows of the run."""
+        return self._make_brief()
+
+    @cached_property
+    def catalogue(self) -> Catalogue:
+        """The checks that the plan may name."""
+        return self._given or Catalogue.load(*self.brief.folders)
+
+    @cached_property
+    def room(self) -> Room | None:
+        """The lock that keeps exclusive checks alone; None where one process runs all."""
+        return Room(self.brief.scratch) if self.brief.shared_room else None
+
+    @property
+    def session(self) -> Session:
+        """The session over the target; raises TargetUnavailable when the target cannot be described."""
+        if self._session is None:
+            if self.brief.target_file is None:
+                raise TargetUnavailable(self.brief.target_fault or "there is no target")
+            target, _ = load_target(self.brief.target_file)
+            redactor = Redactor(bytes.fromhex(self.brief.redaction_key))
+            folder = self.brief.target_file.resolve().parent
+            session = Session(
+                target, redactor, Scope(target), self.brief.scratch, vantage=target.vantage.name, target_folder=folder
+            )
+            session.policy_sentences = self.brief.sentences
+            session.no_promise = self.brief.no_promise
+            for identity in target.identities:
+                for name, reference in identity.secrets.items():
+                    try:
+                        redactor.add(resolve(reference, folder), f"{identity.name}.{name}")
+                    except (Unobservable, ValueError):
+                        continue  # The probe that needs this credential meets the same obstacle and reports it.
+            self._session = session
+        return self._session
+
+    def run(self, planned: PlannedCheck) -> CheckResult:
+        """Run one planned check; always gives a result, but for an interruption by the user."""
+        result = self._run(planned)
+        if self._deliver is not None:
+            self._deliver(result)
+        return result
+
+    def _run(self, planned: PlannedCheck) -> CheckResult:
+        if planned.not_applicable:
+            return not_applicable(planned)
+        try:
+            session = self.session
+        except TargetUnavailable as error:
+            return unfinished(planned, f"the target is not available: {error}")
+        one = self.catalogue[planned.check]
+        if self.room is None:
+            return execute(planned, one, session)
+        with self.room.entered(exclusive=planned.exclusive):
+            return execute(planned, one, session)
+
+    def close(self) -> None:
+        """Close probes and locks."""
+        if self._session is not None:
+            self._session.close()
+        if "room" in self.__dict__ and self.room is not None:
+            self.room.close()
