@@ -1,0 +1,128 @@
+"""`upheld run`: the audit with progress, a summary and the reports. pytest is the engine."""
+
+from __future__ import annotations
+
+import os
+import signal
+from pathlib import Path
+
+import click
+import pytest
+from rich.console import Console
+
+from upheld.cli.options import find_policy, find_target
+from upheld.errors import InternalFault
+from upheld.plugin import AUDIT
+from upheld.plugin.audit import Audit
+from upheld.reporting import terminal
+from upheld.reporting.folder import write_reports
+from upheld.reporting.progress import Progress
+from upheld.running import assemble, exit_code
+
+
+class Prepared:
+    """Hands the audit of this command to the pytest plugin."""
+
+    def __init__(self, audit: Audit) -> None:
+        self.__name__ = AUDIT
+        self.audit = audit
+
+
+@click.command()
+@click.option("--policy", type=click.Path(path_type=Path), help="The policy; policies.yaml in this folder, else the built-in one.")
+@click.option("--target", help="A target file, or the name of an installed target (reference).")
+@click.option("--claims", default="", metavar="ID,…", help="Only these claims (and those that decide them).")
+@click.option("--sabotage", "sabotages", multiple=True, metavar="NAME", help="Start the embedded reference with this defect.")
+@click.option("-n", "workers", default="auto", metavar="N", help="Worker processes; 0 runs all in this one. [auto: 2 to 4]")
+@click.option("--out", type=click.Path(path_type=Path), default=Path("reports/latest"), help="Where the reports go. [reports/latest]")
+@click.option("--no-color", is_flag=True, help="Plain text.")
+@click.pass_context
+def run(  # noqa: PLR0913  (one argument for each option)
+    context: click.Context,
+    policy: Path | None,
+    target: str | None,
+    claims: str,
+    sabotages: tuple[str, ...],
+    workers: str,
+    out: Path,
+    no_color: bool,
+) -> int:
+    """Audit a target against a policy, and write run.json and report.html.
+
+    Exit codes: 0 all gated claims upheld, 1 a claim is refuted, 2 wrong input, 3 something is inconclusive, lapsed or
+    uncovered, 4 a fault of upheld itself.
+    """
+    console = Console(no_color=no_color or None, highlight=False, soft_wrap=True)
+    path = find_policy(policy)
+    source = find_target(target, path, sabotages)
+    # Asked for before the work, so that a folder that cannot be written loses nothing.
+    out.mkdir(parents=True, exist_ok=True)
+    with _terminating(), Audit(path, source, claims=[one.strip() for one in claims.split(",") if one.strip()]) as audit:
+        count = _workers(workers, len(audit.plan))
+        audit.parallel = bool(count)
+        progress = Progress(console)
+        progress.start(len(audit.plan))
+        try:
+            audit.start_target()
+            audit.listeners.append(progress.update)
+            _engine(audit, count)
+        finally:
+            progress.stop()
+        result = assemble(audit)
+        accepted = frozenset(claim.id for claim in audit.policy.claims if claim.accept_attested)
+    write_reports(result, out)
+    terminal.summary(result, console)
+    console.print(f"report: {out / 'report.html'}   evidence: {out / 'run.json'}", markup=False)
+    code = exit_code(result, accepted)
+    context.exit(code)
+    return code
+
+
+def _engine(audit: Audit, workers: int) -> None:
+    """Let pytest run the plan, cut off from this folder's own pytest configuration; raises InternalFault when it breaks."""
+    settings = audit.scratch / "pytest.ini"
+    settings.write_text("[pytest]\n", encoding="utf-8")
+    arguments = [
+        str(audit.policy_file),
+        *("-c", str(settings), "--rootdir", str(audit.policy_file.parent), "--noconftest", "-s", "-q"),
+        *("-p", "upheld.plugin", "-p", "no:terminal", "-p", "no:cacheprovider", "-p", "no:warnings"),
+    ]
+    if workers:
+        arguments += ["-p", "xdist.plugin", "-n", str(workers), "--dist", "worksteal"]
+    # Plugins that happen to be installed may reorder, retry or time out; an audit must not depend on them.
+    saved = {name: os.environ.get(name) for name in ("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "PYTEST_ADDOPTS", "PYTEST_PLUGINS")}
+    os.environ.update(PYTEST_DISABLE_PLUGIN_AUTOLOAD="1")
+    os.environ.pop("PYTEST_ADDOPTS", None)
+    os.environ.pop("PYTEST_PLUGINS", None)
+    try:
+        code = pytest.main(arguments, plugins=[Prepared(audit)])
+    finally:
+        for name, value in saved.items():
+            os.environ.pop(name, None) if value is None else os.environ.__setitem__(name, value)
+    if code in {pytest.ExitCode.INTERNAL_ERROR, pytest.ExitCode.USAGE_ERROR}:
+        audit.reconcile("the engine broke before this check")
+        raise InternalFault(f"the engine broke (pytest exit code {int(code)})")
+    audit.reconcile("planned, and never reported")
+
+
+def _workers(given: str, planned: int) -> int:
+    if given == "auto":
+        return min(max(os.cpu_count() or 2, 2), 4) if planned > 1 else 0
+    if not given.isdigit():
+        raise click.BadParameter(f"expected a number of processes or auto, got {given!r}", param_hint="-n")
+    return int(given)
+
+
+class _terminating:  # noqa: N801  (used as a context manager, named like one)
+    """Turn SIGTERM and SIGHUP into an interruption, so that the run is reconciled and the target is stopped."""
+
+    def __enter__(self) -> None:
+        self._before = {number: signal.signal(number, _interrupt) for number in (signal.SIGTERM, signal.SIGHUP)}
+
+    def __exit__(self, *exc: object) -> None:
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+
+
+def _interrupt(number: int, frame: object) -> None:  # noqa: ARG001
+    raise KeyboardInterrupt(signal.Signals(number).name)

@@ -1,0 +1,138 @@
+"""`upheld list`, `upheld explain` and `upheld validate`: what stands, without looking at any target."""
+
+from __future__ import annotations
+
+import difflib
+import importlib
+import inspect
+import pkgutil
+from datetime import date
+from pathlib import Path
+
+import click
+
+import upheld.probes
+from upheld.catalogue import Catalogue, Check
+from upheld.cli.options import find_policy
+from upheld.errors import InputError, Mistake
+from upheld.policies import Claim, Policy, load
+from upheld.probes.base import Probe
+from upheld.resources import check_folders
+from upheld.target.load import load_target
+
+_policy_option = click.option(
+    "--policy", type=click.Path(path_type=Path), help="The policy; policies.yaml in this folder, else the built-in one."
+)
+
+
+def _load(policy: Path | None) -> tuple[Policy, Catalogue]:
+    path = find_policy(policy)
+    catalogue = Catalogue.load(*check_folders(path))
+    return load(path, catalogue, today=date.today()), catalogue
+
+
+@click.command("list")
+@click.argument("what", type=click.Choice(["claims", "checks", "probes", "all"]), default="all")
+@_policy_option
+def list_everything(what: str, policy: Path | None) -> None:
+    """List claims, checks and probes, and what each needs."""
+    loaded, catalogue = _load(policy)
+    if what in {"claims", "all"}:
+        click.echo(f"CLAIMS ({len(loaded.claims)})")
+        width = max((len(claim.id) for claim in loaded.claims), default=0)
+        for claim in loaded.claims:
+            deciders = [use.check for use in claim.uses] + [f"claim {name}" for name in claim.decided_by]
+            click.echo(f"  {claim.id:<{width}}  {', '.join(deciders) or 'uncovered: no check decides it yet'}")
+    if what in {"checks", "all"}:
+        click.echo(f"CHECKS ({len(catalogue)})")
+        width = max((len(one.id) for one in catalogue), default=0)
+        for one in catalogue:
+            marks = [one.marks.basis.value, *(["exclusive"] * one.marks.exclusive), *(["intrusive"] * one.marks.intrusive)]
+            click.echo(f"  {one.id:<{width}}  {one.title}")
+            click.echo(f"  {'':<{width}}  ({', '.join(marks)}; looks through {', '.join(k.name for k in one.probes.values())})")
+    if what in {"probes", "all"}:
+        for module in pkgutil.iter_modules(upheld.probes.__path__, "upheld.probes."):
+            importlib.import_module(module.name)  # A probe is known once its module is imported.
+        kinds = {name: kind for name, kind in sorted(Probe.kinds.items()) if name}
+        click.echo(f"PROBES ({len(kinds)})")
+        for name, kind in kinds.items():
+            needs = ", ".join(kind.needs) or "nothing"
+            sentence = inspect.cleandoc(kind.__doc__ or "").partition("\n")[0]
+            click.echo(f"  {name:<12}  {sentence} (needs of the target: {needs})")
+
+
+@click.command()
+@click.argument("name")
+@_policy_option
+def explain(name: str, policy: Path | None) -> None:
+    """Explain a claim (what decides it) or a check (what it decides, how, what refutes it, what it cannot see)."""
+    loaded, catalogue = _load(policy)
+    claims = {claim.id: claim for claim in loaded.claims}
+    if name in claims:
+        _explain_claim(claims[name], catalogue)
+    elif name in catalogue:
+        _explain_check(catalogue[name], [claim.id for claim in loaded.claims if any(u.check == name for u in claim.uses)])
+    else:
+        close = difflib.get_close_matches(name, [*claims, *(one.id for one in catalogue)], n=1)
+        raise InputError([Mistake("explain", 0, 0, "no such claim or check", repr(name), nearest=close[0] if close else "")])
+
+
+def _explain_claim(claim: Claim, catalogue: Catalogue) -> None:
+    click.echo(f"{claim.id}  ({claim.severity.value}, owner {claim.owner}, section {claim.section})")
+    click.echo(f"  “{claim.statement}”")
+    for framework, points in claim.references.items():
+        click.echo(f"  {framework}: {', '.join(points)}")
+    for use in claim.uses:
+        one = catalogue[use.check]
+        click.echo(f"\n  {one.id}  ({one.marks.basis.value})\n    {one.title}\n    parameters: {use.arguments_json}")
+        if use.not_applicable:
+            click.echo(f"    not applicable: {use.not_applicable}")
+    if claim.decided_by:
+        click.echo(f"\n  decided by the claims: {', '.join(claim.decided_by)} (the worst of them)")
+    if not claim.uses and not claim.decided_by:
+        click.echo("\n  uncovered: no check decides it yet")
+    if claim.note:
+        click.echo(f"\n  note: {claim.note}")
+
+
+def _explain_check(one: Check, claims: list[str]) -> None:
+    click.echo(f"{one.id}  ({one.marks.basis.value})\n")
+    click.echo("\n".join(f"  {line}" if line else "" for line in one.page.splitlines()))
+    properties = one.parameters.model_json_schema().get("properties", {})
+    if properties:
+        click.echo("\n  Parameters:")
+        for name, schema in properties.items():
+            click.echo(f"    {name}: {schema.get('type', 'value')}, default {schema.get('default', 'none: compulsory')}")
+    click.echo("\n  Looks through: " + ", ".join(kind.name for kind in one.probes.values()))
+    click.echo(f"  Decides claims: {', '.join(claims) or 'none of this policy'}")
+    click.echo(f"  Code: {one.file}:{one.line} (SHA-256 {one.code_digest[:16]}…)")
+
+
+@click.command()
+@_policy_option
+@click.option("--target", type=click.Path(path_type=Path), help="A target file to validate too.")
+def validate(policy: Path | None, target: Path | None) -> None:
+    """Validate the policy, its waivers and a target, and say everything that is wrong at once."""
+    mistakes: list[Mistake] = []
+    said: list[str] = []
+    try:
+        loaded, _ = _load(policy)
+        checks = sum(len(claim.uses) for claim in loaded.claims)
+        uncovered = sum(not claim.uses and not claim.decided_by for claim in loaded.claims)
+        said.append(
+            f"{loaded.file}: {len(loaded.claims)} claims, {checks} uses of checks, {uncovered} claims uncovered, "
+            f"{len(loaded.waivers)} waivers"
+        )
+    except InputError as error:
+        mistakes.extend(error.mistakes)
+    if target is not None:
+        try:
+            described, _ = load_target(target)
+            said.append(f"{target}: {described.name} ({described.environment.value})")
+        except InputError as error:
+            mistakes.extend(error.mistakes)
+    for line in said:
+        click.echo(line)
+    if mistakes:
+        raise InputError(mistakes)
+    click.echo("valid")
