@@ -69,7 +69,13 @@ def package(session: nox.Session) -> None:
             work.mkdir()
             with session.chdir(work):
                 command = str(environment / "bin" / "upheld")
-                session.run(command, "run", external=True, success_codes=[DECIDED, UNDECIDED], env={**os.environ, "PYTHONPATH": ""})
+                session.run(
+                    command,
+                    "run",
+                    external=True,
+                    success_codes=[DECIDED, UNDECIDED],
+                    env={**os.environ, "PYTHONPATH": ""},
+                )
                 run = json.loads((work / "reports" / "latest" / "run.json").read_text(encoding="utf-8"))
         statuses = {claim["id"]: claim["status"] for claim in run["claims"]}
         if "refuted" in statuses.values() or "inconclusive" in statuses.values() or "upheld" not in statuses.values():

@@ -48,8 +48,22 @@ def measure(folder: Path, arguments: list[str]) -> tuple[float, float, int]:
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
     clock = time.perf_counter()
     environment = {**os.environ, "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
-    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "xdist.plugin", "-p", "upheld.plugin", *arguments]
-    done = subprocess.run(["/usr/bin/env", *command], cwd=folder, env=environment, capture_output=True, text=True, check=False)
+    command = [
+        sys.executable,
+        "-m",
+        "pytest",
+        "-q",
+        "-p",
+        "no:cacheprovider",
+        "-p",
+        "xdist.plugin",
+        "-p",
+        "upheld.plugin",
+        *arguments,
+    ]
+    done = subprocess.run(
+        ["/usr/bin/env", *command], cwd=folder, env=environment, capture_output=True, text=True, check=False
+    )
     wall = time.perf_counter() - clock
     if done.returncode:
         sys.exit(f"{arguments} failed:\n{done.stdout[-2000:]}{done.stderr[-2000:]}")
@@ -74,8 +88,12 @@ def main() -> None:
                 ours.append(measure(folder, ["policies.yaml", "--target", "target.yaml", *extra]))
             cpu = [statistics.median(run[0] for run in runs) for runs in (ours, theirs)]
             wall = [statistics.median(run[1] for run in runs) for runs in (ours, theirs)]
-            print(f"engine {label}: {given.count} checks {cpu[0]:.2f} s CPU {wall[0]:.2f} s wall; empty tests {cpu[1]:.2f} / {wall[1]:.2f}")
-            print(f"engine {label}: ratio {cpu[0] / cpu[1]:.2f} CPU, {wall[0] / wall[1]:.2f} wall (promised: at most 2)")
+            print(
+                f"engine {label}: {given.count} checks {cpu[0]:.2f} s CPU {wall[0]:.2f} s wall; empty tests {cpu[1]:.2f} / {wall[1]:.2f}"
+            )
+            print(
+                f"engine {label}: ratio {cpu[0] / cpu[1]:.2f} CPU, {wall[0] / wall[1]:.2f} wall (promised: at most 2)"
+            )
             broken |= cpu[0] / cpu[1] > 2 or wall[0] / wall[1] > 2
     sys.exit(1 if broken else 0)
 

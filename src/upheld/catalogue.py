@@ -181,7 +181,9 @@ def _module(folder: Path, file: Path) -> ModuleType:
     sys.modules[name] = module
     try:
         spec.loader.exec_module(module)
-    except Exception as error:  # Anything may go wrong in a stranger's module; it is reported as a mistake in that file.
+    except (
+        Exception
+    ) as error:  # Anything may go wrong in a stranger's module; it is reported as a mistake in that file.
         del sys.modules[name]
         line = error.lineno or 1 if isinstance(error, SyntaxError) else _line_in(error, file)
         message = f"cannot be imported: {type(error).__name__}: {error}"
@@ -211,7 +213,9 @@ def make_check(identity: str, function: CheckFunction, *, file: str = "", digest
     line = function.__code__.co_firstlineno
 
     def wrong(message: str, expected: str) -> InputError:
-        return InputError([Mistake(file or function.__code__.co_filename, line, 1, f"check {identity}: {message}", expected=expected)])
+        return InputError(
+            [Mistake(file or function.__code__.co_filename, line, 1, f"check {identity}: {message}", expected=expected)]
+        )
 
     if not inspect.isgeneratorfunction(function):
         raise wrong("is no generator function", "a function that yields findings")
@@ -220,7 +224,9 @@ def make_check(identity: str, function: CheckFunction, *, file: str = "", digest
     try:
         hints = get_type_hints(function, include_extras=True)
     except NameError as error:
-        raise wrong(f"an annotation cannot be resolved: {error}", "annotations that can be resolved at run time") from error
+        raise wrong(
+            f"an annotation cannot be resolved: {error}", "annotations that can be resolved at run time"
+        ) from error
     probes: dict[str, type[Probe]] = {}
     for name, parameter in inspect.signature(function).parameters.items():
         if parameter.kind is parameter.KEYWORD_ONLY:
@@ -229,7 +235,9 @@ def make_check(identity: str, function: CheckFunction, *, file: str = "", digest
         elif parameter.kind in {parameter.POSITIONAL_ONLY, parameter.POSITIONAL_OR_KEYWORD}:
             kind = hints.get(name)
             if not (isinstance(kind, type) and issubclass(kind, Probe)):
-                raise wrong(f"argument {name!r} is no probe", "probes as positional arguments, parameters after a bare *")
+                raise wrong(
+                    f"argument {name!r} is no probe", "probes as positional arguments, parameters after a bare *"
+                )
             probes[name] = kind
         else:
             raise wrong(f"takes *{name}", "probes as positional arguments, parameters after a bare *")

@@ -43,7 +43,9 @@ def execute(planned: PlannedCheck, one: Check, session: Session) -> CheckResult:
                         break
         except Unobservable as unobservable:
             fault = clean(unobservable.reason)
-        except Exception as error:  # A check that broke has decided nothing; its verdict is inconclusive, with the error.
+        except (
+            Exception
+        ) as error:  # A check that broke has decided nothing; its verdict is inconclusive, with the error.
             fault = clean(f"the check broke: {type(error).__name__}: {error}")
     verdict, reason = judge_check(findings, len(recorder.observations), fault)
     return CheckResult(
@@ -95,7 +97,11 @@ def _without_looking(planned: PlannedCheck, verdict: Verdict, reason: str) -> Ch
 
 def _obstacle(planned: PlannedCheck, one: Check, session: Session) -> str:
     target = session.target
-    if planned.intrusive and target.environment is Environment.PRODUCTION and planned.check not in target.allow_intrusive:
+    if (
+        planned.intrusive
+        and target.environment is Environment.PRODUCTION
+        and planned.check not in target.allow_intrusive
+    ):
         return "intrusive: it writes to the target or floods it, and this production target does not allow it by name"
     for kind in one.probes.values():
         for need in kind.needs:

@@ -34,13 +34,17 @@ _PATTERNS: tuple[tuple[str, str], ...] = (
     ("url-password", r"\b[A-Za-z][A-Za-z0-9+.-]{1,20}://[^\s/:@\"']{0,64}:(?P<s2>[^\s/@\"']+)@"),
     (
         "named-secret",
-        r"[\"']?\b(?i:password|passwd|pwd|secret|client_secret|api[_-]?key|access_token|refresh_token|private_key)"
-        r"[\"']?\s*[=:]\s*[\"']?(?P<s3>[^\s\"'&,;<>\[\]{}]{4,})",
+        (
+            r"[\"']?\b(?i:password|passwd|pwd|secret|client_secret|api[_-]?key|access_token|refresh_token|private_key)"
+            r"[\"']?\s*[=:]\s*[\"']?(?P<s3>[^\s\"'&,;<>\[\]{}]{4,})"
+        ),
     ),
     ("set-cookie", r"\b(?i:set-cookie):\s*[^=;\s]+=(?P<s4>[^;\s]{8,})"),
 )
 _PATTERN = re.compile("|".join(f"(?P<p{i}>{pattern})" for i, (_, pattern) in enumerate(_PATTERNS)), re.DOTALL)
-_HINT = re.compile(r"(?i)-----BEGIN|eyJ|EAA|AKIA|ASIA|gh[pousr]_|github_pat|xox|[rs]k_|AIza|bearer|basic|://|passw|pwd|secret|key|token|cookie")
+_HINT = re.compile(
+    r"(?i)-----BEGIN|eyJ|EAA|AKIA|ASIA|gh[pousr]_|github_pat|xox|[rs]k_|AIza|bearer|basic|://|passw|pwd|secret|key|token|cookie"
+)
 _MASKED = re.compile(r"^(?:\[|\*+$|-+redacted|x{4,}$|<|\{|\$)", re.IGNORECASE)
 
 
@@ -140,13 +144,13 @@ def _forms(value: str) -> set[str]:
     """The spellings in which `value` turns up: itself, URL-quoted, JSON-escaped, hexadecimal, base64 at each offset."""
     raw = value.encode()
     forms = {value, quote(value, safe=""), quote_plus(value), json.dumps(value)[1:-1], raw.hex()}
-    if len(raw) >= 8:  # noqa: PLR2004  (shorter ones give base64 pieces that occur by chance)
+    if len(raw) >= 8:
         for offset in range(3):
             padded = base64.b64encode(b"\0" * offset + raw).decode()
             # Only the characters that depend on nothing but the secret.
             start = -(-offset * 8 // 6)
             end = (offset + len(raw)) * 8 // 6
             for piece in (padded[start:end], padded[start:end].replace("+", "-").replace("/", "_")):
-                if len(piece) >= 8:  # noqa: PLR2004
+                if len(piece) >= 8:
                     forms.add(piece)
     return forms

@@ -16,7 +16,18 @@ if TYPE_CHECKING:
     from upheld.plugin.audit import Audit
 
 FORMAT = "upheld-run/1"
-_REPORTED = ("upheld", "pytest", "pytest-xdist", "httpx", "sslyze", "nassl", "SQLAlchemy", "pydantic", "PyYAML", "cryptography")
+_REPORTED = (
+    "upheld",
+    "pytest",
+    "pytest-xdist",
+    "httpx",
+    "sslyze",
+    "nassl",
+    "SQLAlchemy",
+    "pydantic",
+    "PyYAML",
+    "cryptography",
+)
 
 
 def assemble(audit: Audit) -> Run:
@@ -28,9 +39,7 @@ def assemble(audit: Audit) -> Run:
             by_claim.setdefault(planned.claim, []).append(result)
     wanted = set(audit.selected) if audit.selected else {claim.id for claim in audit.policy.claims}
     claims = [claim for claim in audit.policy.claims if claim.id in wanted]
-    decided = decide(
-        [claim.id for claim in claims], by_claim, {claim.id: claim.decided_by for claim in claims}
-    )
+    decided = decide([claim.id for claim in claims], by_claim, {claim.id: claim.decided_by for claim in claims})
     finished = audit.finished or datetime.now(UTC)
     return Run(
         format=FORMAT,
@@ -95,13 +104,20 @@ def _waived(claim: ClaimResult) -> bool:
     if not waivers or claim.decided_by:
         return False
     open_findings = [
-        (result.id, finding.subject) for result in claim.checks for finding in result.findings if finding.verdict != "pass"
+        (result.id, finding.subject)
+        for result in claim.checks
+        for finding in result.findings
+        if finding.verdict != "pass"
     ]
     # A check that broke off has no finding to waive, so it stays open.
     broken = any(result.verdict == "inconclusive" and not result.findings for result in claim.checks)
-    return bool(open_findings) and not broken and all(
-        any(waiver.check in {"", check} and waiver.subject in {"", subject} for waiver in waivers)
-        for check, subject in open_findings
+    return (
+        bool(open_findings)
+        and not broken
+        and all(
+            any(waiver.check in {"", check} and waiver.subject in {"", subject} for waiver in waivers)
+            for check, subject in open_findings
+        )
     )
 
 
@@ -129,4 +145,6 @@ def _target(audit: Audit) -> TargetSummary:
         target, digest = load_target(audit.target_file)
     except InputError as error:
         return TargetSummary(name, "unknown", str(error), "", "", sabotages)
-    return TargetSummary(target.name, target.environment.value, name, digest, target.vantage.name, sabotages, target.samples)
+    return TargetSummary(
+        target.name, target.environment.value, name, digest, target.vantage.name, sabotages, target.samples
+    )

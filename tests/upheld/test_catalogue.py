@@ -50,7 +50,9 @@ def test_a_check_says_what_it_is_by_signature_and_docstring(tmp_path):
     assert type(values["colour"]).__name__ == "Colour"
 
 
-@pytest.mark.parametrize("given", [{"minimum_days": "5"}, {"minimum_days": True}, {"minimum_dayz": 1}, {"colour": "blue"}])
+@pytest.mark.parametrize(
+    "given", [{"minimum_days": "5"}, {"minimum_days": True}, {"minimum_dayz": 1}, {"colour": "blue"}]
+)
 def test_parameters_are_checked_strictly(tmp_path, given):
     one = Catalogue.load(write(tmp_path / "checks", family=GOOD))["family.is_right"]
     with pytest.raises(ValidationError):
@@ -93,7 +95,11 @@ def test_a_duplicate_is_an_error_that_names_both(tmp_path):
         ("clock: Clock", "clock: int", "is no probe"),
         ("clock: Clock", "clock", "is no probe"),
         ('"""The clock is right.\n\n    Decides: nothing.\n    """', "", "has no docstring"),
-        ("    yield Finding(clock.now(), passed=True, expected=\"\", observed=\"\")", "    return iter(())", "no generator"),
+        (
+            '    yield Finding(clock.now(), passed=True, expected="", observed="")',
+            "    return iter(())",
+            "no generator",
+        ),
         ("minimum_days: int = 3", "minimum_days=3", "has no annotation"),
         ("colour: Colour = Colour.RED", "**rest: int", "takes *rest"),
         ("from upheld import", "from upheld import Nothing,", "cannot be imported"),

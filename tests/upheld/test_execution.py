@@ -107,7 +107,10 @@ def test_an_exception_leaves_the_check_inconclusive(session):
         raise ZeroDivisionError("division by zero")
 
     result = run(body, session)
-    assert (result.verdict, result.reason) == (Verdict.INCONCLUSIVE, "the check broke: ZeroDivisionError: division by zero")
+    assert (result.verdict, result.reason) == (
+        Verdict.INCONCLUSIVE,
+        "the check broke: ZeroDivisionError: division by zero",
+    )
 
 
 def test_a_failing_finding_survives_a_later_exception(session):

@@ -42,7 +42,11 @@ def test_a_defect_that_was_found_stays_found_when_the_check_breaks_off_later():
     assert reason.startswith("port 3")
 
 
-@given(st.lists(st.sampled_from([Verdict.PASS, Verdict.FAIL, Verdict.INCONCLUSIVE])), st.integers(0, 3), st.sampled_from(["", "broke"]))
+@given(
+    st.lists(st.sampled_from([Verdict.PASS, Verdict.FAIL, Verdict.INCONCLUSIVE])),
+    st.integers(0, 3),
+    st.sampled_from(["", "broke"]),
+)
 def test_a_verdict_passes_only_if_all_findings_passed_and_nothing_went_wrong(verdicts, looks, fault):
     verdict, reason = judge_check([finding(each) for each in verdicts], looks, fault)
     earned = bool(verdicts) and all(each is Verdict.PASS for each in verdicts) and looks > 0 and not fault
@@ -75,8 +79,14 @@ def test_adding_a_check_never_improves_a_claim():
 
 
 def test_the_weakest_basis_is_shown():
-    assert judge_claim([result(Verdict.PASS, Basis.OBSERVED), result(Verdict.PASS, Basis.RECORDED)], {})[1] is Basis.RECORDED
-    assert judge_claim([result(Verdict.PASS)], {"part": (Status.ATTESTED, Basis.ATTESTED)})[:2] == (Status.ATTESTED, Basis.ATTESTED)
+    assert (
+        judge_claim([result(Verdict.PASS, Basis.OBSERVED), result(Verdict.PASS, Basis.RECORDED)], {})[1]
+        is Basis.RECORDED
+    )
+    assert judge_claim([result(Verdict.PASS)], {"part": (Status.ATTESTED, Basis.ATTESTED)})[:2] == (
+        Status.ATTESTED,
+        Basis.ATTESTED,
+    )
 
 
 def test_an_attested_check_never_shows_as_upheld():

@@ -61,7 +61,14 @@ def test_what_looks_like_a_secret_is_taken_out(redactor, text, secret):
 
 @pytest.mark.parametrize(
     "text",
-    ["password=****", "token: [secret]", '"password": "--redacted--"', "the word authorization", "TLS 1.2, AES-256", "password: {password}"],
+    [
+        "password=****",
+        "token: [secret]",
+        '"password": "--redacted--"',
+        "the word authorization",
+        "TLS 1.2, AES-256",
+        "password: {password}",
+    ],
 )
 def test_masked_values_and_plain_words_stay(redactor, text):
     assert redactor.text(text) == text

@@ -29,15 +29,26 @@ class Prepared:
 
 
 @click.command()
-@click.option("--policy", type=click.Path(path_type=Path), help="The policy; policies.yaml in this folder, else the built-in one.")
+@click.option(
+    "--policy", type=click.Path(path_type=Path), help="The policy; policies.yaml in this folder, else the built-in one."
+)
 @click.option("--target", help="A target file, or the name of an installed target (reference).")
 @click.option("--claims", default="", metavar="ID,…", help="Only these claims (and those that decide them).")
-@click.option("--sabotage", "sabotages", multiple=True, metavar="NAME", help="Start the embedded reference with this defect.")
-@click.option("-n", "workers", default="auto", metavar="N", help="Worker processes; 0 runs all in this one. [auto: 2 to 4]")
-@click.option("--out", type=click.Path(path_type=Path), default=Path("reports/latest"), help="Where the reports go. [reports/latest]")
+@click.option(
+    "--sabotage", "sabotages", multiple=True, metavar="NAME", help="Start the embedded reference with this defect."
+)
+@click.option(
+    "-n", "workers", default="auto", metavar="N", help="Worker processes; 0 runs all in this one. [auto: 2 to 4]"
+)
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path),
+    default=Path("reports/latest"),
+    help="Where the reports go. [reports/latest]",
+)
 @click.option("--no-color", is_flag=True, help="Plain text.")
 @click.pass_context
-def run(  # noqa: PLR0913  (one argument for each option)
+def run(
     context: click.Context,
     policy: Path | None,
     target: str | None,
@@ -90,7 +101,9 @@ def _engine(audit: Audit, workers: int) -> None:
     if workers:
         arguments += ["-p", "xdist.plugin", "-n", str(workers), "--dist", "worksteal"]
     # Plugins that happen to be installed may reorder, retry or time out; an audit must not depend on them.
-    saved = {name: os.environ.get(name) for name in ("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "PYTEST_ADDOPTS", "PYTEST_PLUGINS")}
+    saved = {
+        name: os.environ.get(name) for name in ("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "PYTEST_ADDOPTS", "PYTEST_PLUGINS")
+    }
     os.environ.update(PYTEST_DISABLE_PLUGIN_AUTOLOAD="1")
     os.environ.pop("PYTEST_ADDOPTS", None)
     os.environ.pop("PYTEST_PLUGINS", None)

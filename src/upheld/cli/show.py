@@ -6,7 +6,7 @@ import difflib
 import importlib
 import inspect
 import pkgutil
-from datetime import date
+from datetime import UTC, datetime
 from pathlib import Path
 
 import click
@@ -28,7 +28,7 @@ _policy_option = click.option(
 def _load(policy: Path | None) -> tuple[Policy, Catalogue]:
     path = find_policy(policy)
     catalogue = Catalogue.load(*check_folders(path))
-    return load(path, catalogue, today=date.today()), catalogue
+    return load(path, catalogue, today=datetime.now(UTC).date()), catalogue
 
 
 @click.command("list")
@@ -47,9 +47,15 @@ def list_everything(what: str, policy: Path | None) -> None:
         click.echo(f"CHECKS ({len(catalogue)})")
         width = max((len(one.id) for one in catalogue), default=0)
         for one in catalogue:
-            marks = [one.marks.basis.value, *(["exclusive"] * one.marks.exclusive), *(["intrusive"] * one.marks.intrusive)]
+            marks = [
+                one.marks.basis.value,
+                *(["exclusive"] * one.marks.exclusive),
+                *(["intrusive"] * one.marks.intrusive),
+            ]
             click.echo(f"  {one.id:<{width}}  {one.title}")
-            click.echo(f"  {'':<{width}}  ({', '.join(marks)}; looks through {', '.join(k.name for k in one.probes.values())})")
+            click.echo(
+                f"  {'':<{width}}  ({', '.join(marks)}; looks through {', '.join(k.name for k in one.probes.values())})"
+            )
     if what in {"probes", "all"}:
         for module in pkgutil.iter_modules(upheld.probes.__path__, "upheld.probes."):
             importlib.import_module(module.name)  # A probe is known once its module is imported.
@@ -71,10 +77,14 @@ def explain(name: str, policy: Path | None) -> None:
     if name in claims:
         _explain_claim(claims[name], catalogue)
     elif name in catalogue:
-        _explain_check(catalogue[name], [claim.id for claim in loaded.claims if any(u.check == name for u in claim.uses)])
+        _explain_check(
+            catalogue[name], [claim.id for claim in loaded.claims if any(u.check == name for u in claim.uses)]
+        )
     else:
         close = difflib.get_close_matches(name, [*claims, *(one.id for one in catalogue)], n=1)
-        raise InputError([Mistake("explain", 0, 0, "no such claim or check", repr(name), nearest=close[0] if close else "")])
+        raise InputError(
+            [Mistake("explain", 0, 0, "no such claim or check", repr(name), nearest=close[0] if close else "")]
+        )
 
 
 def _explain_claim(claim: Claim, catalogue: Catalogue) -> None:
@@ -102,7 +112,9 @@ def _explain_check(one: Check, claims: list[str]) -> None:
     if properties:
         click.echo("\n  Parameters:")
         for name, schema in properties.items():
-            click.echo(f"    {name}: {schema.get('type', 'value')}, default {schema.get('default', 'none: compulsory')}")
+            click.echo(
+                f"    {name}: {schema.get('type', 'value')}, default {schema.get('default', 'none: compulsory')}"
+            )
     click.echo("\n  Looks through: " + ", ".join(kind.name for kind in one.probes.values()))
     click.echo(f"  Decides claims: {', '.join(claims) or 'none of this policy'}")
     click.echo(f"  Code: {one.file}:{one.line} (SHA-256 {one.code_digest[:16]}…)")

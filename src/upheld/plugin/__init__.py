@@ -46,7 +46,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     """Add the options of an audit."""
     group = parser.getgroup("upheld", "auditing published claims (pytest policies.yaml)")
     group.addoption("--target", metavar="T", help="what to audit: a target file, or the name of an installed target")
-    group.addoption("--sabotage", action="append", default=[], metavar="NAME", help="start the embedded target with this defect")
+    group.addoption(
+        "--sabotage", action="append", default=[], metavar="NAME", help="start the embedded target with this defect"
+    )
     group.addoption("--upheld-out", metavar="DIR", help="write run.json and report.html to this folder")
 
 
@@ -89,7 +91,9 @@ def _audit(config: pytest.Config, policy: Path) -> Audit:
 
             named = config.getoption("target") or config.hook.pytest_upheld_target()
             if not named and not config.option.collectonly:
-                raise pytest.UsageError("no target: name one with --target, or in conftest.py with pytest_upheld_target")
+                raise pytest.UsageError(
+                    "no target: name one with --target, or in conftest.py with pytest_upheld_target"
+                )
             with wrong_input_is_a_usage_error():
                 source = find(named, config.getoption("sabotage"), config.invocation_params.dir) if named else None
                 prepared = Audit(policy, source)

@@ -12,9 +12,10 @@ import shutil
 import tempfile
 import uuid
 from collections.abc import Callable, Collection, Iterable
-from datetime import UTC, date, datetime
+from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
+from typing import Self
 
 from upheld.catalogue import Catalogue
 from upheld.errors import TargetUnavailable
@@ -47,7 +48,7 @@ class Audit:
         self.policy_file = policy.resolve()
         self.folders = check_folders(self.policy_file)
         self.catalogue = catalogue or Catalogue.load(*self.folders)
-        self.policy: Policy = load_policy(self.policy_file, self.catalogue, today=date.today())
+        self.policy: Policy = load_policy(self.policy_file, self.catalogue, today=datetime.now(UTC).date())
         self.selected = tuple(select(self.policy, claims)) if claims else ()
         self.plan: tuple[PlannedCheck, ...] = plan(self.policy, self.catalogue, self.selected)
         self.source = source
@@ -161,7 +162,7 @@ class Audit:
         """Stop the target and remove scratch files."""
         self._stack.close()
 
-    def __enter__(self) -> Audit:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *exc: object) -> None:

@@ -105,7 +105,11 @@ def explain(result: CheckResult, statement: str) -> str:
     for one in shown:
         lines.append(f"  - {safe(one.subject)}")
         lines.append(f"      expected: {safe(one.expected)}")
-        lines.append(f"      observed: {safe(one.observed)}" if one.verdict is Verdict.FAIL else f"      not observed: {safe(one.reason)}")
+        lines.append(
+            f"      observed: {safe(one.observed)}"
+            if one.verdict is Verdict.FAIL
+            else f"      not observed: {safe(one.reason)}"
+        )
     if not shown:
         lines.append(f"  reason: {safe(result.reason)}")
     return "\n".join(lines)

@@ -48,7 +48,9 @@ class TargetSource:
             path = context.__enter__()
         except LookupError as error:
             raise InputError([Mistake("--sabotage", 0, 0, str(error.args[0] if error.args else error))]) from error
-        except Exception as error:  # Whatever keeps the target from starting: no claim is decided, and the reason is kept.
+        except (
+            Exception
+        ) as error:  # Whatever keeps the target from starting: no claim is decided, and the reason is kept.
             raise TargetUnavailable(f"{self.name} did not start: {type(error).__name__}: {error}") from error
         try:
             yield path
@@ -70,7 +72,9 @@ def find(name: str, sabotages: Sequence[str] = (), base: Path = Path()) -> Targe
     if path.suffix in {".yaml", ".yml"} or path.exists():
         if sabotages:
             message = "only an embedded target can be sabotaged"
-            raise InputError([Mistake("--sabotage", 0, 0, message, got=repr(sabotages[0]), expected="--target reference")])
+            raise InputError(
+                [Mistake("--sabotage", 0, 0, message, got=repr(sabotages[0]), expected="--target reference")]
+            )
         return TargetSource(str(path), file=path)
     close = difflib.get_close_matches(name, names, n=1)
     expected = f"a target file, or one of: {', '.join(sorted(names)) or 'none is installed'}"

@@ -82,13 +82,19 @@ class Project:
         return json.loads((self.folder / "out" / "run.json").read_text(encoding="utf-8"))
 
     def results(self) -> dict[str, tuple[str, str]]:
-        return {check["id"].split(".")[1]: (check["verdict"], check["reason"]) for claim in self.run_json()["claims"] for check in claim["checks"]}
+        return {
+            check["id"].split(".")[1]: (check["verdict"], check["reason"])
+            for claim in self.run_json()["claims"]
+            for check in claim["checks"]
+        }
 
 
 @pytest.fixture
 def project(tmp_path):
     (tmp_path / "checks").mkdir()
     (tmp_path / "checks" / "own.py").write_text(textwrap.dedent(CHECKS), encoding="utf-8")
-    (tmp_path / "target.yaml").write_text("upheld: target/1\nname: nothing much\nenvironment: staging\n", encoding="utf-8")
+    (tmp_path / "target.yaml").write_text(
+        "upheld: target/1\nname: nothing much\nenvironment: staging\n", encoding="utf-8"
+    )
     (tmp_path / "pytest.ini").write_text("[pytest]\n", encoding="utf-8")
     return Project(tmp_path)

@@ -21,7 +21,7 @@ def test_a_worker_killed_in_mid_check_leaves_that_check_inconclusive_and_loses_n
 
 
 def test_checks_that_no_worker_was_left_to_run_are_inconclusive(project):
-    project.policy(*(("killer-%d" % n, "own.kills_its_worker") for n in range(2)), *MANY)
+    project.policy(*((f"killer-{n}", "own.kills_its_worker") for n in range(2)), *MANY)
     project.pytest("policies.yaml", "-n", "2", "--max-worker-restart=0", "--upheld-out", "out")
     run = project.run_json()
     statuses = [claim["status"] for claim in run["claims"]]

@@ -36,7 +36,11 @@ def test_inconclusive_alone_is_a_failure_too(project):
 def test_node_ids_are_claim_and_check(project):
     project.policy(*THREE)
     listed = project.pytest("policies.yaml", "--collect-only", "-q").stdout.splitlines()
-    assert listed[:3] == ["policies.yaml::good::own.holds", "policies.yaml::bad::own.is_broken", "policies.yaml::dark::own.is_dark"]
+    assert listed[:3] == [
+        "policies.yaml::good::own.holds",
+        "policies.yaml::bad::own.is_broken",
+        "policies.yaml::dark::own.is_dark",
+    ]
 
 
 @pytest.mark.parametrize("extra", [(), ("-n", "2")])
@@ -136,5 +140,7 @@ def test_distributions_that_lose_items_are_refused(project, dist):
 
 def test_a_conftest_may_name_the_target(project):
     project.policy(THREE[0])
-    (project.folder / "conftest.py").write_text("def pytest_upheld_target():\n    return 'target.yaml'\n", encoding="utf-8")
+    (project.folder / "conftest.py").write_text(
+        "def pytest_upheld_target():\n    return 'target.yaml'\n", encoding="utf-8"
+    )
     assert "1 passed" in project.pytest("policies.yaml", target=None).stdout

@@ -15,10 +15,15 @@ PLAN = {PLANNED.key: PLANNED}
 
 
 def result(text: str = "x"):
-    observation = Observation("k.1", "http", "get", {"url": "u"}, True, {"text": text}, "", "2026-01-01T00:00:00.000Z", 0.1, "here")
+    observation = Observation(
+        "k.1", "http", "get", {"url": "u"}, True, {"text": text}, "", "2026-01-01T00:00:00.000Z", 0.1, "here"
+    )
     finding = FindingRecord("f" * 16, "subject", Verdict.PASS, "e", "o", "", ("k.1",))
     return dataclasses.replace(
-        unfinished(PLANNED, ""), verdict=Verdict.PASS, findings=(finding,), observations=(observation,),
+        unfinished(PLANNED, ""),
+        verdict=Verdict.PASS,
+        findings=(finding,),
+        observations=(observation,),
         population=Population(2, 1, (("left", "out"),)),
     )
 
