@@ -1,0 +1,117 @@
+"""The report as one HTML file that needs nothing else: no network, no script, no inline handler, no link that leaves it.
+
+Its content security policy allows one style, by digest, and nothing besides. Everything that comes from a target or a
+policy is text: each expression of the templates passes through `safe` and is then escaped, by default and not by habit.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import re
+from functools import cache
+from pathlib import Path
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup, escape
+
+from upheld.model import Run, Status, Verdict
+from upheld.reporting import page, run_json
+from upheld.reporting.files import write_atomically
+from upheld.reporting.headline import BASES, MEANINGS, WORST_FIRST, checks, headline, notices, several, why
+from upheld.reporting.text import safe, safe_lines
+
+_FRAMEWORKS = {"soc2": "SOC 2", "iso27001": "ISO 27001", "popia": "POPIA", "gdpr": "GDPR"}
+_TEMPLATES = Path(__file__).parent / "templates"
+
+
+def write(run: Run, path: Path) -> None:
+    """Write the page of `run` to `path`, whole or not at all; raises OSError as the file system does."""
+    write_atomically(path, render(run).encode())
+
+
+def render(run: Run) -> str:
+    """The page of `run`; the same run gives the same page."""
+    style, results = _style(), checks(run)
+    digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
+    return (
+        _environment()
+        .get_template("report.html")
+        .render(
+            run=run,
+            style=Markup(style),  # noqa: S704  (our own file; `_style` refuses what could end the element)
+            policy=f"default-src 'none'; style-src 'sha256-{digest}'; img-src data:; base-uri 'none'; form-action 'none'",
+            headline=headline(run),
+            notices=notices(run),
+            counts=[(status, run.counts()[status]) for status in WORST_FIRST],
+            sections=page.sections(run),
+            not_observed=page.unseen(run, Verdict.INCONCLUSIVE),
+            left_out=page.unseen(run, None),
+            reported=len(results),
+            digests=dict(sorted({one.id: one.code_digest for one in results}.items())),
+            document_digest=hashlib.sha256(run_json.dumps(run)).hexdigest(),
+            meanings=[(status, MEANINGS[status]) for status in WORST_FIRST],
+            bases=list(BASES.items()),
+            decided={claim.id: claim.status for claim in run.claims},
+        )
+    )
+
+
+@cache
+def _environment() -> Environment:
+    environment = Environment(
+        loader=FileSystemLoader(_TEMPLATES),
+        autoescape=True,
+        finalize=_harmless,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.globals.update(Status=Status, Verdict=Verdict, several=several, why=why, inline=page.inline)
+    environment.filters["block"] = _block
+    environment.filters["short"] = lambda text: safe(text, page.MOST_CHARACTERS)
+    environment.filters["coded"] = _coded
+    environment.filters["framework"] = lambda name: _FRAMEWORKS.get(name, name)
+    environment.filters["moment"] = _moment
+    environment.filters["breakable"] = _breakable
+    return environment
+
+
+@cache
+def _style() -> str:
+    text = (_TEMPLATES / "style.css").read_text(encoding="utf-8")
+    if "</" in text or "\r" in text:
+        raise ValueError("style.css holds something that a page would not keep as it is")
+    return text
+
+
+def _harmless(value: object) -> object:
+    """What every expression of the templates becomes before it is escaped; only our own markup stays as it is."""
+    return value if isinstance(value, Markup) else safe(value)
+
+
+def _block(text: str) -> Markup:
+    """Text of several lines for a `pre` element."""
+    return escape(safe_lines(text))
+
+
+def _breakable(text: object) -> Markup:
+    """A name that may break after each dot and underscore, so that it fits on a phone."""
+    return Markup("<wbr>").join(re.split(r"(?<=[._])", safe(text)))
+
+
+def _coded(text: str) -> Markup:
+    """A check's sentence, with the names that stand in backticks set as code."""
+    parts = [escape(safe(part)) for part in text.split("`")]
+    if len(parts) % 2 == 0:  # An odd backtick closes nothing.
+        return escape(safe(text))
+    return Markup("").join(
+        Markup("<code>{}</code>").format(part) if index % 2 else part for index, part in enumerate(parts)
+    )
+
+
+def _moment(stamp: str) -> str:
+    """An RFC 3339 stamp in UTC, to the second, as a person writes it; anything else as it is."""
+    if len(stamp) >= 20 and stamp[10] == "T" and stamp.endswith("Z"):
+        return f"{stamp[:10]} {stamp[11:19]} UTC"
+    return stamp
