@@ -8,6 +8,7 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING
 
 from upheld.errors import InputError
+from upheld.execution import unfinished
 from upheld.judging import decide
 from upheld.model import CheckResult, ClaimResult, Run, Status, TargetSummary
 from upheld.target.load import load_target
@@ -34,9 +35,8 @@ def assemble(audit: Audit) -> Run:
     """The run that this audit was; call it after the reconciliation. Sabotages that a check is known to catch are added."""
     by_claim: dict[str, list[CheckResult]] = {}
     for planned in audit.plan:
-        result = audit.results.get(planned.key)
-        if result is not None:
-            by_claim.setdefault(planned.claim, []).append(result)
+        result = audit.results.get(planned.key) or unfinished(planned, "planned, and never reported")
+        by_claim.setdefault(planned.claim, []).append(result)
     wanted = set(audit.selected) if audit.selected else {claim.id for claim in audit.policy.claims}
     claims = [claim for claim in audit.policy.claims if claim.id in wanted]
     decided = decide([claim.id for claim in claims], by_claim, {claim.id: claim.decided_by for claim in claims})
@@ -47,7 +47,7 @@ def assemble(audit: Audit) -> Run:
         started=_stamp(audit.started),
         finished=_stamp(finished),
         seconds=round((finished - audit.started).total_seconds(), 3),
-        complete=all(planned.key in audit.results for planned in audit.plan) and not audit.lost,
+        complete=all(planned.key in audit.results for planned in audit.plan) and not audit.unreported,
         target=_target(audit),
         policy=audit.policy.name,
         policy_digest=audit.policy.digest,

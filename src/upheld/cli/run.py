@@ -95,7 +95,7 @@ def _engine(audit: Audit, workers: int) -> None:
     settings.write_text("[pytest]\n", encoding="utf-8")
     arguments = [
         str(audit.policy_file),
-        *("-c", str(settings), "--rootdir", str(audit.policy_file.parent), "--noconftest", "-s", "-q"),
+        *("-c", str(settings), "--rootdir", str(audit.policy_file.parent), "--noconftest", "-s"),
         *("-p", "upheld.plugin", "-p", "no:terminal", "-p", "no:cacheprovider", "-p", "no:warnings"),
     ]
     if workers:

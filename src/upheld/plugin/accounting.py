@@ -21,6 +21,7 @@ class Accounting:
     def __init__(self, audit: Audit, config: pytest.Config) -> None:
         self.audit = audit
         self.config = config
+        self.interrupted = False
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtestloop(self, session: pytest.Session) -> None:  # noqa: ARG002
@@ -59,14 +60,21 @@ class Accounting:
         """Reconcile what was planned with what was reported, and write the reports that were asked for."""
         result = yield
         if not self.config.option.collectonly:
-            stopped = session.shouldstop or session.shouldfail
-            self.audit.reconcile(
-                f"the run was stopped before this check: {stopped}" if stopped else "planned, and never reported"
-            )
+            self.audit.reconcile(self._why_not(session))
             out = self.config.getoption("upheld_out")
             if out and self.config.pluginmanager.get_plugin(AUDIT) is None:
                 write_reports(assemble(self.audit), self.config.invocation_params.dir / out)
         return result
+
+    def pytest_keyboard_interrupt(self) -> None:
+        """Note that somebody interrupted the run."""
+        self.interrupted = True
+
+    def _why_not(self, session: pytest.Session) -> str:
+        if self.interrupted:
+            return "the run was interrupted before this check ended"
+        stopped = session.shouldstop or session.shouldfail
+        return f"the run was stopped before this check: {stopped}" if stopped else "planned, and never reported"
 
     def pytest_terminal_summary(self, terminalreporter: Any) -> None:
         """Say why checks were inconclusive, and what the claims came to."""

@@ -55,6 +55,7 @@ class Audit:
         self.listeners = list(listeners)
         self.results: dict[str, CheckResult] = {}
         self.lost: dict[str, str] = {}
+        self.unreported: set[str] = set()
         self.parallel = False
         self.started = datetime.now(UTC)
         self.run_id = str(uuid.uuid4())
@@ -155,6 +156,7 @@ class Audit:
         """Give every planned check that did not report a result that says so. After this, planned = reported."""
         for planned in self.plan:
             if planned.key not in self.results:
+                self.unreported.add(planned.key)
                 self.receive(unfinished(planned, self.lost.get(planned.key, default_reason)))
         self.finished = self.finished or datetime.now(UTC)
 

@@ -1,0 +1,49 @@
+"""`upheld list`, `explain`, `validate`: what stands, in words."""
+
+from __future__ import annotations
+
+
+def test_list_says_what_each_thing_needs(project):
+    project.claims(("good", "own.holds"), ("bare", ""))
+    out = project.upheld("list").stdout
+    assert "good  own.holds" in out
+    assert "bare  uncovered" in out
+    assert "own.holds" in out
+    assert "looks through clock" in out
+    for probe in ("http", "tls", "api", "database", "logs", "clock", "publication"):
+        assert f"\n  {probe} " in out
+
+
+def test_explain_a_claim_and_a_check(project):
+    project.claims(("good", "own.holds: {days: 5}"))
+    claim = project.upheld("explain", "good").stdout
+    assert "“Promise good.”" in claim
+    assert '"days": 5' in claim
+    check = project.upheld("explain", "own.holds").stdout
+    assert "The thing is as it should be." in check
+    assert "days: integer, default 3" in check
+    assert "Decides claims: good" in check
+
+
+def test_explain_an_unknown_name_suggests_one(project):
+    project.claims(("good", "own.holds"))
+    done = project.upheld("explain", "own.hold")
+    assert done.returncode == 2
+    assert "own.holds" in done.stderr
+
+
+def test_validate_says_all_mistakes_of_policy_and_target_at_once(project):
+    project.claims(("good", "own.hold"), ("also", "own.holdz"))
+    (project.folder / "target.yaml").write_text("upheld: target/1\nname: x\nenvironment: stagign\n", encoding="utf-8")
+    done = project.upheld("validate", "--target", "target.yaml")
+    assert done.returncode == 2
+    assert done.stderr.count("policies.yaml:") == 2
+    assert "target.yaml:3:" in done.stderr
+    assert "3 mistakes" in done.stderr
+
+
+def test_validate_a_good_project(project):
+    project.claims(("good", "own.holds"))
+    done = project.upheld("validate", "--target", "target.yaml")
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.endswith("valid\n")
