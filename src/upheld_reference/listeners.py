@@ -1,0 +1,95 @@
+"""Listening sockets and the servers that serve them."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import socket
+from collections.abc import Iterator
+
+import uvicorn
+
+from upheld_reference import pki
+from upheld_reference.pki import Authority
+from upheld_reference.platform import Listener, Platform, Receive, Scope, Send
+
+ADDRESS = "127.0.0.1"
+"""What every listener is bound to."""
+
+_DRAIN_SECONDS = 1
+
+
+async def _not_built(_scope: Scope, _receive: Receive, _send: Send) -> None:
+    raise RuntimeError("this listener has no application yet")
+
+
+def bind(platform: Platform, authority: Authority) -> None:
+    """Fills ``platform.listeners`` with bound sockets on free ports, with TLS, and without applications."""
+    settings = platform.settings
+    for name, host_name in settings.host_names.items():
+        tls = pki.server_context()
+        credential = pki.current_credential(authority, host_name, settings.certificate_lifetime_days)
+        credential.load_into(tls, platform.secrets)
+        platform.listeners[name] = Listener(name, host_name, _not_built, tls, _socket(), public=name != "graph")
+    plain = Listener("www-http", settings.host_names["www"], _not_built, None, _socket(), public=True)
+    platform.listeners[plain.name] = plain
+
+
+class ListenerServer(uvicorn.Server):
+    """A uvicorn server for one listener that leaves signals to the process that runs several of them."""
+
+    def __init__(self, listener: Listener) -> None:
+        """Plans to serve ``listener``."""
+        self.listener = listener
+        config = uvicorn.Config(
+            listener.app,
+            lifespan="off",
+            log_config=None,
+            access_log=False,  # AccessLog writes it: without the query string
+            server_header=False,
+            proxy_headers=False,  # there is no proxy: a forwarded address is whatever the client made up
+            ws="none",
+            timeout_graceful_shutdown=_DRAIN_SECONDS,
+        )
+        config.load()
+        config.ssl = listener.tls
+        super().__init__(config)
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Captures none."""
+        yield
+
+
+class Servers:
+    """Every listener of a platform, being served."""
+
+    def __init__(self, platform: Platform) -> None:
+        """Plans to serve the listeners that the platform has now."""
+        self._servers = [ListenerServer(listener) for listener in platform.listeners.values()]
+        self._tasks: list[asyncio.Task[None]] = []
+
+    async def start(self) -> None:
+        """Returns once all of them serve; raises RuntimeError when one ends instead."""
+        for server in self._servers:
+            serving = server.serve(sockets=[server.listener.sock])
+            self._tasks.append(asyncio.create_task(serving, name=f"listener {server.listener.name}"))
+        while not all(server.started for server in self._servers):
+            for server, task in zip(self._servers, self._tasks, strict=True):
+                if task.done():
+                    raise RuntimeError(f"the listener {server.listener.name} ended at its start")
+            await asyncio.sleep(0.005)
+
+    async def stop(self) -> None:
+        """Ends them, giving requests in progress a second."""
+        for server in self._servers:
+            server.should_exit = True
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+
+def _socket() -> socket.socket:
+    # With the protocol named, asyncio sets TCP_NODELAY on accepted connections; else each answer waits 40 ms for an ACK.
+    sock = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+    sock.bind((ADDRESS, 0))
+    sock.listen(128)
+    return sock

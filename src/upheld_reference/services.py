@@ -1,0 +1,53 @@
+"""What the application's parts share, for each deployment."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from upheld_reference.api.lockout import Lockout
+    from upheld_reference.api.tokens import TokenSigner
+    from upheld_reference.database.scope import Pool
+    from upheld_reference.database.seed import Seed
+    from upheld_reference.graph.client import GraphClient
+    from upheld_reference.jobs import Retention
+    from upheld_reference.platform import Platform
+    from upheld_reference.vault import Vault
+
+
+@dataclass(frozen=True)
+class Services:
+    """The parts that requests and jobs work with."""
+
+    pool: Pool
+    """Connections of the role rivet_application."""
+    vault: Vault
+    """Seals and opens credentials."""
+    signer: TokenSigner
+    """Issues and verifies access tokens."""
+    lockout: Lockout
+    """Counts bad logins."""
+    graph: GraphClient
+    """Talks to Meta's Graph API."""
+    retention: Retention
+    """Removes what is older than its workspace keeps it."""
+    exports: Path
+    """The folder with one folder of export files for each workspace."""
+    seed: Seed
+    """What the database started with."""
+
+
+_by_folder: dict[Path, Services] = {}
+
+
+def register(platform: Platform, services: Services) -> None:
+    """Makes ``services`` those of ``platform``."""
+    _by_folder[platform.folder] = services
+
+
+def of(platform: Platform) -> Services:
+    """The services of ``platform``; raises KeyError before its database is prepared."""
+    return _by_folder[platform.folder]

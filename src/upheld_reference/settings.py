@@ -1,0 +1,53 @@
+"""All that one deployment is started with."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import MappingProxyType
+
+_YEAR_SECONDS = 365 * 24 * 3600
+
+_HOST_NAMES: Mapping[str, str] = MappingProxyType(
+    {
+        "www": "www.rivet.example",
+        "api": "api.rivet.example",
+        "status": "status.rivet.example",
+        "graph": "graph.rivet.example",
+    }
+)
+
+
+@dataclass(frozen=True)
+class Settings:
+    """The choices that the parts of a deployment are built from; units are in the names.
+
+    The rate limit, the lockout and the retention interval are much shorter than a production platform's, so that an
+    audit can watch them act and recover within seconds.
+    """
+
+    folder: Path
+    """The folder that holds everything of the deployment."""
+    token_lifetime_seconds: int = 900
+    """How long an API access token is valid."""
+    rate_limit_requests: int = 30
+    """How many requests one client or one account may make to one route within a window."""
+    rate_limit_window_seconds: int = 2
+    """The length of the rate limit's window."""
+    lockout_failures: int = 5
+    """How many bad logins in a row lock an account."""
+    lockout_seconds: int = 3
+    """How long a locked account stays locked."""
+    retention_days_default: int = 90
+    """How long a workspace's message logs and automation runs are kept unless it chose otherwise."""
+    retention_interval_seconds: float = 0.5
+    """The pause between two runs of the retention job."""
+    hsts_max_age_seconds: int = 2 * _YEAR_SECONDS
+    """The max-age of Strict-Transport-Security."""
+    certificate_lifetime_days: int = 90
+    """How long a server certificate is valid."""
+    status_interval_seconds: float = 5.0
+    """The pause between two looks of the status page at its components."""
+    host_names: Mapping[str, str] = field(default_factory=lambda: _HOST_NAMES)
+    """The public name of each listener that speaks TLS: www, api, status and graph."""
