@@ -1,0 +1,280 @@
+"""What the API takes and gives, as pydantic models."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated, Any, Literal
+from uuid import UUID
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+
+_NO_NUL = r"^[^\x00]*$"  # PostgreSQL cannot store it in a text
+
+Name = Annotated[str, StringConstraints(min_length=1, max_length=120, pattern=_NO_NUL)]
+Text = Annotated[str, StringConstraints(min_length=1, max_length=4096, pattern=_NO_NUL)]
+Note = Annotated[str, StringConstraints(max_length=1000, pattern=_NO_NUL)]
+Email = Annotated[str, StringConstraints(min_length=3, max_length=254, pattern=r"^[^\x00-\x20@]+@[^\x00-\x20@]+$")]
+Password = Annotated[str, StringConstraints(min_length=1, max_length=200)]
+PhoneNumber = Annotated[str, StringConstraints(pattern=r"^\+[1-9][0-9]{6,14}$")]
+SignUpCode = Annotated[str, StringConstraints(pattern=r"^AQ[A-Za-z0-9_-]{20,200}$")]
+WebhookUrl = Annotated[
+    str, StringConstraints(max_length=500, pattern=r"^https://[A-Za-z0-9.-]+(:[0-9]{1,5})?(/[!-~]*)?$")
+]
+
+
+class _In(BaseModel):
+    """A body that is sent: fields that it does not know are refused, and errors do not repeat what was sent."""
+
+    model_config = ConfigDict(extra="forbid", hide_input_in_errors=True)
+
+
+class _Out(BaseModel):
+    """A body that is returned."""
+
+
+class ErrorBody(_Out):
+    """Why a request was refused."""
+
+    error: str
+    details: list[dict[str, Any]] = Field(default_factory=list)
+
+
+class Credentials(_In):
+    """What a member logs in with."""
+
+    email: Email
+    password: Password
+
+
+class AccessToken(_Out):
+    """A short-lived access token (RFC 6749 §5.1)."""
+
+    access_token: str
+    token_type: Literal["Bearer"] = "Bearer"  # noqa: S105 - no secret, the type's name
+    expires_in: int
+
+
+class Workspace(_Out):
+    """A customer's workspace."""
+
+    id: UUID
+    name: str
+    plan: str
+    retention_days: int
+
+
+class Member(_Out):
+    """Somebody who works in a workspace."""
+
+    id: UUID
+    email: str
+    role: str
+    created_at: datetime
+
+
+class Me(_Out):
+    """The caller."""
+
+    id: UUID
+    email: str
+    role: str
+    workspace_id: UUID
+
+
+class ContactIn(_In):
+    """A contact to create."""
+
+    name: Name
+    phone_number: PhoneNumber
+    note: Note = ""
+
+
+class ContactChange(_In):
+    """The fields of a contact to change."""
+
+    name: Name | None = None
+    phone_number: PhoneNumber | None = None
+    note: Note | None = None
+
+
+class Contact(_Out):
+    """Somebody that a workspace talks to."""
+
+    id: UUID
+    name: str
+    phone_number: str
+    note: str
+    created_at: datetime
+
+
+class ConversationIn(_In):
+    """A conversation to create."""
+
+    contact_id: UUID
+
+
+class Conversation(_Out):
+    """An exchange of messages with one contact."""
+
+    id: UUID
+    contact_id: UUID
+    created_at: datetime
+
+
+class MessageIn(_In):
+    """A message to send."""
+
+    conversation_id: UUID
+    text: Text
+
+
+class Message(_Out):
+    """A message that was sent or received."""
+
+    id: UUID
+    conversation_id: UUID
+    direction: str
+    text: str
+    created_at: datetime
+
+
+class TemplateIn(_In):
+    """A template to create."""
+
+    name: Name
+    body: Text
+
+
+class TemplateChange(_In):
+    """The fields of a template to change."""
+
+    name: Name | None = None
+    body: Text | None = None
+
+
+class Template(_Out):
+    """A prepared message."""
+
+    id: UUID
+    name: str
+    body: str
+    created_at: datetime
+
+
+class StepIn(_In):
+    """A step of an automation: sends a template."""
+
+    template_id: UUID
+
+
+class AutomationIn(_In):
+    """An automation to create."""
+
+    name: Name
+    steps: Annotated[list[StepIn], Field(min_length=1, max_length=20)]
+
+
+class Step(_Out):
+    """A step with the template that it sends; null when that has been deleted."""
+
+    template_id: UUID
+    template: Template | None
+
+
+class AutomationSummary(_Out):
+    """An automation without its steps."""
+
+    id: UUID
+    name: str
+    created_at: datetime
+
+
+class Automation(AutomationSummary):
+    """An automation with its steps."""
+
+    steps: list[Step]
+
+
+class AutomationRun(_Out):
+    """One execution of an automation."""
+
+    id: UUID
+    automation_id: UUID | None
+    outcome: str
+    detail: str
+    created_at: datetime
+
+
+class WebhookIn(_In):
+    """A webhook to register; https only."""
+
+    url: WebhookUrl
+
+
+class Webhook(_Out):
+    """Where events are delivered."""
+
+    id: UUID
+    url: str
+    created_at: datetime
+
+
+class CreatedWebhook(Webhook):
+    """A new webhook with its signing secret, which is shown this once."""
+
+    secret: str
+
+
+class SearchHit(_Out):
+    """Something that contains the text that was searched for."""
+
+    kind: Literal["contact", "message", "template", "message_log"]
+    id: UUID
+    text: str
+    created_at: datetime
+
+
+class ExportIn(_In):
+    """An export to create."""
+
+    kind: Literal["message_logs", "contacts"]
+
+
+class Export(_Out):
+    """An export that can be downloaded."""
+
+    id: UUID
+    kind: str
+    created_at: datetime
+
+
+class MessageLog(_Out):
+    """The record of a message that was sent or received."""
+
+    id: UUID
+    direction: str
+    content: str
+    created_at: datetime
+
+
+class SignUpIn(_In):
+    """What Embedded Signup hands over."""
+
+    code: SignUpCode
+    phone_number: PhoneNumber
+
+
+class RotationIn(_In):
+    """A fresh code of Embedded Signup, to be exchanged for the token that replaces the present one."""
+
+    code: SignUpCode
+
+
+class WhatsAppAccount(_Out):
+    """A connected WhatsApp number; its token is never shown."""
+
+    id: UUID
+    waba_id: str
+    phone_number_id: str
+    phone_number: str
+    created_at: datetime

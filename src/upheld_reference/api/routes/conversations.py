@@ -1,0 +1,143 @@
+"""Contacts, conversations and messages."""
+
+from __future__ import annotations
+
+from typing import Any
+from uuid import UUID
+
+from fastapi import APIRouter, Response
+
+from upheld_reference import vault
+from upheld_reference.api import errors, models
+from upheld_reference.api.routes import DEFAULT_LIMIT, WORKSPACE, Limit
+from upheld_reference.api.session import Caller, Member
+from upheld_reference.database import rows
+from upheld_reference.graph.client import GraphError
+from upheld_reference.logs import app_log
+
+router = APIRouter(prefix=WORKSPACE, responses=errors.RESPONSES)
+
+
+@router.get("/contacts", operation_id="listContacts", response_model=list[models.Contact])
+async def list_contacts(caller: Member, limit: Limit = DEFAULT_LIMIT) -> list[dict[str, Any]]:
+    """The contacts of the workspace."""
+    async with caller.workspace() as db:
+        return await rows.listing(db, rows.CONTACTS, caller.workspace_id, limit)
+
+
+@router.post("/contacts", operation_id="createContact", response_model=models.Contact, status_code=201)
+async def create_contact(caller: Member, body: models.ContactIn) -> dict[str, Any]:
+    """Creates a contact."""
+    async with caller.workspace() as db:
+        return await rows.insert(db, rows.CONTACTS, caller.workspace_id, body.model_dump())
+
+
+@router.get("/contacts/{contact_id}", operation_id="getContact", response_model=models.Contact)
+async def get_contact(caller: Member, contact_id: UUID) -> dict[str, Any]:
+    """One contact."""
+    async with caller.workspace() as db:
+        row = await rows.read(db, rows.CONTACTS, caller.workspace_id, contact_id)
+    if row is None:
+        raise errors.not_found()
+    return row
+
+
+@router.patch("/contacts/{contact_id}", operation_id="updateContact", response_model=models.Contact)
+async def update_contact(caller: Member, contact_id: UUID, body: models.ContactChange) -> dict[str, Any]:
+    """Changes the fields of a contact that are given."""
+    async with caller.workspace() as db:
+        values = body.model_dump(exclude_none=True)
+        row = await rows.update(db, rows.CONTACTS, caller.workspace_id, contact_id, values)
+    if row is None:
+        raise errors.not_found()
+    return row
+
+
+@router.delete("/contacts/{contact_id}", operation_id="deleteContact", status_code=204)
+async def delete_contact(caller: Member, contact_id: UUID) -> Response:
+    """Deletes a contact with its conversations and messages."""
+    async with caller.workspace() as db:
+        if not await rows.delete(db, rows.CONTACTS, caller.workspace_id, contact_id):
+            raise errors.not_found()
+    return Response(status_code=204)
+
+
+@router.get("/conversations", operation_id="listConversations", response_model=list[models.Conversation])
+async def list_conversations(caller: Member, limit: Limit = DEFAULT_LIMIT) -> list[dict[str, Any]]:
+    """The conversations of the workspace."""
+    async with caller.workspace() as db:
+        return await rows.listing(db, rows.CONVERSATIONS, caller.workspace_id, limit)
+
+
+@router.post("/conversations", operation_id="createConversation", response_model=models.Conversation, status_code=201)
+async def create_conversation(caller: Member, body: models.ConversationIn) -> dict[str, Any]:
+    """Creates a conversation with a contact."""
+    async with caller.workspace() as db:
+        if await rows.read(db, rows.CONTACTS, caller.workspace_id, body.contact_id) is None:
+            raise errors.not_found()
+        return await rows.insert(db, rows.CONVERSATIONS, caller.workspace_id, body.model_dump())
+
+
+@router.get("/conversations/{conversation_id}", operation_id="getConversation", response_model=models.Conversation)
+async def get_conversation(caller: Member, conversation_id: UUID) -> dict[str, Any]:
+    """One conversation."""
+    async with caller.workspace() as db:
+        row = await rows.read(db, rows.CONVERSATIONS, caller.workspace_id, conversation_id)
+    if row is None:
+        raise errors.not_found()
+    return row
+
+
+@router.get("/messages", operation_id="listMessages", response_model=list[models.Message])
+async def list_messages(
+    caller: Member, conversation_id: UUID | None = None, limit: Limit = DEFAULT_LIMIT
+) -> list[dict[str, Any]]:
+    """The messages of the workspace, or those of one conversation."""
+    where = {"conversation_id": conversation_id} if conversation_id else {}
+    async with caller.workspace() as db:
+        if conversation_id and await rows.read(db, rows.CONVERSATIONS, caller.workspace_id, conversation_id) is None:
+            raise errors.not_found()
+        return await rows.listing(db, rows.MESSAGES, caller.workspace_id, limit, where)
+
+
+@router.post("/messages", operation_id="createMessage", response_model=models.Message, status_code=201)
+async def create_message(caller: Member, body: models.MessageIn) -> dict[str, Any]:
+    """Sends a message in a conversation."""
+    async with caller.workspace() as db:
+        conversation = await rows.read(db, rows.CONVERSATIONS, caller.workspace_id, body.conversation_id)
+        if conversation is None:
+            raise errors.not_found()
+        contact = await rows.read(db, rows.CONTACTS, caller.workspace_id, conversation["contact_id"])
+        message = await rows.insert(db, rows.MESSAGES, caller.workspace_id, body.model_dump())
+        await rows.insert(db, rows.MESSAGE_LOGS, caller.workspace_id, {"content": body.text})
+    if contact is not None:
+        await _deliver(caller, contact["phone_number"], body.text)
+    return message
+
+
+@router.get("/messages/{message_id}", operation_id="getMessage", response_model=models.Message)
+async def get_message(caller: Member, message_id: UUID) -> dict[str, Any]:
+    """One message."""
+    async with caller.workspace() as db:
+        row = await rows.read(db, rows.MESSAGES, caller.workspace_id, message_id)
+    if row is None:
+        raise errors.not_found()
+    return row
+
+
+async def _deliver(caller: Caller, to: str, text: str) -> None:
+    """Hands a message to WhatsApp by the number that was connected last; a failure is logged."""
+    query = """
+        SELECT a.phone_number_id, t.id, t.sealed
+        FROM meta.whatsapp_accounts a JOIN vault.whatsapp_tokens t ON t.account_id = a.id
+        WHERE a.workspace_id = %(workspace)s AND t.workspace_id = %(workspace)s ORDER BY a.created_at DESC LIMIT 1
+    """
+    async with caller.workspace() as db:
+        account = await (await db.execute(query, {"workspace": caller.workspace_id})).fetchone()
+    if account is None:
+        return
+    token = caller.services.vault.open(account["sealed"], vault.WHATSAPP_TOKENS, account["id"]).decode("ascii")
+    try:
+        await caller.services.graph.send(account["phone_number_id"], token, to, text)
+    except GraphError:
+        app_log.exception("a message could not be handed to WhatsApp")

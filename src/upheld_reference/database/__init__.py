@@ -1,0 +1,1 @@
+"""The platform's PostgreSQL: schema, roles, seed and tenant-scoped access."""

@@ -1,0 +1,72 @@
+"""What a deployment tells about its application, for whoever audits it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from upheld_reference import vault
+from upheld_reference.api import roles
+from upheld_reference.platform import Platform
+from upheld_reference.services import Services
+
+_TENANT_COLUMN = "workspace_id"
+
+
+def facts(platform: Platform, services: Services) -> dict[str, Any]:
+    """Workspaces, identities, role matrix, database, vault keys, sensitive columns and retained stores."""
+    return {
+        "workspaces": [
+            {
+                "id": str(workspace.id),
+                "name": workspace.name,
+                "plan": workspace.plan,
+                "retention_days": workspace.retention_days,
+                "objects": {kind: [str(id_) for id_ in ids] for kind, ids in workspace.objects.items()},
+            }
+            for workspace in services.seed.workspaces
+        ],
+        "identities": [
+            {
+                "name": identity.name,
+                "tenant": identity.tenant,
+                "role": identity.role,
+                "email": identity.email,
+                "password": identity.password,
+                "throwaway": identity.throwaway,
+            }
+            for identity in services.seed.identities
+        ],
+        "roles": {operation: sorted(allowed) for operation, allowed in roles.ALLOWED.items()},
+        "public_operations": sorted(roles.PUBLIC_OPERATIONS),
+        "vault_keys": [
+            {"id": services.vault.key_id, "file": str(path)}
+            for path in [platform.secrets / f"vault-{services.vault.key_id}.key"]
+        ],
+        "sensitive_columns": [
+            dict(zip(("schema", "table", "column"), where.split("."), strict=True))
+            | {"id_column": "id", "tenant_column": _TENANT_COLUMN}
+            for where in vault.SENSITIVE_COLUMNS
+        ],
+        "retained_stores": [
+            {
+                "name": name,
+                "kind": "table",
+                "schema": "app",
+                "table": name,
+                "timestamp_column": "created_at",
+                "tenant_column": _TENANT_COLUMN,
+            }
+            for name in ("message_logs", "automation_runs", "exports")
+        ]
+        + [{"name": "export_files", "kind": "files", "folder": str(platform.exports), "pattern": "*/*.json"}],
+        "rate_limit": {
+            "requests": platform.settings.rate_limit_requests,
+            "window_seconds": platform.settings.rate_limit_window_seconds,
+        },
+        "lockout": {
+            "failures": platform.settings.lockout_failures,
+            "seconds": platform.settings.lockout_seconds,
+        },
+        "token_lifetime_seconds": platform.settings.token_lifetime_seconds,
+        "graph_access_log": str(platform.logs / "graph-access.log"),
+    }

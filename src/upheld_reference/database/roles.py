@@ -1,0 +1,47 @@
+"""The database roles: who logs in, and with what."""
+
+from __future__ import annotations
+
+import secrets
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import psycopg
+from psycopg import sql
+from psycopg.conninfo import conninfo_to_dict
+
+from upheld_reference import postgres
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+LOGIN_ROLES: Mapping[str, str] = {
+    "owner": "rivet_owner",
+    "application": "rivet_application",
+    "retention": "rivet_retention",
+    "auditor": "rivet_auditor",
+    "planter": "rivet_planter",
+}
+"""Roles that log in, by the name under which ``platform.urls`` carries their URL."""
+
+
+async def create_roles(superuser: psycopg.AsyncConnection[object]) -> dict[str, str]:
+    """Creates all roles with random passwords and returns the passwords by name."""
+    await superuser.execute("CREATE ROLE rivet_login NOLOGIN")
+    passwords = {}
+    for name, role in LOGIN_ROLES.items():
+        passwords[name] = secrets.token_urlsafe(24)
+        # The server logs every statement, so that it gets a SCRAM verifier and never sees the password itself.
+        verifier = superuser.pgconn.encrypt_password(passwords[name].encode(), role.encode(), b"scram-sha-256").decode()
+        await superuser.execute(
+            sql.SQL("CREATE ROLE {} LOGIN PASSWORD {}").format(sql.Identifier(role), sql.Literal(verifier))
+        )
+    await superuser.execute("ALTER ROLE rivet_auditor SET default_transaction_read_only = on")
+    await superuser.execute("REVOKE ALL ON SCHEMA public FROM PUBLIC")
+    return passwords
+
+
+def url_for(superuser_url: str, role: str, password: str) -> str:
+    """The URL under which ``role`` reaches the database that ``superuser_url`` names."""
+    parts = conninfo_to_dict(superuser_url)
+    return postgres.url(role, password, Path(str(parts["host"])), str(parts["dbname"]))
