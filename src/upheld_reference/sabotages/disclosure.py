@@ -1,0 +1,57 @@
+"""Defects of the way by which vulnerabilities are reported: what is wrong with security.txt (RFC 9116)."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Callable
+
+from upheld_reference.edge import security_txt
+from upheld_reference.edge.security_txt import Field
+from upheld_reference.platform import Platform
+from upheld_reference.sabotages import sabotage
+
+_CLAIMS = ("disclosure-channel",)
+
+
+@sabotage(breaks=_CLAIMS)
+def security_txt_expired(platform: Platform) -> None:
+    """The Expires field of security.txt is three days ago."""
+    past = (dt.datetime.now(dt.UTC) - dt.timedelta(days=3)).strftime("%Y-%m-%dT%H:%M:%SZ")
+    _rewrite(platform, lambda field: (field[0], past) if field[0] == "Expires" else field)
+
+
+@sabotage(breaks=_CLAIMS)
+def security_txt_without_expires(platform: Platform) -> None:
+    """The compulsory Expires field of security.txt is missing."""
+    _rewrite(platform, lambda field: None if field[0] == "Expires" else field)
+
+
+@sabotage(breaks=_CLAIMS)
+def security_txt_http_contact(platform: Platform) -> None:
+    """A Contact field of security.txt is a web address without HTTPS."""
+    plain = "http://www.rivet.example/security"
+    _rewrite(platform, lambda field: (field[0], plain) if field[1].startswith("https:") else field, only="Contact")
+
+
+@sabotage(breaks=_CLAIMS)
+def security_txt_wrong_media_type(platform: Platform) -> None:
+    """security.txt is served as HTML instead of as plain text."""
+    platform.replace(security_txt, "MEDIA_TYPE", "text/html; charset=utf-8")
+
+
+@sabotage(breaks=_CLAIMS)
+def security_txt_canonical_elsewhere(platform: Platform) -> None:
+    """The Canonical field of security.txt names another site, so that this copy of it is not to be trusted."""
+    elsewhere = f"https://old.rivet.example{security_txt.PATH}"
+    _rewrite(platform, lambda field: (field[0], elsewhere) if field[0] == "Canonical" else field)
+
+
+def _rewrite(platform: Platform, change: Callable[[Field], Field | None], only: str | None = None) -> None:
+    """Sends every field, or those called ``only``, through ``change``; None leaves the field out."""
+    right = security_txt.fields
+
+    def fields(built: Platform, now: dt.datetime) -> list[Field]:
+        changed = [change(field) if only in (None, field[0]) else field for field in right(built, now)]
+        return [field for field in changed if field is not None]
+
+    platform.replace(security_txt, "fields", fields)

@@ -1,0 +1,85 @@
+"""Records that are kept too long, or not long enough."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+from psycopg import AsyncConnection, sql
+
+from upheld_reference import jobs
+from upheld_reference.jobs import Retention
+from upheld_reference.platform import Platform
+from upheld_reference.sabotages import sabotage
+
+_CLAIM = "retention-90-days"
+_ALSO = ("retention-header",)
+
+
+@sabotage(breaks=(_CLAIM,), also=_ALSO)
+def retention_job_off(platform: Platform) -> None:
+    """The retention job does nothing."""
+
+    async def once(_self: Retention) -> int:
+        return 0
+
+    platform.replace(Retention, "once", once)
+
+
+@sabotage(breaks=(_CLAIM,), also=_ALSO)
+def retention_off_by_a_unit(platform: Platform) -> None:
+    """The retention period is taken for weeks instead of days."""
+
+    def cutoff(now: datetime, retention_days: int) -> datetime:
+        return now - timedelta(weeks=retention_days)
+
+    platform.replace(jobs, "cutoff", cutoff)
+
+
+@sabotage(breaks=(_CLAIM,), also=_ALSO)
+def retention_deletes_too_early(platform: Platform) -> None:
+    """The retention period is taken for hours instead of days."""
+
+    def cutoff(now: datetime, retention_days: int) -> datetime:
+        return now - timedelta(hours=retention_days)
+
+    platform.replace(jobs, "cutoff", cutoff)
+
+
+@sabotage(breaks=(_CLAIM,), also=_ALSO)
+def retention_forgets_automation_runs(platform: Platform) -> None:
+    """The runs of automations are kept for ever."""
+    platform.replace(jobs, "TABLES", tuple(table for table in jobs.TABLES if table != "automation_runs"))
+
+
+@sabotage(breaks=(_CLAIM,), also=_ALSO)
+def retention_keeps_exports(platform: Platform) -> None:
+    """Exports, which hold copies of message logs, are kept for ever."""
+
+    async def expire_exports(_db: AsyncConnection[Any], _folder: Path, _workspace_id: UUID, _before: datetime) -> int:
+        return 0
+
+    platform.replace(jobs, "expire_exports", expire_exports)
+
+
+@sabotage(breaks=(_CLAIM,), also=_ALSO)
+def retention_soft_delete_keeps_content(platform: Platform) -> None:
+    """Expired message logs and automation runs are hidden from the API, but stay in the database."""
+    for table in jobs.TABLES:
+        platform.schema.append(
+            f"ALTER TABLE app.{table} ADD COLUMN deleted_at timestamptz;"
+            f"CREATE POLICY not_deleted ON app.{table} AS RESTRICTIVE FOR SELECT TO rivet_application"
+            " USING (deleted_at IS NULL);"
+            f"CREATE POLICY hide ON app.{table} FOR UPDATE TO rivet_retention USING (true);"
+            f"GRANT UPDATE (deleted_at) ON app.{table} TO rivet_retention;"
+        )
+
+    async def expire_rows(db: AsyncConnection[Any], table: str, workspace_id: UUID, before: datetime) -> int:
+        query = sql.SQL(
+            "UPDATE {} SET deleted_at = now() WHERE workspace_id = %s AND created_at < %s AND deleted_at IS NULL"
+        ).format(sql.Identifier("app", table))
+        return (await db.execute(query, [workspace_id, before])).rowcount
+
+    platform.replace(jobs, "expire_rows", expire_rows)

@@ -1,0 +1,94 @@
+"""The registry of sabotages: what it finds, and what it refuses."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from importlib import resources
+
+import pytest
+
+from upheld_reference import sabotages
+from upheld_reference.platform import Platform
+from upheld_reference.sabotages import SabotageError, UnknownSabotageError
+from upheld_reference.settings import Settings
+
+CLAIMS = {
+    "transit-tls12",
+    "disclosure-channel",
+    "publication.page-matches-policy",
+    "at-rest-aes256",
+    "rate-limits",
+    "tokens-never-logged",
+    "tenant-isolation",
+    "retention-90-days",
+}
+ROLL_UPS = {"sensitive-encrypted", "retention-header"}
+
+
+def test_every_sabotage_names_known_claims_and_says_what_is_wrong() -> None:
+    catalogue = sabotages.catalogue()
+    assert {claim for found in catalogue.values() for claim in found.breaks} == CLAIMS
+    assert {claim for found in catalogue.values() for claim in found.also} <= ROLL_UPS
+    assert [name for name, found in catalogue.items() if not found.sentence.endswith(".")] == []
+    assert list(catalogue) == sorted(catalogue)
+
+
+def test_roll_ups_turn_with_what_decides_them() -> None:
+    for found in sabotages.catalogue().values():
+        encrypted = {"transit-tls12", "at-rest-aes256"} & set(found.breaks)
+        assert ("sensitive-encrypted" in found.also) == bool(encrypted), found.name
+        assert ("retention-header" in found.also) == ("retention-90-days" in found.breaks), found.name
+
+
+def test_an_unknown_name_is_an_error_with_the_nearest_one() -> None:
+    with pytest.raises(UnknownSabotageError, match=r"did you mean hsts_missing\b") as caught:
+        sabotages.find("hsts_mising")
+    assert caught.value.nearest[0] == "hsts_missing"
+
+
+def test_a_duplicate_name_is_an_error() -> None:
+    def hsts_missing(platform: Platform) -> None:
+        """Another of that name."""
+
+    sabotages.catalogue()
+    with pytest.raises(SabotageError, match="both define the sabotage 'hsts_missing'"):
+        sabotages.sabotage(breaks=("x",))(hsts_missing)
+
+
+def test_a_sabotage_needs_a_claim_and_a_sentence() -> None:
+    def breaks_nothing(platform: Platform) -> None:
+        """Breaks nothing."""
+
+    def says_nothing(platform: Platform) -> None:
+        pass
+
+    with pytest.raises(SabotageError, match="names no claim"):
+        sabotages.sabotage(breaks=())(breaks_nothing)
+    with pytest.raises(SabotageError, match="has no docstring"):
+        sabotages.sabotage(breaks=("x",))(says_nothing)
+
+
+def test_replacing_what_is_not_there_is_an_error(tmp_path) -> None:
+    with pytest.raises(AttributeError):
+        Platform(Settings(folder=tmp_path)).replace(sabotages, "no_such_part", None)
+
+
+def test_the_platform_itself_knows_of_no_sabotage() -> None:
+    root = resources.files("upheld_reference")
+    files = [
+        entry for folder in ("api", "api/routes", "database", "edge", "graph") for entry in (root / folder).iterdir()
+    ]
+    files += [root / f"{name}.py" for name in ("jobs", "listeners", "logs", "passwords", "pki", "services", "vault")]
+    files += [root / f"{name}.py" for name in ("application", "postgres", "postgres_binaries", "settings")]
+    read = {entry.name: entry.read_text(encoding="utf-8") for entry in files if entry.name.endswith(".py")}
+    assert len(read) > 25
+    assert [name for name, text in read.items() if "sabotage" in text.lower()] == []
+
+
+def test_the_command_lists_each_sabotage_on_a_line() -> None:
+    command = [sys.executable, "-m", "upheld_reference", "sabotages"]
+    lines = subprocess.run(command, capture_output=True, text=True, check=True).stdout.splitlines()
+    listed = [re.split(r"\s{2,}", line) for line in lines]
+    assert listed == [[s.name, ",".join(s.breaks), s.sentence] for s in sabotages.catalogue().values()]
