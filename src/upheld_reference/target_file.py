@@ -1,0 +1,52 @@
+"""The description of a running deployment as a target file, as its operators would write one for an auditor."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from upheld_reference.target_api import api_parts
+from upheld_reference.target_data import data_parts
+
+FILE_NAME = "target.yaml"
+"""The name of the file in the deployment's folder."""
+
+
+def describe(facts: dict[str, Any]) -> dict[str, Any]:
+    """The target description of the deployment that told these facts; secrets are references to files of its folder."""
+    listeners = facts["listeners"]
+    pages = {"www": ["/", "/security", "/privacy"], "status": ["/", "/status.json"]}
+    description: dict[str, Any] = {
+        "upheld": "target/1",
+        "name": "Rivet (embedded reference deployment)",
+        "environment": "reference",
+        "ca": facts["ca_file"],
+        "vantage": {
+            "name": "the same host, over loopback",
+            # The whole of 127.0.0.0/8 is this host, so that the harness can be several clients.
+            "source_addresses": ["127.0.0.1", "127.0.0.2", "127.0.0.3"],
+        },
+        "endpoints": [
+            {
+                "name": name,
+                "url": listener["url"],
+                "address": listener["address"],
+                "public": listener["public"],
+                **({"pages": pages[name]} if name in pages else {}),
+            }
+            for name, listener in listeners.items()
+            if listener["public"]
+        ],
+        "publication": {"page": f"{listeners['www']['url']}/security"},
+    }
+    return {**description, **api_parts(facts), **data_parts(facts)}
+
+
+def write(folder: Path, facts: dict[str, Any]) -> Path:
+    """Write the target file into the deployment's folder and return its path."""
+    path = folder / FILE_NAME
+    path.touch(mode=0o600)
+    path.write_text(yaml.safe_dump(describe(facts), sort_keys=False, allow_unicode=True), encoding="utf-8")
+    return path
