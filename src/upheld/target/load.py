@@ -1,0 +1,88 @@
+"""Loading a target description, with every mistake said at once and no secret repeated."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from upheld import documents
+from upheld.documents import Document, Location, Suggestions, check, in_order, shorten, validate
+from upheld.errors import InputError, Mistake
+from upheld.target.model import Target
+
+_SECRET_NAME = re.compile(r"(?i)passw|passphrase|secret|token|api_?key|credential")
+_SAID_BETTER_HERE = frozenset({"duplicate", "unknown"})
+"""What the model says about names that are twice or not there, without a place and one at a time."""
+
+
+def load_target(path: Path) -> tuple[Target, str]:
+    """The target that the file describes, and the SHA-256 of its bytes; raises InputError with every mistake.
+
+    Nothing is resolved or contacted: a secret that is not there is found when a probe needs it.
+    """
+    document = documents.load(path)
+    target, mistakes = check(document, Target, ignore=_SAID_BETTER_HERE)
+    mistakes = [*mistakes, *_wrong_names(document), *_literal_secrets(document)]
+    if mistakes:
+        raise InputError(in_order(mistakes))
+    return target or validate(document, Target), document.digest
+
+
+def _wrong_names(document: Document) -> Iterator[Mistake]:
+    """Names that two parts share, and names that stand for no part; over the data, so that other mistakes do not hide them."""
+    data = document.data if isinstance(document.data, dict) else {}
+    suggestions = Suggestions()
+    known: dict[str, dict[str, Location]] = {}
+    for part, what in (
+        ("endpoints", "endpoint"),
+        ("tenants", "tenant"),
+        ("identities", "identity"),
+        ("logs", "log source"),
+    ):
+        names: dict[str, Location] = known.setdefault(part, {})
+        for at, entry in _entries(data, part):
+            name = entry.get("name")
+            if isinstance(name, str):
+                first = names.setdefault(name, (*at, "name"))
+                if first != (*at, "name"):
+                    line, column = document.place(first)
+                    message = f"two {what} entries are called {shorten(name)}: the first is at {line}:{column}"
+                    yield document.mistake((*at, "name"), message, expected="a name of its own")
+    api = data.get("api")
+    logins = api.get("logins") if isinstance(api, dict) else None
+    known["logins"] = dict.fromkeys(logins if isinstance(logins, dict) else (), ())
+    references: list[tuple[Location, object, str, str]] = []
+    if isinstance(api, dict):
+        references.append((("api", "endpoint"), api.get("endpoint"), "endpoints", "endpoint"))
+    for at, entry in _entries(data, "identities"):
+        references.append(((*at, "tenant"), entry.get("tenant"), "tenants", "tenant"))
+        if isinstance(api, dict):
+            references.append(((*at, "login"), entry.get("login"), "logins", "login"))
+    for at, entry in _entries(data, "canary_flows"):
+        references.append(((*at, "identity"), entry.get("identity"), "identities", "identity"))
+    for at, name, part, what in references:
+        if isinstance(name, str) and name not in known[part]:
+            yield document.mistake(
+                at, f"no {what} is called {shorten(name)}", nearest=suggestions.nearest(name, known[part])
+            )
+
+
+def _literal_secrets(document: Document) -> Iterator[Mistake]:
+    """Identities' plain values whose names say that they are secret; the value is not repeated."""
+    data = document.data if isinstance(document.data, dict) else {}
+    for at, entry in _entries(data, "identities"):
+        values = entry.get("values")
+        for name in values if isinstance(values, dict) else ():
+            if _SECRET_NAME.search(name):
+                message = f"{shorten(name)} is a secret and stands among the plain values"
+                expected = "the same name under 'secrets', with a reference (env:NAME or file:PATH)"
+                yield document.mistake((*at, "values", name), message, key=True, expected=expected)
+
+
+def _entries(data: Mapping[str, Any], part: str) -> Iterator[tuple[Location, Mapping[str, Any]]]:
+    listed = data.get(part)
+    for index, entry in enumerate(listed if isinstance(listed, list) else []):
+        if isinstance(entry, dict):
+            yield (part, index), entry
