@@ -1,0 +1,264 @@
+"""The deployment's database, read-only: its catalogue, and what each role can read.
+
+Every read is one transaction that is read-only and bounded in time and size. Whatever a driver raises becomes `Refused`,
+`TimedOut` or `Unobservable` in `_mapped`, and nowhere else.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import sqlalchemy as sa
+from sqlalchemy.engine import URL, Connection, Engine, make_url
+from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, SQLAlchemyError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+from sqlalchemy.pool import NullPool
+
+from upheld.errors import Refused, TimedOut, Unobservable
+from upheld.probes.base import Probe, look
+from upheld.target.secrets import resolve
+
+if TYPE_CHECKING:
+    from upheld.probes.base import Session
+    from upheld.target.model import Database as Description
+
+ROWS_COUNTED = 1_000
+"""Rows after which a count of readable rows stops: more would say no more."""
+CELL_LIMIT = 64 * 1024
+"""Bytes of one value that are read; a longer one is Unobservable."""
+TABLES_LIMIT = 20_000
+"""Tables that the catalogue may list."""
+
+_ROLES = {"auditor": "url", "application": "application_url", "planter": "planting_url"}
+
+_TENANT_TABLES = """
+SELECT n.nspname, c.relname, c.relrowsecurity, c.relforcerowsecurity,
+       (SELECT count(*) FROM pg_catalog.pg_policy p WHERE p.polrelid = c.oid),
+       CASE WHEN c.relkind = 'r' AND c.relispartition THEN 'partition' WHEN c.relkind = 'p' THEN 'partitioned table'
+            WHEN c.relkind = 'm' THEN 'materialized view' WHEN c.relkind = 'f' THEN 'foreign table' ELSE 'table' END
+FROM pg_catalog.pg_class c
+JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+JOIN pg_catalog.pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
+WHERE c.relkind IN ('r', 'p', 'm', 'f') AND a.attname = :column
+  AND n.nspname NOT IN ('pg_catalog', 'information_schema') AND n.nspname NOT LIKE 'pg\\_toast%' AND n.nspname NOT LIKE 'pg\\_temp%'
+ORDER BY 1, 2
+LIMIT :limit
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class TenantTable:
+    """A table, partition or materialised view that has the tenant's column, and what the catalogue says of its row security."""
+
+    schema: str
+    name: str
+    row_security: bool
+    forced: bool
+    policies: int
+    kind: str = "table"
+
+    def __str__(self) -> str:
+        """`schema.name`."""
+        return f"{self.schema}.{self.name}"
+
+
+@dataclass(frozen=True, slots=True)
+class ReadAttempt:
+    """What the application's role read with no tenant set: the rows (counting stops at `ROWS_COUNTED`), or that it was denied.
+
+    `control_rows` is what the auditing role sees in the same table: 0 means that the attempt proves nothing.
+    """
+
+    rows: int
+    denied: bool
+    control_rows: int
+
+
+class Database(Probe):
+    """The database that the target declares, seen through its auditing role and through the application's own."""
+
+    name = "database"
+    needs = ("database",)
+
+    def __init__(self, session: Session) -> None:
+        """Connects to nothing yet."""
+        super().__init__(session)
+        self._engines: dict[str, Engine] = {}
+
+    @look
+    def tenant_tables(self) -> tuple[TenantTable, ...]:
+        """Every table, partition, materialised view and foreign table that has the tenant's column, by the catalogue."""
+        column = self.description.tenant_column
+        if column is None:
+            raise Unobservable("the target does not say which column names the tenant (database.tenant_column)")
+        with self.reading("auditor") as connection:
+            self._postgresql(connection)
+            found = connection.execute(sa.text(_TENANT_TABLES), {"column": column, "limit": TABLES_LIMIT + 1}).all()
+        if len(found) > TABLES_LIMIT:
+            raise Unobservable(f"more than {TABLES_LIMIT} tables have the column {column}")
+        return tuple(TenantTable(*row) for row in found)
+
+    @look
+    def rows_without_tenant(self, table: TenantTable | str) -> ReadAttempt:
+        """What the application's own role reads of `table` in a fresh session in which no tenant was set."""
+        counted = sa.select(sa.func.count()).select_from(
+            sa.select(sa.literal(1)).select_from(table_of(str(table))).limit(ROWS_COUNTED).subquery()
+        )
+        with self.reading("auditor") as connection:
+            control = int(connection.execute(counted).scalar_one())
+        try:
+            with self.reading("application") as connection:
+                return ReadAttempt(int(connection.execute(counted).scalar_one()), denied=False, control_rows=control)
+        except ReadDenied:
+            return ReadAttempt(0, denied=True, control_rows=control)
+
+    @look
+    def column_default(self, table: str, column: str) -> str:
+        """The expression that the catalogue gives as a column's default; empty when it has none."""
+        schema, _, name = table.rpartition(".")
+        with self.reading("auditor") as connection:
+            self._postgresql(connection)
+            statement = sa.text(
+                "SELECT coalesce(pg_catalog.pg_get_expr(d.adbin, d.adrelid), '') FROM pg_catalog.pg_attribute a"
+                " JOIN pg_catalog.pg_class c ON c.oid = a.attrelid JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace"
+                " LEFT JOIN pg_catalog.pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum"
+                " WHERE c.relname = :name AND a.attname = :column AND a.attnum > 0 AND NOT a.attisdropped"
+                " AND (n.nspname = :schema OR (:schema = '' AND pg_catalog.pg_table_is_visible(c.oid)))"
+            )
+            found = connection.execute(statement, {"name": name, "column": column, "schema": schema}).scalar()
+        if found is None:
+            raise Unobservable(f"the catalogue lists no column {table}.{column}")
+        return str(found)
+
+    # --- for probes that read the database too ---------------------------------------------------------------------
+
+    @property
+    def description(self) -> Description:
+        """The target's description of the database; raises Unobservable when there is none."""
+        if self.target.database is None:
+            raise Unobservable("the target describes no database")
+        return self.target.database
+
+    @contextmanager
+    def reading(self, role: str = "auditor") -> Iterator[Connection]:
+        """A connection as `role` (auditor or application), in a read-only transaction that is rolled back.
+
+        Raises Refused, TimedOut or Unobservable for whatever goes wrong in it.
+        """
+        with self._connected(role) as connection, connection.begin() as transaction:
+            if connection.dialect.name == "postgresql":
+                connection.exec_driver_sql("SET TRANSACTION READ ONLY")
+            elif connection.dialect.name == "sqlite":
+                connection.exec_driver_sql("PRAGMA query_only = ON")
+            self._bound(connection)
+            yield connection
+            transaction.rollback()
+
+    @contextmanager
+    def writing(self) -> Iterator[Connection]:
+        """A connection as the planting role, in a transaction that is committed at the end of the block."""
+        with self._connected("planter") as connection, connection.begin():
+            self._bound(connection)
+            yield connection
+
+    def close(self) -> None:
+        """Close every connection."""
+        while self._engines:
+            self._engines.popitem()[1].dispose()
+
+    @contextmanager
+    def _connected(self, role: str) -> Iterator[Connection]:
+        who = f"the database ({role}'s role)"
+        try:
+            with self._engine(role).connect() as connection:
+                yield connection
+        except SQLAlchemyError as error:
+            raise _mapped(error, who) from None  # The cause may quote statements with values in them.
+
+    def _bound(self, connection: Connection) -> None:
+        milliseconds = int(self.target.timeout_seconds * 1000)
+        if connection.dialect.name == "postgresql":
+            connection.exec_driver_sql(f"SET LOCAL statement_timeout = {milliseconds}")
+            connection.exec_driver_sql(f"SET LOCAL lock_timeout = {milliseconds}")
+            connection.exec_driver_sql("SET LOCAL timezone = 'UTC'")
+
+    def _engine(self, role: str) -> Engine:
+        if role not in self._engines:
+            self._engines[role] = self._make_engine(role)
+        return self._engines[role]
+
+    def _make_engine(self, role: str) -> Engine:
+        reference = getattr(self.description, _ROLES[role])
+        if reference is None:
+            raise Unobservable(f"the target gives no URL for the {role}'s role (database.{_ROLES[role]})")
+        try:
+            url = _driver(make_url(resolve(reference, self.session.target_folder)))
+        except (ArgumentError, ValueError):
+            raise Unobservable(f"database.{_ROLES[role]} is no database URL") from None
+        if url.password is not None and len(str(url.password)) >= 4:
+            self.session.redactor.add(str(url.password), f"database password of {role}")
+        arguments: dict[str, Any] = {}
+        if url.get_backend_name() == "postgresql":
+            arguments = {"connect_timeout": max(2, int(self.target.timeout_seconds)), "application_name": "upheld"}
+            arguments["prepare_threshold"] = None  # A connection pooler in between may not keep prepared statements.
+        # The application's role is looked at in fresh sessions only: a pooled one could carry a tenant.
+        pool = NullPool if role == "application" else None
+        try:
+            return sa.create_engine(url, connect_args=arguments, poolclass=pool, hide_parameters=True)
+        except (NoSuchModuleError, ImportError, ArgumentError) as error:
+            raise Unobservable(
+                f"databases of the kind {url.get_backend_name()} cannot be read: {type(error).__name__}"
+            ) from error
+
+    @staticmethod
+    def _postgresql(connection: Connection) -> None:
+        if connection.dialect.name != "postgresql":
+            raise Unobservable(f"the catalogue of a {connection.dialect.name} database is not known to upheld")
+
+
+class ReadDenied(Refused):
+    """The database said "permission denied": the role may not read what it was asked for."""
+
+
+def table_of(name: str, *columns: str) -> sa.TableClause:
+    """The table `schema.name` or `name` with these columns, every name quoted."""
+    schema, _, bare = name.rpartition(".")
+    quoted: list[sa.ColumnClause[Any]] = [sa.column(sa.sql.quoted_name(column, quote=True)) for column in columns]
+    return sa.table(
+        sa.sql.quoted_name(bare, quote=True), *quoted, schema=sa.sql.quoted_name(schema, quote=True) if schema else None
+    )
+
+
+def _driver(url: URL) -> URL:
+    """The URL with psycopg 3 as PostgreSQL's driver where it names none."""
+    name = {"postgres": "postgresql+psycopg", "postgresql": "postgresql+psycopg"}.get(url.drivername)
+    return url.set(drivername=name) if name else url
+
+
+def _mapped(error: Exception, who: str) -> Unobservable:
+    """What a driver's exception means, in words without values."""
+    original = getattr(error, "orig", None) or error
+    state = str(getattr(original, "sqlstate", None) or "")
+    primary = getattr(getattr(original, "diag", None), "message_primary", None)
+    lines = [line for line in str(primary or original).splitlines() if line.strip()]
+    text = lines[0].strip() if lines else type(original).__name__
+    lowered = str(original).lower()
+    if state == "42501" or (
+        not state and "permission denied" in lowered and isinstance(error, DBAPIError) and "socket" not in lowered
+    ):
+        return ReadDenied(f"{who}: {text}")
+    if state in {"57014", "55P03"} or isinstance(error, PoolTimeout) or "timeout expired" in lowered:
+        return TimedOut(f"{who}: no answer within the time limit ({text})")
+    if state.startswith(("28", "3D")) or any(
+        words in lowered
+        for words in ("authentication failed", "connection refused", "no such file or directory", "does not exist")
+    ):
+        return (
+            Unobservable(f"{who}: {text}")
+            if state.startswith("42")
+            else Refused(f"{who} refused the connection: {text}")
+        )
+    return Unobservable(f"{who}: {text}")

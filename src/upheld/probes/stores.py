@@ -1,0 +1,382 @@
+"""The stores whose content is kept only for a period: tables and folders, how old what they hold is, and planting in them."""
+
+from __future__ import annotations
+
+import json
+import re
+import uuid
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
+
+import sqlalchemy as sa
+
+from upheld.errors import Unobservable
+from upheld.probes.base import Probe, look
+from upheld.probes.database import Database, table_of
+from upheld.probes.planted import Journal, Planted, left_behind
+from upheld.probes.store_files import files_in, head_of, write_dated
+from upheld.probes.store_rows import count_rows, fill_in, insert_row, utc
+from upheld.target.model import TableStore
+
+if TYPE_CHECKING:
+    from upheld.probes.base import Session
+    from upheld.target.model import FileStore, Retention
+
+TENANTS_LIMIT = 10_000
+"""Tenants of one store that a look lists; more are Unobservable."""
+
+
+@dataclass(frozen=True, slots=True)
+class Store:
+    """A declared store. `plantable` says whether the target tells how to plant in it."""
+
+    name: str
+    kind: str
+    plantable: bool
+
+    def __str__(self) -> str:
+        """Its name."""
+        return self.name
+
+
+@dataclass(frozen=True, slots=True)
+class TenantName:
+    """A declared tenant: its name and its identifier."""
+
+    name: str
+    id: str
+
+
+@dataclass(frozen=True, slots=True)
+class TenantAge:
+    """What a store holds of one tenant: how many records, since when (None when none is dated), and how many are undated."""
+
+    tenant: str
+    records: int
+    oldest: datetime | None
+    undated: int
+
+
+@dataclass(frozen=True, slots=True)
+class Periods:
+    """How long each tenant's records are kept, in days, and the default for new tenants as the catalogue has it.
+
+    `days` names no tenant whose period is empty; `default_days` is None when the catalogue gives no whole number.
+    """
+
+    source: str
+    days: tuple[tuple[str, int], ...]
+    default_days: int | None
+
+    def of(self, tenant: str, otherwise: int) -> int:
+        """The tenant's own period in days, or `otherwise`."""
+        return dict(self.days).get(tenant, otherwise)
+
+
+@dataclass(frozen=True, slots=True)
+class PlantedRecord:
+    """A record that the auditor planted: in which store, of which tenant, dated when. `key` finds it again."""
+
+    store: str
+    tenant: str
+    at: datetime
+    key: str
+
+
+@dataclass(frozen=True, slots=True)
+class Presence:
+    """Whether a planted record is still there, and whether its content is: in its own place or anywhere else in the store.
+
+    Where the target names no place for content, the record is its content.
+    """
+
+    record: bool
+    content: bool
+
+    @property
+    def gone(self) -> bool:
+        """Whether nothing of it is left."""
+        return not (self.record or self.content)
+
+
+class Stores(Probe):
+    """The stores under `retention` in the target."""
+
+    name = "stores"
+    needs = ("retention",)
+
+    def __init__(self, session: Session) -> None:
+        """Reads nothing yet."""
+        super().__init__(session)
+        self._journal = Journal(session.scratch)
+        self._planted: dict[str, Planted] = {}
+        self._canaries: dict[str, str] = {}
+        self._began = datetime.now(UTC) - timedelta(minutes=1)
+
+    @look
+    def stores(self) -> tuple[Store, ...]:
+        """All declared stores; raises Unobservable when there is none."""
+        tables = [Store(one.name, "table", one.plant is not None) for one in self._retention.tables]
+        folders = [Store(one.name, "files", one.plant is not None) for one in self._retention.files]
+        if not tables + folders:
+            raise Unobservable("the target declares no store that is kept only for a period")
+        return tuple(tables + folders)
+
+    @look
+    def tenants(self) -> tuple[TenantName, ...]:
+        """The declared tenants; raises Unobservable when there is none."""
+        if not self.target.tenants:
+            raise Unobservable("the target declares no tenant")
+        return tuple(TenantName(one.name, one.id) for one in self.target.tenants)
+
+    @look
+    def periods(self) -> Periods:
+        """The period of each tenant from the declared table; no tenant has its own where none is declared."""
+        retention = self._retention
+        if retention.period_table is None:
+            return Periods("", (), None)
+        table = table_of(retention.period_table, retention.period_tenant_column, retention.period_column)
+        tenant, days = table.c[retention.period_tenant_column], table.c[retention.period_column]
+        with self._database.reading() as connection:
+            rows = connection.execute(sa.select(tenant, days).limit(TENANTS_LIMIT + 1)).all()
+        if not rows:
+            raise Unobservable(f"{retention.period_table} has no row: no tenant's period can be seen")
+        _bounded(rows, retention.period_table)
+        found = []
+        for name, period in rows:
+            if period is not None:
+                if isinstance(period, bool) or not isinstance(period, int):
+                    raise Unobservable(f"{retention.period_table}.{retention.period_column} is no whole number of days")
+                found.append((str(name), period))
+        default = self._default_days(retention)
+        return Periods(f"{retention.period_table}.{retention.period_column}", tuple(found), default)
+
+    @look
+    def ages(self, store: str) -> tuple[TenantAge, ...]:
+        """How old the records of each tenant in this store are; records that are marked deleted count. Empty: it holds nothing."""
+        described = self._store(store)
+        if isinstance(described, TableStore):
+            return self._table_ages(described)
+        return self._file_ages(described)
+
+    @look
+    def older_than(self, store: str, tenant: str, before: datetime) -> int:
+        """How many dated records of this tenant in this store are from before that instant."""
+        described = self._store(store)
+        if isinstance(described, TableStore):
+            table = self._table(described)
+            dated = table.c[described.timestamp] < _moment(before)
+            whose = sa.func.coalesce(sa.cast(table.c[described.tenant_column], sa.Text), "") == tenant
+            with self._database.reading() as connection:
+                statement = (
+                    sa.select(sa.func.count()).select_from(table).where(whose, dated, *self._counted(described, table))
+                )
+                return int(connection.execute(statement).scalar_one())
+        files = self._files(described)
+        return sum(whose == tenant and changed < before for whose, _, changed in files)
+
+    @look
+    def within_seconds(self) -> float:
+        """How long the job that removes aged records may take, in seconds."""
+        return self._retention.job_within_seconds
+
+    # --- planting --------------------------------------------------------------------------------------------------
+
+    @look
+    def plant(self, store: str, tenant: str, at: datetime, canary: str) -> PlantedRecord:
+        """Plant a record that is dated `at` and whose content holds the canary (given by its placeholder)."""
+        described = self._store(store)
+        if described.plant is None:
+            raise Unobservable(f"the target does not say how to plant in {store}")
+        key = f"{store}/{tenant}/{len(self._planted) + 1}"
+        value = self.session.redactor.reveal(canary)
+        if isinstance(described, TableStore):
+            planted = self._plant_row(described, tenant, at, value)
+        else:
+            planted = self._plant_file(described, tenant, at, value)
+        self._planted[key] = planted
+        self._canaries[key] = value
+        return PlantedRecord(store, tenant, at, key)
+
+    @look
+    def presence(self, record: PlantedRecord) -> Presence:
+        """Whether the planted record, and its content anywhere in the store, are still there."""
+        planted, canary = self._planted[record.key], self._canaries[record.key]
+        described = self._store(record.store)
+        if isinstance(described, TableStore):
+            return self._row_presence(described, planted, canary)
+        path = Path(planted.file)
+        needle = canary.encode()
+        files = self._files(described)
+        content = any(needle in head_of(one) for _, one, changed in files if self._may_hold(changed, record.at))
+        return Presence(path.exists(), content)
+
+    @look
+    def remove_planted(self) -> int:
+        """Remove everything that this probe planted and that is still there; gives how many records had to be removed."""
+        removed = 0
+        for planted in self._journal.kept:
+            removed += self._remove(planted)
+            self._journal.remove(planted)
+        self._planted.clear()
+        self._canaries.clear()
+        return removed
+
+    def remove_left_behind(self) -> int:
+        """Remove what earlier runs with this scratch folder planted and left behind; gives how many records that were."""
+        removed = 0
+        for path, found in left_behind(self.session.scratch):
+            for planted in found:
+                removed += self._remove(planted)
+            path.unlink(missing_ok=True)
+        return removed
+
+    def close(self) -> None:
+        """Remove what is still planted; what cannot be removed stays in the journal."""
+        try:
+            self.remove_planted()
+        except Unobservable:
+            return
+
+    # --- inside ----------------------------------------------------------------------------------------------------
+
+    @property
+    def _retention(self) -> Retention:
+        if self.target.retention is None:
+            raise Unobservable("the target describes no stores that are kept for a period (retention)")
+        return self.target.retention
+
+    @property
+    def _database(self) -> Database:
+        return cast("Database", self.session.probe(Database))
+
+    def _store(self, name: str) -> TableStore | FileStore:
+        stores: tuple[TableStore | FileStore, ...] = (*self._retention.tables, *self._retention.files)
+        for store in stores:
+            if store.name == name:
+                return store
+        raise Unobservable(f"the target declares no store {name!r}")
+
+    def _default_days(self, retention: Retention) -> int | None:
+        try:
+            default = self._database.column_default(str(retention.period_table), retention.period_column)
+        except Unobservable:  # Another kind of database: its catalogue is not known here. The check says so.
+            return None
+        return int(default) if re.fullmatch(r"\d{1,9}", default) else None
+
+    @staticmethod
+    def _table(store: TableStore) -> sa.TableClause:
+        columns = (store.id, store.timestamp, store.tenant_column, *store.content, *(store.plant or {}))
+        return table_of(store.table, *dict.fromkeys(columns))
+
+    @staticmethod
+    def _counted(store: TableStore, table: sa.TableClause) -> list[sa.ColumnElement[bool]]:
+        """The condition that leaves tombstones out, where the target says that they may stay."""
+        if not (store.tombstones and store.content):
+            return []
+        return [sa.or_(*(sa.func.coalesce(sa.cast(table.c[name], sa.Text), "") != "" for name in store.content))]
+
+    def _table_ages(self, store: TableStore) -> tuple[TenantAge, ...]:
+        table = self._table(store)
+        whose = sa.func.coalesce(sa.cast(table.c[store.tenant_column], sa.Text), "").label("tenant")
+        stamp = table.c[store.timestamp]
+        statement = (
+            sa.select(whose, sa.func.count(), sa.func.min(stamp), sa.func.count() - sa.func.count(stamp))
+            .select_from(table)
+            .where(*self._counted(store, table))
+            .group_by(sa.text("1"))
+            .order_by(sa.text("1"))
+            .limit(TENANTS_LIMIT + 1)
+        )
+        with self._database.reading() as connection:
+            rows = connection.execute(statement).all()
+        _bounded(rows, store.table)
+        return tuple(
+            TenantAge(tenant, int(count), utc(oldest), int(undated)) for tenant, count, oldest, undated in rows
+        )
+
+    def _file_ages(self, store: FileStore) -> tuple[TenantAge, ...]:
+        ages: dict[str, tuple[int, datetime]] = {}
+        for tenant, _, changed in self._files(store):
+            count, oldest = ages.get(tenant, (0, changed))
+            ages[tenant] = (count + 1, min(oldest, changed))
+        return tuple(TenantAge(tenant, count, oldest, 0) for tenant, (count, oldest) in sorted(ages.items()))
+
+    def _files(self, store: FileStore) -> Iterator[tuple[str, Path, datetime]]:
+        return files_in(self._folder(store), store.pattern, store.name)
+
+    def _folder(self, store: FileStore) -> Path:
+        return (self.session.target_folder / store.folder).absolute()
+
+    def _plant_row(self, store: TableStore, tenant: str, at: datetime, canary: str) -> Planted:
+        table = self._table(store)
+        values = dict(_filled(store.plant or {}, canary=canary, tenant=tenant, at=at, uuid=str(uuid.uuid4())))
+        values |= {store.timestamp: at, store.tenant_column: tenant}
+        values |= {name: canary for name in store.content if name not in values}
+        with self._database.writing() as connection:
+            row = insert_row(connection, table, values, store.id)
+            planted = Planted(table=store.table, id_column=store.id, id=row)
+            # Before the commit: a crash in between leaves a journal without a row, never a row without a journal.
+            self._journal.add(planted)
+        return planted
+
+    def _plant_file(self, store: FileStore, tenant: str, at: datetime, canary: str) -> Planted:
+        row = ""
+        if store.plant_with is not None:
+            partner = self._store(store.plant_with)
+            if not isinstance(partner, TableStore) or partner.plant is None:
+                raise Unobservable(f"{store.name}: the target does not say how to plant in {store.plant_with}")
+            row = self._plant_row(partner, tenant, at, canary).id
+        folder = self._folder(store)
+        path = folder / str(fill_in(store.plant or "", {"tenant": tenant, "uuid": str(uuid.uuid4()), "id": row}))
+        if not path.resolve().is_relative_to(folder.resolve()):
+            raise Unobservable(f"{store.name}: the planted file would not be inside its folder")
+        planted = Planted(file=str(path))
+        self._journal.add(planted)
+        write_dated(path, folder, f'{{"planted": "{canary}"}}\n', at, store.name)
+        return planted
+
+    def _may_hold(self, changed: datetime, at: datetime) -> bool:
+        """Whether a file may hold what was planted with that date: it kept the date, or was written since the run began."""
+        return abs((changed - at).total_seconds()) < 2 or changed >= self._began
+
+    def _row_presence(self, store: TableStore, planted: Planted, canary: str) -> Presence:
+        table = self._table(store)
+        mine = sa.cast(table.c[store.id], sa.Text) == planted.id
+        holders = [name for name, value in (store.plant or {}).items() if "{canary}" in json.dumps(value)]
+        columns = [sa.cast(table.c[name], sa.Text) for name in dict.fromkeys((*store.content, *holders))]
+        holds = [sa.func.coalesce(column, "").contains(canary, autoescape=True) for column in columns]
+        with self._database.reading() as connection:
+            record = count_rows(connection, table, mine)
+            if record and store.tombstones:
+                record = count_rows(connection, table, mine, *self._counted(store, table))
+            content = count_rows(connection, table, sa.or_(*holds)) if holds else record
+        return Presence(bool(record), bool(content))
+
+    def _remove(self, planted: Planted) -> int:
+        if planted.file:
+            path = Path(planted.file)
+            there = path.exists()
+            path.unlink(missing_ok=True)
+            return int(there)
+        table = table_of(planted.table, planted.id_column)
+        with self._database.writing() as connection:
+            mine = sa.cast(table.c[planted.id_column], sa.Text) == planted.id
+            return int(connection.execute(sa.delete(table).where(mine)).rowcount)
+
+
+def _bounded(rows: Any, what: str) -> None:
+    if len(rows) > TENANTS_LIMIT:
+        raise Unobservable(f"{what} has more than {TENANTS_LIMIT} tenants")
+
+
+def _moment(before: datetime) -> datetime:
+    return before.astimezone(UTC)
+
+
+def _filled(plant: Mapping[str, Any], **values: object) -> Iterator[tuple[str, object]]:
+    for column, value in plant.items():
+        yield column, fill_in(value, values)
