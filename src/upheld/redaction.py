@@ -33,7 +33,7 @@ _PATTERNS: tuple[tuple[str, str], ...] = (
     ("authorization", r"\b(?i:bearer|basic)\s+(?P<s1>[A-Za-z0-9._~+/=-]{8,})"),
     ("url-password", r"\b[A-Za-z][A-Za-z0-9+.-]{1,20}://[^\s/:@\"']{0,64}:(?P<s2>[^\s/@\"']+)@"),
     (
-        "named-secret",
+        "named-value",
         (
             r"[\"']?\b(?i:password|passwd|pwd|secret|client_secret|api[_-]?key|access_token|refresh_token|private_key)"
             r"[\"']?\s*[=:]\s*[\"']?(?P<s3>[^\s\"'&,;<>\[\]{}]{4,})"
@@ -56,8 +56,8 @@ class Redactor:
         self._key = key or secrets.token_bytes(32)
         self._placeholders: dict[str, str] = {}
         self._values: dict[str, str] = {}
-        self._known: re.Pattern[str] | None = None
         self._folded: dict[str, str] = {}
+        self._spellings: dict[str, list[str]] = {}
 
     def add(self, value: str, label: str) -> str:
         """Make `value` a known secret called `label`; gives its placeholder. Raises ValueError when it is too short."""
@@ -68,9 +68,10 @@ class Redactor:
             return placeholder
         self._values[placeholder] = value
         for form in _forms(value):
+            if form not in self._placeholders:
+                self._spellings.setdefault(form.casefold(), []).append(form)
             self._placeholders.setdefault(form, placeholder)
             self._folded.setdefault(form.casefold(), placeholder)
-        self._known = None
         return placeholder
 
     def reveal(self, text: str) -> str:
@@ -89,10 +90,11 @@ class Redactor:
     def text(self, text: str) -> str:
         """`text` without secrets."""
         if self._placeholders:
-            if self._known is None:
-                forms = sorted(self._placeholders, key=len, reverse=True)
-                self._known = re.compile("|".join(map(re.escape, forms)), re.IGNORECASE)
-            text = self._known.sub(self._replace_known, text)
+            # Hundreds of alternatives make a slow pattern, and most texts hold none of them: those that are there make a fast one.
+            folded = text.casefold()
+            if present := [form for spelling, forms in self._spellings.items() if spelling in folded for form in forms]:
+                known = "|".join(map(re.escape, sorted(present, key=len, reverse=True)))
+                text = re.sub(known, self._replace_known, text, flags=re.IGNORECASE)
         return _PATTERN.sub(self._replace_lookalike, text) if _HINT.search(text) else text
 
     def deep(self, value: object) -> object:

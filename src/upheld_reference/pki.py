@@ -131,6 +131,8 @@ class _AlertingConnection(ssl.SSLObject):
     """
 
     _failed = False
+    _NO_TLS = frozenset({"HTTP_REQUEST", "HTTPS_PROXY_REQUEST", "WRONG_VERSION_NUMBER", "UNKNOWN_PROTOCOL"})
+    """Who sends these speaks no TLS and reads no alert: the connection ends at once."""
 
     def do_handshake(self) -> None:
         """Takes the handshake one step further."""
@@ -139,7 +141,7 @@ class _AlertingConnection(ssl.SSLObject):
         except (ssl.SSLWantReadError, ssl.SSLWantWriteError):
             raise
         except ssl.SSLError as error:
-            if self._failed:
+            if self._failed or error.reason in self._NO_TLS:
                 raise
             self._failed = True
             raise ssl.SSLWantReadError(str(error)) from error

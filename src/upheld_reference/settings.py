@@ -37,7 +37,7 @@ class Settings:
     """The length of the rate limit's window."""
     lockout_failures: int = 5
     """How many bad logins in a row lock an account."""
-    lockout_seconds: int = 3
+    lockout_seconds: int = 2
     """How long a locked account stays locked."""
     retention_days_default: int = 90
     """How long a workspace's message logs and automation runs are kept unless it chose otherwise."""

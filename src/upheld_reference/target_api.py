@@ -107,8 +107,15 @@ def _operations() -> dict[str, Any]:
         "updateTemplate": {"json": {"name": "{search} {canary}"}},
         # A new automation has not run yet; those that the workspace had before have.
         "listAutomationRuns": {"existing": {"automation": "tenant"}},
-        "signUpWhatsApp": {"json": {"code": "AQ{random}{random}", "phone_number": "+27{digits}"}, "read_back": "getWhatsApp"},
-        "rotateWhatsAppToken": {"json": {"code": "AQ{random}{random}"}, "existing": account, "read_back": "getWhatsApp"},
+        "signUpWhatsApp": {
+            "json": {"code": "AQ{random}{random}", "phone_number": "+27{digits}"},
+            "read_back": "getWhatsApp",
+        },
+        "rotateWhatsAppToken": {
+            "json": {"code": "AQ{random}{random}"},
+            "existing": account,
+            "read_back": "getWhatsApp",
+        },
     }
 
 

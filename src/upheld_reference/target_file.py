@@ -26,7 +26,7 @@ def describe(facts: dict[str, Any]) -> dict[str, Any]:
         "vantage": {
             "name": "the same host, over loopback",
             # The whole of 127.0.0.0/8 is this host, so that the harness can be several clients.
-            "source_addresses": ["127.0.0.1", "127.0.0.2", "127.0.0.3"],
+            "source_addresses": ["127.0.0.2", "127.0.0.3", "127.0.0.4"],
         },
         "endpoints": [
             {

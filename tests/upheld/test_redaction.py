@@ -80,6 +80,11 @@ def test_equal_lookalikes_have_equal_placeholders_and_others_differ(redactor):
     assert same[0] == Redactor(b"k" * 32).text("Bearer abcdef0123456789")
 
 
+def test_redacting_twice_changes_nothing(redactor):
+    once = redactor.text(f"password=letmein99 secret: abcdefgh {SECRET} Bearer abcdef0123456789 Set-Cookie: a=0123456789")
+    assert redactor.text(once) == once
+
+
 def test_placeholders_become_values_only_for_sending(redactor):
     assert redactor.reveal("x [redacted:alice.password] y") == f"x {SECRET} y"
     assert redactor.reveal("[redacted:nobody.password]") == "[redacted:nobody.password]"

@@ -1,4 +1,4 @@
-"""The rate limit of every public endpoint: for each client and for each account, on each route."""
+"""The rate limit of every public endpoint: for each client and for each account, on each operation."""
 
 from __future__ import annotations
 
@@ -24,13 +24,22 @@ def client_address(scope: Scope) -> str:
     return str(client[0]) if client else "-"
 
 
-def route_template(routes: Sequence[BaseRoute], scope: Scope) -> str:
-    """The path template of the route that serves ``scope``, whatever the method; `UNKNOWN_ROUTE` for none."""
+def operation(routes: Sequence[BaseRoute], scope: Scope) -> str:
+    """Method and path template of the route that serves ``scope``; `UNKNOWN_ROUTE` for none.
+
+    HEAD is a GET without its body, and all methods that a path does not serve are one, so that no method gives a further
+    budget.
+    """
+    partial = UNKNOWN_ROUTE
     for route in routes:
         match, _ = route.matches(scope)
-        if match is not Match.NONE:
-            return str(getattr(route, "path", UNKNOWN_ROUTE))
-    return UNKNOWN_ROUTE
+        path = getattr(route, "path", UNKNOWN_ROUTE)
+        if match is Match.FULL:
+            method = "GET" if scope["method"] == "HEAD" else scope["method"]
+            return f"{method} {path}"
+        if match is Match.PARTIAL and partial == UNKNOWN_ROUTE:
+            partial = f"GET {path}" if scope["method"] == "HEAD" else f"{UNKNOWN_ROUTE} {path}"
+    return partial
 
 
 def refusal_headers(retry_after_seconds: int) -> list[tuple[bytes, bytes]]:
@@ -60,7 +69,7 @@ class FixedWindows:
 
 
 class RateLimit:
-    """ASGI middleware that answers 429 to whoever asks one route too often; it stands before authentication."""
+    """ASGI middleware that answers 429 to whoever asks for one operation too often; it stands before authentication."""
 
     def __init__(self, app: Asgi, platform: Platform, routes: Sequence[BaseRoute] = ()) -> None:
         """Wraps ``app``, whose paths are told apart by ``routes``."""
@@ -75,7 +84,7 @@ class RateLimit:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        route = route_template(self.routes, scope)
+        route = operation(self.routes, scope)
         keys = [("client", route, client_address(scope))]
         if account := self._account(scope):
             keys.append(("account", route, account))

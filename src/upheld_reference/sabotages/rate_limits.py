@@ -15,11 +15,11 @@ _CLAIM = "rate-limits"
 
 @sabotage(breaks=(_CLAIM,))
 def one_operation_unlimited(platform: Platform) -> None:
-    """The list of templates (listTemplates and createTemplate) has no rate limit."""
+    """The list of templates (listTemplates) has no rate limit."""
     limited = RateLimit.__call__
 
     async def call(self: RateLimit, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "http" and str(scope["path"]).endswith("/templates"):
+        if scope["type"] == "http" and scope["method"] == "GET" and str(scope["path"]).endswith("/templates"):
             await self.app(scope, receive, send)
         else:
             await limited(self, scope, receive, send)
