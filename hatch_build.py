@@ -11,5 +11,5 @@ class BuiltIn(BuildHookInterface):  # type: ignore[type-arg]
     def initialize(self, version: str, build_data: dict[str, Any]) -> None:
         """Add the files to a standard build."""
         if version == "standard":
-            for name in ("checks", "schema", "policies.yaml", "waivers.yaml"):
+            for name in ("checks", "schema", "policies.yaml", "waivers.yaml", "calibration.json"):
                 build_data["force_include"][name] = f"upheld/builtin/{name}"

@@ -52,6 +52,13 @@ def bench(session: nox.Session) -> None:
 
 
 @nox.session
+def calibrate(session: nox.Session) -> None:
+    """Audit the reference with each sabotage, and write what every check is known to catch to calibration.json."""
+    session.install("-e", ".[all,dev]")
+    session.run("python", "tests/calibration.py", "--write", *session.posargs)
+
+
+@nox.session
 def package(session: nox.Session) -> None:
     """Build wheel and sdist, install the wheel in a clean environment, audit from an empty folder."""
     session.install("build")

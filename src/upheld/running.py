@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import dataclasses
 import platform
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING
 
+from upheld.calibration import caught_by
 from upheld.errors import InputError
 from upheld.execution import unfinished
 from upheld.judging import decide
@@ -36,7 +38,10 @@ def assemble(audit: Audit) -> Run:
     by_claim: dict[str, list[CheckResult]] = {}
     for planned in audit.plan:
         result = audit.results.get(planned.key) or unfinished(planned, "planned, and never reported")
-        by_claim.setdefault(planned.claim, []).append(result)
+        caught = caught_by(result.id, result.code_digest)
+        by_claim.setdefault(planned.claim, []).append(
+            dataclasses.replace(result, sabotages_caught=caught, calibrated=bool(caught)) if caught else result
+        )
     wanted = set(audit.selected) if audit.selected else {claim.id for claim in audit.policy.claims}
     claims = [claim for claim in audit.policy.claims if claim.id in wanted]
     decided = decide([claim.id for claim in claims], by_claim, {claim.id: claim.decided_by for claim in claims})

@@ -1,0 +1,50 @@
+"""What each check is known to catch: the sabotages of the reference deployment under which it found the defect.
+
+The table is made by `nox -s calibrate` and shipped as `calibration.json`. It holds for the code that was calibrated: a check
+whose digest differs is shown as uncalibrated, whatever the table says of an earlier version.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+from upheld.errors import InternalFault
+from upheld.resources import builtin
+
+FORMAT = "upheld-calibration/1"
+FILE = "calibration.json"
+
+
+@dataclass(frozen=True, slots=True)
+class Calibration:
+    """The sabotages that a check refuted, by name, and the SHA-256 of the code that did so."""
+
+    code_digest: str
+    caught: tuple[str, ...]
+
+
+@cache
+def table(path: Path | None = None) -> Mapping[str, Calibration]:
+    """The calibration of each check by its id; empty where there is none. Raises InternalFault when the file is broken."""
+    file = path or builtin() / FILE
+    if not file.is_file():
+        return {}
+    try:
+        data = json.loads(file.read_text(encoding="utf-8"))
+        if data["format"] != FORMAT:
+            raise InternalFault(f"{file} is of format {data['format']!r}, expected {FORMAT!r}")
+        return {
+            name: Calibration(entry["code_digest"], tuple(entry["caught"])) for name, entry in data["checks"].items()
+        }
+    except (ValueError, KeyError, TypeError) as error:
+        raise InternalFault(f"{file} is no calibration table: {error}") from error
+
+
+def caught_by(check: str, code_digest: str) -> tuple[str, ...]:
+    """The sabotages that this very code of the check is known to catch."""
+    entry = table().get(check)
+    return entry.caught if entry is not None and entry.code_digest == code_digest else ()
