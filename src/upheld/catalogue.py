@@ -15,7 +15,7 @@ import json
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
 from types import ModuleType
 from typing import Any, TypeVar, cast, get_type_hints
@@ -152,7 +152,7 @@ class Catalogue:
                     continue
                 family = parts[0].removesuffix(".py")
                 try:
-                    for one in _checks_in(_module(folder, file), family, file):
+                    for one in _checks_in(_module(folder, file), family, file, _digest(folder / parts[0])):
                         catalogue.add(one)
                 except InputError as error:
                     mistakes.extend(error.mistakes)
@@ -200,8 +200,16 @@ def _line_in(error: BaseException, file: Path) -> int:
     return line
 
 
-def _checks_in(module: ModuleType, family: str, file: Path) -> Iterator[Check]:
-    digest = hashlib.sha256(file.read_bytes()).hexdigest()
+@cache
+def _digest(family: Path) -> str:
+    """The SHA-256 of a family's code: of its module, or of all modules of its folder, which may use each other."""
+    whole = hashlib.sha256()
+    for file in sorted(family.rglob("*.py")) if family.is_dir() else [family]:
+        whole.update(hashlib.sha256(file.read_bytes()).digest())
+    return whole.hexdigest()
+
+
+def _checks_in(module: ModuleType, family: str, file: Path, digest: str) -> Iterator[Check]:
     for name, function in vars(module).items():
         marks = getattr(function, _MARK, None)
         if isinstance(marks, Marks) and getattr(function, "__module__", None) == module.__name__:

@@ -128,3 +128,14 @@ def test_the_nearest_name_is_found(tmp_path):
     catalogue = Catalogue.load(write(tmp_path / "checks", family=GOOD))
     assert catalogue.nearest("famly.is_rigth") == "family.is_right"
     assert catalogue.nearest("entirely-different") == ""
+
+
+def test_the_digest_of_a_check_covers_the_helpers_of_its_family(tmp_path):
+    digests = []
+    for number in range(2):
+        folder = tmp_path / str(number) / "checks"
+        (folder / "family").mkdir(parents=True)
+        (folder / "family" / "half.py").write_text(GOOD)
+        (folder / "family" / "_helpers.py").write_text(f"DAYS = {number}\n")
+        digests.append(Catalogue.load(folder)["family.is_right"].code_digest)
+    assert digests[0] != digests[1]
