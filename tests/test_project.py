@@ -1,0 +1,73 @@
+"""What the project says of itself is true: paths exist, commands exist, sentences of the page are all accounted for."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import click
+import pytest
+
+from upheld.cli.main import cli
+
+ROOT = Path(__file__).resolve().parents[1]
+PATHS = re.compile(r"`((?:src|tests|checks|docs|schema|bench)/[A-Za-z0-9_./-]*|[a-z_]+\.(?:yaml|py|json|toml))`")
+
+
+@pytest.mark.parametrize("page", ["README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "docs/target.md"])
+def test_every_path_that_a_page_names_exists(page):
+    text = (ROOT / page).read_text(encoding="utf-8")
+    missing = [
+        path
+        for path in PATHS.findall(text)
+        if not any((base / path).exists() for base in (ROOT, ROOT / "src" / "upheld"))
+        and path not in {"target.yaml", "run.json"}  # what a user writes and what a run writes
+    ]
+    assert not missing
+    for link in re.findall(r"\]\(([^)#:]+)\)", text):
+        assert (ROOT / page).parent.joinpath(link).exists(), link
+
+
+def test_contributing_names_paths_at_all():
+    assert len(PATHS.findall((ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8"))) >= 6
+
+
+def test_readme_names_every_command():
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    context = click.Context(cli)
+    for name in cli.list_commands(context):
+        assert f"upheld {name}" in text, name
+        assert cli.get_command(context, name) is not None
+
+
+@pytest.mark.parametrize("page", ["README.md", "CONTRIBUTING.md"])
+def test_every_nox_session_that_a_page_names_exists(page):
+    named = set(re.findall(r"nox -s ([a-z]+)", (ROOT / page).read_text(encoding="utf-8")))
+    sessions = set(re.findall(r"@nox\.session\ndef ([a-z]+)\(", (ROOT / "noxfile.py").read_text(encoding="utf-8")))
+    assert named <= sessions
+    assert {"audit", "tests", "lint", "bench", "package", "calibrate"} <= sessions
+
+
+def test_the_commands_of_readme_are_the_ones_that_ci_runs():
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    script = (ROOT / ".ci" / "run").read_text(encoding="utf-8")
+    for name in ("audit", "tests"):
+        assert text.count(f"<!-- command: {name} -->") == 1
+        assert f"command_after {name}" in script
+
+
+def test_the_plugin_costs_other_test_runs_nothing_heavy():
+    code = "import sys, upheld.plugin; print([m for m in ('sslyze', 'sqlalchemy', 'yaml', 'jinja2') if m in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+def test_the_version_is_one():
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    assert project["project"]["dynamic"] == ["version"]
+    import upheld
+
+    assert f"## {upheld.__version__} " in (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
