@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, ParamSpec, TypeVar, cast
 
 from upheld.errors import TimedOut, Unobservable
 from upheld.model import Observation, Plain
+from upheld.probes.silence import Silence
 from upheld.redaction import Redactor
 
 if TYPE_CHECKING:
@@ -114,7 +115,12 @@ class Session:
         self.scope = scope
         self.scratch = scratch
         self.vantage = vantage
+        self.silence = Silence()
         self.recorder: Recorder | None = None
+        # What the policy says of the published page, for the probe that compares the two: sentences by claim, and those
+        # that promise nothing. Whoever makes the session fills them in.
+        self.policy_sentences: Mapping[str, tuple[str, ...]] = {}
+        self.no_promise: tuple[str, ...] = ()
         self._probes: dict[type[Probe], Probe] = {}
 
     def probe(self, kind: type[Probe]) -> Probe:

@@ -1,0 +1,325 @@
+"""The HTTP transport under every probe that speaks HTTP: bounded in scope, time and size, with one map of its errors.
+
+It sends what it is told, to the byte: no redirect is followed, no cookie kept, no proxy used, no path tidied. It stands
+on httpcore, the transport of httpx, with a network backend of its own (`upheld.probes.network`).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json as json_module
+import re
+import threading
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from importlib import metadata
+from typing import Any
+from urllib.parse import quote, unquote, urlsplit
+
+import httpcore
+
+from upheld.errors import TimedOut, Unobservable
+from upheld.probes import network
+from upheld.probes.base import Session
+from upheld.probes.decoding import TooLarge, charset, decoder
+
+MAX_BODY = 5 * 1024 * 1024
+"""Bytes of a body as it comes over the wire."""
+MAX_DECODED = 20 * 1024 * 1024
+"""Bytes of a body after decompression."""
+_SAFE_TO_REPEAT = frozenset({"GET", "HEAD", "OPTIONS"})
+_PLACEHOLDER = re.compile(r"\[redacted:[^\[\]]*\]|%5[Bb]redacted(?::|%3[Aa])(?:(?!%5[Dd])[^\[\]])*%5[Dd]")
+_COOKIE = re.compile(r"^([^=;]*=)([^;]+)")
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """One HTTP answer as it was seen: header names in lower case and in order, the body decompressed and decoded.
+
+    `size` and `sha256` are of the decompressed body in bytes; `seconds` from sending to the last byte; `truncated` when
+    only the beginning was asked for and there was more.
+    """
+
+    url: str
+    method: str
+    status: int
+    headers: tuple[tuple[str, str], ...]
+    text: str
+    size: int
+    truncated: bool
+    sha256: str
+    media_type: str
+    seconds: float
+    http_version: str
+
+    def header(self, name: str) -> str | None:
+        """The first header field of that name."""
+        return next(iter(self.headers_all(name)), None)
+
+    def headers_all(self, name: str) -> tuple[str, ...]:
+        """Every header field of that name, in order."""
+        return tuple(value for key, value in self.headers if key == name.lower())
+
+    def json(self) -> Any:
+        """The body as JSON; raises Unobservable when it is none."""
+        try:
+            return json_module.loads(self.text)
+        except (ValueError, RecursionError) as error:
+            raise Unobservable(
+                f"{self.method} {self.url} answered {self.status} with a body that is no JSON"
+            ) from error
+
+    def __str__(self) -> str:
+        """`GET https://… -> 200`."""
+        return f"{self.method} {self.url} -> {self.status}"
+
+
+class NoHttpAnswer(Unobservable):
+    """The peer was reached, and closed the connection or sent something that is not HTTP: `first` is how that began."""
+
+    def __init__(self, reason: str, first: bytes = b"") -> None:
+        self.first = first
+        super().__init__(reason)
+
+
+class HttpClient:
+    """Sends single requests to what the target declares, over kept-alive connections. Safe to use from several threads."""
+
+    def __init__(self, session: Session, *, source_address: str | None = None) -> None:
+        """`source_address` is the local IP address to send from, where the harness has several."""
+        self._session = session
+        self._source = source_address
+        self._pools: dict[bool, httpcore.ConnectionPool] = {}
+        self._lock = threading.Lock()
+        self._agent = f"upheld/{_version()} (security audit)"
+
+    def send(
+        self,
+        method: str,
+        url: str,
+        *,
+        headers: Mapping[str, str] | None = None,
+        json: object = None,
+        content: bytes | None = None,
+        deadline_seconds: float | None = None,
+        verify: bool = True,
+        whole: bool = True,
+    ) -> Answer:
+        """Send one request and give its answer; no redirect is followed.
+
+        `deadline_seconds` bounds everything from connecting to the last byte (default: the target's time limit). Without
+        `verify` the certificate is not looked at. Without `whole` a body that is too large or too slow is cut instead of
+        being an error. Placeholders of known secrets in URL, headers and body are filled in. Raises OutOfScope, TimedOut,
+        Refused, NoHttpAnswer, or Unobservable for a body that is too large or cannot be decoded.
+        """
+        request = self._request(method, url, dict(headers or {}), json, content)
+        limit = deadline_seconds or self._session.target.timeout_seconds
+        place = self._session.scope.describe(request.url.host.decode(), _port(request.url))
+        silence = self._session.silence
+        silence.check(place)
+        try:
+            answer = self._send(request, method, url, verify=verify, whole=whole, limit=limit, place=place)
+        except TimedOut:
+            silence.timed_out(place)
+            raise
+        except Unobservable:
+            silence.answered(place)
+            raise
+        silence.answered(place)
+        return answer
+
+    def _send(
+        self, request: httpcore.Request, method: str, url: str, *, verify: bool, whole: bool, limit: float, place: str
+    ) -> Answer:
+        with network.deadline(limit, place) as state:
+            started = time.perf_counter()
+            try:
+                return self._exchange(request, method, url, verify=verify, whole=whole, started=started)
+            except NoHttpAnswer as error:
+                # A kept-alive connection may close just as it is used again; that says nothing about the peer.
+                if state.connected or state.received or method not in _SAFE_TO_REPEAT:
+                    error.first = state.first
+                    raise
+                return self._exchange(request, method, url, verify=verify, whole=whole, started=started)
+
+    def close(self) -> None:
+        """Close every connection."""
+        while self._pools:
+            self._pools.popitem()[1].close()
+
+    def _request(
+        self, method: str, url: str, headers: dict[str, str], json: object, content: bytes | None
+    ) -> httpcore.Request:
+        revealed = self._reveal_quoted(url)
+        try:
+            parts = urlsplit(revealed)
+            host, port = parts.hostname or "", parts.port
+        except ValueError as error:
+            raise Unobservable(f"{url} is no URL") from error
+        if parts.scheme not in {"http", "https"} or not host:
+            raise Unobservable(f"{url} is no http or https URL")
+        if parts.username is not None:
+            raise Unobservable("the URL carries a user name")
+        # The path goes out as it was given; only what HTTP forbids in a request line is quoted.
+        target = quote(parts.path or "/", safe="/%:@!$&'()*+,;=-._~[]|^{}\\\"<>`#?")
+        if parts.query or revealed.partition("#")[0].endswith("?"):
+            target += "?" + quote(parts.query, safe="/%:@!$&'()*+,;=-._~[]|^{}\\\"<>`?")
+        try:
+            name = host.encode("ascii").decode() if host.isascii() else host.encode("idna").decode()
+        except UnicodeError as error:
+            raise Unobservable(f"the host name of {url} is not valid") from error
+        bracketed = f"[{name}]" if ":" in name else name
+        given = {key.lower() for key in headers}
+        fields = [("host", bracketed if port is None else f"{bracketed}:{port}")] if "host" not in given else []
+        for key, value in (("user-agent", self._agent), ("accept", "*/*"), ("accept-encoding", "gzip, deflate")):
+            if key not in given:
+                fields.append((key, value))
+        body = content
+        if json is not None:
+            body = json_module.dumps(self._reveal_deep(json), ensure_ascii=False).encode()
+            if "content-type" not in given:
+                fields.append(("content-type", "application/json"))
+        elif body is not None:
+            form = next((v for k, v in headers.items() if k.lower() == "content-type"), "").startswith(
+                "application/x-www-form-urlencoded"
+            )
+            text = body.decode("utf-8", "surrogateescape")
+            text = self._reveal_quoted(text) if form else self._session.redactor.reveal(text)
+            body = text.encode("utf-8", "surrogateescape")
+        fields.extend((key, self._session.redactor.reveal(value)) for key, value in headers.items())
+        if (body is not None or method in {"POST", "PUT", "PATCH"}) and not given & {
+            "content-length",
+            "transfer-encoding",
+        }:
+            fields.append(("content-length", str(len(body or b""))))
+        try:
+            encoded = [(key.encode("ascii"), value.encode("latin-1")) for key, value in fields]
+        except UnicodeEncodeError as error:
+            raise Unobservable(f"a header of the request to {url} cannot be sent: it is not Latin-1") from error
+        address = httpcore.URL(
+            scheme=parts.scheme.encode(), host=name.encode(), port=port, target=target.encode("ascii")
+        )
+        return httpcore.Request(method, address, headers=encoded, content=body)
+
+    def _exchange(
+        self, request: httpcore.Request, method: str, url: str, *, verify: bool, whole: bool, started: float
+    ) -> Answer:
+        place = self._session.scope.describe(request.url.host.decode(), _port(request.url))
+        try:
+            response = self._pool(verify).handle_request(request)
+            try:
+                fields = tuple((k.decode("latin-1").lower(), v.decode("latin-1")) for k, v in response.headers)
+                body, cut = self._body(response, fields, place, whole=whole)
+            finally:
+                response.close()
+        except (httpcore.RemoteProtocolError, httpcore.ReadError, httpcore.WriteError) as error:
+            raise NoHttpAnswer(f"{place} gave no HTTP answer: {_lower(error)}") from error
+        except httpcore.LocalProtocolError as error:
+            raise Unobservable(f"the request to {place} cannot be sent: {_lower(error)}") from error
+        except httpcore.TimeoutException as error:
+            raise TimedOut(f"no complete answer from {place} within the time limit") from error
+        except (
+            httpcore.NetworkError,
+            httpcore.ProtocolError,
+            httpcore.UnsupportedProtocol,
+            OSError,
+            RuntimeError,
+        ) as error:
+            raise Unobservable(f"no answer from {place}: {_lower(error)}") from error
+        content_type = next((value for key, value in fields if key == "content-type"), "")
+        version = response.extensions.get("http_version", b"HTTP/1.1")
+        return Answer(
+            url=url,
+            method=method,
+            status=response.status,
+            headers=tuple(
+                (key, _COOKIE.sub(r"\1[redacted:cookie]", value) if key == "set-cookie" else value)
+                for key, value in fields
+            ),
+            text=body.decode(charset(content_type), "replace"),
+            size=len(body),
+            truncated=cut,
+            sha256=hashlib.sha256(body).hexdigest(),
+            media_type=content_type.partition(";")[0].strip().lower(),
+            seconds=round(time.perf_counter() - started, 6),
+            http_version=version.decode("ascii", "replace"),
+        )
+
+    def _body(
+        self, response: httpcore.Response, fields: tuple[tuple[str, str], ...], place: str, *, whole: bool
+    ) -> tuple[bytes, bool]:
+        body = bytearray()
+        try:
+            unpack = decoder(",".join(value for key, value in fields if key == "content-encoding"), MAX_DECODED)
+            for chunk in _bounded(response):
+                body += unpack.feed(chunk)
+            unpack.end()
+        except (Unobservable, httpcore.RemoteProtocolError, httpcore.ReadError) as error:
+            # The status and the beginning have been seen, which is what was asked for.
+            if not whole:
+                return bytes(body), True
+            if isinstance(error, Unobservable):
+                raise
+            raise Unobservable(f"the body from {place} ended early: {_lower(error)}") from error
+        return bytes(body), False
+
+    def _pool(self, verify: bool) -> httpcore.ConnectionPool:
+        with self._lock:
+            if verify not in self._pools:
+                self._pools[verify] = self._new_pool(verify)
+            return self._pools[verify]
+
+    def _new_pool(self, verify: bool) -> httpcore.ConnectionPool:
+        return httpcore.ConnectionPool(
+            ssl_context=network.client_context(self._session, verify=verify),
+            max_connections=64,
+            max_keepalive_connections=16,
+            keepalive_expiry=5.0,
+            http1=True,
+            http2=False,
+            local_address=self._source,
+            network_backend=network.Backend(self._session.scope),
+        )
+
+    def _reveal_quoted(self, text: str) -> str:
+        def value(match: re.Match[str]) -> str:
+            placeholder = unquote(match.group())
+            revealed = self._session.redactor.reveal(placeholder)
+            return match.group() if revealed == placeholder else quote(revealed, safe="")
+
+        return _PLACEHOLDER.sub(value, text) if "redacted" in text else text
+
+    def _reveal_deep(self, value: object) -> object:
+        if isinstance(value, str):
+            return self._session.redactor.reveal(value)
+        if isinstance(value, Mapping):
+            return {self._session.redactor.reveal(str(key)): self._reveal_deep(item) for key, item in value.items()}
+        if isinstance(value, list | tuple):
+            return [self._reveal_deep(item) for item in value]
+        return value
+
+
+def _bounded(response: httpcore.Response) -> Iterator[bytes]:
+    total = 0
+    for chunk in response.iter_stream():
+        total += len(chunk)
+        if total > MAX_BODY:
+            raise TooLarge(f"the body is larger than {MAX_BODY // 1024**2} MiB")
+        yield chunk
+
+
+def _version() -> str:
+    try:
+        return metadata.version("upheld")
+    except metadata.PackageNotFoundError:
+        return "0"  # Run from a source tree that is not installed.
+
+
+def _port(url: httpcore.URL) -> int:
+    return url.port or (443 if url.scheme == b"https" else 80)
+
+
+def _lower(error: BaseException) -> str:
+    text = str(error).strip().rstrip(".") or type(error).__name__
+    return text[:1].lower() + text[1:200]
