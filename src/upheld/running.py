@@ -23,7 +23,7 @@ _REPORTED = (
     "upheld",
     "pytest",
     "pytest-xdist",
-    "httpx",
+    "httpcore",
     "sslyze",
     "nassl",
     "SQLAlchemy",
