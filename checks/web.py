@@ -140,8 +140,9 @@ def hsts_is_set(http: Http, *, minimum_seconds: int = 15552000) -> Iterator[Find
 
     Decides: whether a browser that came once will not be led to plain HTTP later.
     How: a GET of each declared page of each public https endpoint, over a connection whose certificate verifies, since
-    browsers ignore the header otherwise. Redirects are judged themselves, not followed. Of several headers the first
-    counts, as browsers do it.
+    browsers ignore the header otherwise. Redirects are followed inside the scope, and every answer on the way is judged. Of
+    several headers the first counts, as browsers do it. A page that cannot be had (a redirect loop, a 429 or a gateway's
+    error in the way) is not observed: what answered may not be the deployment.
     Refuted by: no Strict-Transport-Security header, one without a valid max-age, a max-age under `minimum_seconds`.
     Cannot see: pages that the target does not declare; whether the name is in the browsers' preload lists.
     References: RFC 6797 §6.1, §8.1.
@@ -154,18 +155,17 @@ def hsts_is_set(http: Http, *, minimum_seconds: int = 15552000) -> Iterator[Find
             subject = f"{endpoint} {page}"
             expected = f"Strict-Transport-Security with max-age of at least {minimum_seconds} s"
             try:
-                answer = http.get(url)
+                answers = http.follow_redirects(url)
             except Unobservable as error:
                 yield NotObserved(subject, error.reason, expected)
                 continue
-            value = answer.header("strict-transport-security")
-            if value is None and answer.status in _NO_ANSWER_FIT_TO_JUDGE:
-                yield NotObserved(
-                    subject, f"answered {answer.status} without the header; it may not be the deployment's", expected
-                )
+            if answers[-1].status in _NO_ANSWER_FIT_TO_JUDGE:
+                yield NotObserved(subject, f"answered {answers[-1].status}, which may not be the deployment's", expected)
                 continue
-            passed, observed = _hsts(value, minimum_seconds)
-            yield Finding(subject, passed=passed, expected=expected, observed=f"{observed} (status {answer.status})")
+            judged = [(*_hsts(one.header("strict-transport-security"), minimum_seconds), one.status) for one in answers]
+            # The worst of the way speaks for the page: one answer without the header is where a browser can be led astray.
+            passed, observed, status = next((one for one in judged if not one[0]), judged[-1])
+            yield Finding(subject, passed=passed, expected=expected, observed=f"{observed} (status {status})")
 
 
 def _hsts(value: str | None, minimum: int) -> tuple[bool, str]:
