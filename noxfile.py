@@ -40,7 +40,8 @@ def lint(session: nox.Session) -> None:
     session.run("ruff", "check", ".")
     session.run("mypy")
     session.run("lint-imports")
-    session.run("interrogate", "-q", "src", "checks")
+    # Docstring coverage: every public thing of the engine, the reference and the checks has one.
+    session.run("ruff", "check", "--select", "D1", "--ignore", "D105,D107", "src", "checks")
 
 
 @nox.session

@@ -20,6 +20,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+
 from loopback import ROOT, Pki, free_port, raw, server_context, web
 
 HSTS = {"Strict-Transport-Security": "max-age=63072000; includeSubDomains", "Content-Type": "text/html"}
@@ -139,8 +140,10 @@ def test_a_hostile_target_upholds_nothing_and_ends_in_time(hostile, tmp_path):
         target = describe(tmp_path, pki.ca, port)
         started = time.monotonic()
         done = subprocess.run(
-            [sys.executable, "-c", "from upheld.cli.main import main; main()", "run", "-n", "2"]
-            + ["--policy", str(ROOT / "policies.yaml"), "--target", str(target), "--out", str(tmp_path / "out")],
+            [
+                *(sys.executable, "-c", "from upheld.cli.main import main; main()", "run", "-n", "2"),
+                *("--policy", str(ROOT / "policies.yaml"), "--target", str(target), "--out", str(tmp_path / "out")),
+            ],
             capture_output=True, text=True, timeout=LIMIT_SECONDS, check=False, stdin=subprocess.DEVNULL,
         )
         seconds = time.monotonic() - started

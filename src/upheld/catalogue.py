@@ -144,7 +144,8 @@ class Catalogue:
     @classmethod
     def load(cls, *folders: Path) -> Catalogue:
         """All checks of these folders; a folder named twice counts once. Raises InputError with every mistake found."""
-        catalogue, mistakes = cls(), []
+        catalogue = cls()
+        mistakes: list[Mistake] = []
         for folder in dict.fromkeys(folder.resolve() for folder in folders):
             for file in sorted(folder.rglob("*.py")):
                 parts = file.relative_to(folder).parts
