@@ -137,10 +137,14 @@ class Identity(_Part):
 
 
 class Tenant(_Part):
-    """A customer whose data must stay apart from every other's. `values` fill placeholders (the tenant's identifier)."""
+    """A customer whose data must stay apart from every other's.
+
+    `objects` holds identifiers of objects that it has already, by kind, for operations that new objects do not fill.
+    """
 
     name: Name
     id: str
+    objects: dict[str, str] = {}
 
 
 class ObjectRecipe(_Part):
@@ -166,8 +170,8 @@ class OperationRecipe(_Part):
     """How to call one operation of the OpenAPI document validly, with the placeholders of an object's recipe.
 
     `read_back` names the operation whose answer to the owner shows what this one changed, where that is not the object in
-    its path. `existing` says of which kinds an object must be used that is there already, as `operation pointer`:
-    `automation: listAutomations /0/id`. `harmless` is a body that has a valid shape and creates nothing.
+    its path. `existing` says of which kinds an object must be used that is there already: `tenant` for the one that the
+    tenant's `objects` name, or `operation pointer` (`account: listAccounts /0/id`). `harmless` is a body that has a valid shape and creates nothing.
     """
 
     json_body: Template = Field(default=None, alias="json")
@@ -304,6 +308,8 @@ class Publication(_Part):
     page: str
     main: str = "main"
     security_txt: str | None = None
+    security_txt_key: str | None = None
+    """File with the OpenPGP public key that signs security.txt; without it a signature cannot be verified."""
 
 
 class Vantage(_Part):

@@ -80,7 +80,7 @@ def test_a_limit_in_the_way_is_waited_for_and_recorded(started: Any) -> None:
 
 def test_a_limit_that_stays_is_throttled(started: Any) -> None:
     session, _ = started("zero retry-after", limit=0)
-    with pytest.raises(Throttled, match="still limited after waiting"):
+    with pytest.raises(Throttled, match=r"still limited after waiting"):
         session.probe(Api).call("listNotes", None, {"tenant": "red"})
 
 
@@ -148,7 +148,7 @@ def test_one_place_of_a_body_is_replaced(body: Any, path: str, expected: Any) ->
 
 def test_placeholders_are_filled_everywhere_and_unknown_ones_are_said() -> None:
     assert fill({"a": ["{x}-{y}", 1]}, {"x": "1", "y": "2"}) == {"a": ["1-2", 1]}
-    with pytest.raises(Unobservable, match="{z}"):
+    with pytest.raises(Unobservable, match=r"\{z\}"):
         fill("{z}", {})
 
 

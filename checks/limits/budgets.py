@@ -1,0 +1,157 @@
+"""Whether everything that is public has a limit, for each client and each account."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Annotated
+
+from pydantic import Field
+
+from upheld import OBSERVED, Finding, LeftOut, NotObserved, Unobservable, check
+from upheld.probes.api import Api, Burst, Case, paths_in_turn
+from upheld.probes.clock import Clock
+
+Requests = Annotated[int, Field(ge=2, le=10_000)]
+Seconds = Annotated[float, Field(gt=0, le=600)]
+
+_ADDRESSES_NEEDED = 3
+
+
+@dataclass(frozen=True)
+class _Subject:
+    """What is to be limited: the operation of `case`, without credentials or as `identity`, or the page at `url`."""
+
+    name: str
+    expected: str
+    case: Case | None = None
+    url: str = ""
+    identity: str | None = None
+
+
+_Limited = tuple[_Subject, Burst]
+"""A subject whose burst met a limit that is right so far; it is asked again after the wait."""
+
+
+@check(basis=OBSERVED, exclusive=True, intrusive=True)
+def every_operation_is_limited(
+    api: Api, clock: Clock, *, budget_requests: Requests = 120, wait_at_most_seconds: Seconds = 60.0
+) -> Iterator[Finding | NotObserved | LeftOut]:
+    """Every operation and public page limits a client and an account within `budget_requests`, says for how long, and recovers.
+
+    Decides: whether each operation of the OpenAPI document and each page of the public endpoints answers 429 (or what the
+    target declares as limited) with a valid Retry-After within `budget_requests` requests in quick succession, and an
+    ordinary answer after that time.
+
+    How: per client address without credentials from one address; per account as one throw-away identity from several
+    source addresses in turn, so that no address reaches its own limit. Requests are harmless: identifiers that name nothing
+    and bodies that are refused. All are burst first, then the longest Retry-After is waited for once, then all are asked again.
+
+    Refuted by: an operation without a limit, a limit for addresses only, a missing or invalid Retry-After, a limit that
+    does not end when it says.
+
+    Cannot see: limits over longer times than a burst takes, and limits that count only well-formed requests of an operation
+    for which the target names no harmless ones. A target that declares fewer than three source addresses leaves the limit
+    per account unobserved.
+
+    References: RFC 6585 §4, RFC 9110 §10.2.3, OWASP API4:2023.
+    """
+    limited: list[_Limited] = []
+    addresses = api.source_addresses()
+    account = next((one.name for one in api.actors() if one.throwaway), "")
+    unable = _unable(addresses, account)
+    expected = f"429 with Retry-After within {budget_requests} requests of one %s, and an ordinary answer after it"
+    for case in paths_in_turn(api.cases()):
+        if case.left_out:
+            yield LeftOut(case, case.left_out)
+            continue
+        alone = None
+        one = _Subject(f"{case}, per client address", expected % "address", case)
+        try:
+            alone = api.burst(case.id, None, budget_requests)
+            yield from _wrong(one, alone, wait_at_most_seconds, limited)
+        except Unobservable as unobservable:
+            yield NotObserved(one.name, unobservable.reason, one.expected)
+        if case.operation.public or unable:
+            continue
+        one = _Subject(f"{case}, per account", expected % "account", case, identity=account)
+        try:
+            spread = api.burst(case.id, account, budget_requests, source_addresses=addresses)
+            _must_be_the_account(spread, alone, budget_requests)
+            yield from _wrong(one, spread, wait_at_most_seconds, limited)
+        except Unobservable as unobservable:
+            yield NotObserved(one.name, unobservable.reason, one.expected)
+    if unable:
+        yield NotObserved("every operation, per account", unable)
+    for name, url in api.pages():
+        one = _Subject(name, expected % "address", url=url)
+        try:
+            yield from _wrong(one, api.burst_page(name, url, budget_requests), wait_at_most_seconds, limited)
+        except Unobservable as unobservable:
+            yield NotObserved(name, unobservable.reason, one.expected)
+    if limited:
+        clock.wait(max(burst.retry_after_seconds or 0.0 for _, burst in limited) + 0.1)
+    for one, burst in limited:
+        yield _recovered(api, one, burst)
+
+
+def _unable(addresses: tuple[str, ...], account: str) -> str:
+    """Why the limit per account cannot be looked at; empty when it can."""
+    if len(addresses) < _ADDRESSES_NEEDED:
+        return (
+            f"the target declares {len(addresses)} source addresses of the harness (vantage.source_addresses); "
+            f"{_ADDRESSES_NEEDED} are needed"
+        )
+    return "" if account else "the target offers no throw-away identity"
+
+
+def _wrong(
+    one: _Subject, burst: Burst, wait_at_most_seconds: float, limited: list[_Limited]
+) -> Iterator[Finding | NotObserved]:
+    """What is wrong with a limit as it shows in the burst alone; what is right so far is put among `limited`."""
+    what = f"{burst.requests} requests in {burst.seconds:.1f} s"
+    asked = burst.retry_after_seconds
+    unseen = observed = ""
+    if burst.first_limited is None:
+        observed = f"not limited: {what} all were let through, the last with {burst.statuses[-1]}"
+    elif burst.ordinary is None:
+        unseen = "already the first request was limited, also after a wait"
+    elif not burst.retry_after:
+        observed = f"limited with {burst.limited_status} after {what}, without Retry-After"
+    elif asked is None or asked < (1 if burst.retry_after.strip().isdigit() else -1):
+        observed = (
+            f"limited with {burst.limited_status}, with a Retry-After that is neither whole seconds from 1 "
+            f"nor a date to come: {burst.retry_after!r}"
+        )
+    elif asked > wait_at_most_seconds:
+        unseen = f"limited for {asked:.0f} s, longer than is waited for, so that recovery was not seen"
+    if observed:
+        yield Finding(one.name, False, one.expected, observed, seen=(burst,))
+    elif unseen:
+        yield NotObserved(one.name, unseen, one.expected, seen=(burst,))
+    else:
+        limited.append((one, burst))
+
+
+def _must_be_the_account(spread: Burst, alone: Burst | None, budget: int) -> None:
+    """Raise Unobservable when a limit that was met from several addresses may be each address's own."""
+    limit = None if alone is None else alone.first_limited
+    if spread.first_limited is None or limit is None or 2 * spread.most_from_one_address < limit:
+        return
+    needed = -(-budget // max(1, limit // 2)) + 1
+    raise Unobservable(
+        f"limited only when one address had sent {spread.most_from_one_address} requests, as addresses are limited after "
+        f"{limit}; telling an account's limit from an address's takes {needed} source addresses (vantage.source_addresses)"
+    )
+
+
+def _recovered(api: Api, one: _Subject, burst: Burst) -> Finding | NotObserved:
+    try:
+        after = api.page(one.name, one.url) if one.case is None else api.harmless(one.case.id, one.identity)
+    except Unobservable as unobservable:
+        return NotObserved(one.name, f"limited, but not seen after it: {unobservable.reason}", one.expected)
+    number, status = (burst.first_limited or 0) + 1, burst.limited_status
+    observed = f"limited at request {number} with {status}, Retry-After {burst.retry_after}, then {after.status}"
+    if after.limited:
+        observed = f"limited with {status}, and still limited when the time of Retry-After {burst.retry_after} was over"
+    return Finding(one.name, not after.limited, one.expected, observed, seen=(burst, after))

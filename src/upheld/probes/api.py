@@ -1,0 +1,325 @@
+"""The API probe: calls single operations as the target's identities, with objects of its own, and reads back what they did."""
+
+from __future__ import annotations
+
+import json
+import secrets
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+from upheld.errors import Unobservable
+from upheld.probes.api_answers import Actor, Burst, LoginAttempt, PlantedObject, PlantedTenant, Removal, Reply, State
+from upheld.probes.api_calls import ApiCalls
+from upheld.probes.api_logins import account_of, at
+from upheld.probes.api_objects import own_objects
+from upheld.probes.api_requests import (
+    Case,
+    Reference,
+    Request,
+    make_case,
+    paths_in_turn,
+    url_of,
+)
+from upheld.probes.api_variants import VARIANTS, Variant, applies, varied
+from upheld.probes.api_waiting import patient
+from upheld.probes.base import Probe, Session, look
+from upheld.probes.bursts import burst
+from upheld.probes.http_client import Answer
+from upheld.probes.openapi import Operation
+
+__all__ = [
+    "VARIANTS",
+    "Actor",
+    "Api",
+    "Burst",
+    "Case",
+    "LoginAttempt",
+    "Operation",
+    "PlantedObject",
+    "PlantedTenant",
+    "Reference",
+    "Removal",
+    "Reply",
+    "State",
+    "Variant",
+    "applies",
+    "paths_in_turn",
+]
+
+VALUES_KEPT = 2_000
+"""Values of an answer that a state keeps."""
+
+
+class Api(ApiCalls, Probe):
+    """The API that the target declares, by its OpenAPI document."""
+
+    name: ClassVar[str] = "api"
+    needs: ClassVar[tuple[str, ...]] = ("api",)
+
+    def __init__(self, session: Session) -> None:
+        """Contacts nothing yet."""
+        Probe.__init__(self, session)
+        ApiCalls.__init__(self, session)
+        self._unstable: dict[tuple[str, str], tuple[str, ...]] = {}
+
+    def close(self) -> None:
+        """Remove what is still planted and close every connection."""
+        self.close_calls()
+
+    # --- what there is ---------------------------------------------------------------------------------------------
+
+    @look
+    def operations(self) -> tuple[Operation, ...]:
+        """Every operation of the OpenAPI document; raises Unobservable when it has none."""
+        if not self.document.operations:
+            raise Unobservable("the OpenAPI document lists no operation")
+        return self.document.operations
+
+    @look
+    def cases(self) -> tuple[Case, ...]:
+        """Every operation of the document with what the target says of it: how to call it, which of them are left out."""
+        if not self.document.operations:
+            raise Unobservable("the OpenAPI document lists no operation")
+        return tuple(make_case(one, self.description) for one in self.document.operations)
+
+    @look
+    def pages(self) -> tuple[tuple[str, str], ...]:
+        """The pages of every public endpoint, as (subject, URL)."""
+        return tuple(
+            (f"{endpoint.name} page {page}", url_of(endpoint, page))
+            for endpoint in self.target.endpoints
+            if endpoint.public
+            for page in endpoint.pages
+        )
+
+    @look
+    def actors(self) -> tuple[Actor, ...]:
+        """Everyone whom the harness may act as."""
+        return tuple(
+            Actor(one.name, one.tenant, one.role, one.throwaway, account_of(one)) for one in self.target.identities
+        )
+
+    @look
+    def acting(self) -> tuple[Actor, ...]:
+        """For each tenant the identity that tries to cross its border: of the acting role, and no throw-away one."""
+        role, found = self.description.acting_role, []
+        for tenant in self.target.tenants:
+            one = next(
+                (i for i in self.target.identities if i.tenant == tenant.name and i.role == role and not i.throwaway),
+                None,
+            )
+            if one is None:
+                raise Unobservable(f"the target has no identity of role {role} in tenant {tenant.name}")
+            found.append(Actor(one.name, one.tenant, one.role, one.throwaway, account_of(one)))
+        return tuple(found)
+
+    @look
+    def source_addresses(self) -> tuple[str, ...]:
+        """The further addresses from which the harness can send."""
+        return self.target.vantage.source_addresses
+
+    # --- single calls ----------------------------------------------------------------------------------------------
+
+    @look
+    def call(
+        self,
+        operation: str,
+        identity: str | None,
+        objects: Mapping[str, str],
+        *,
+        replaced: Mapping[str, str] | None = None,
+        headers: Mapping[str, str] | None = None,
+        body: Any = None,
+        source_address: str = "",
+    ) -> Reply:
+        """Call an operation validly as `identity`, with the identifiers in `objects` by kind.
+
+        `replaced` puts other identifiers into single places (`path contact_id`, `body steps[].template_id`), `body`
+        replaces properties of the body. A limit that stands in the way is waited for twice; then it raises Throttled.
+        """
+        return self.send(
+            operation,
+            identity=identity,
+            objects=objects,
+            replaced=replaced,
+            headers=headers,
+            body=body,
+            source_address=source_address,
+        )
+
+    @look
+    def harmless(self, operation: str, identity: str | None = None, *, wait: bool = False) -> Reply:
+        """Call an operation such that it changes nothing: identifiers that name nothing, a body that is refused.
+
+        With `wait` a limit is waited for, as in `call`; otherwise it is the answer.
+        """
+        one = self.document.operation(operation)
+        request = self.harmless_requests(one, identity)[0]()
+        return self.once(one.id, identity, request, wait=wait)
+
+    @look
+    def page(self, subject: str, url: str, *, wait: bool = False) -> Reply:
+        """The answer to a GET of a page. With `wait` a limit is waited for, as in `call`; otherwise it is the answer."""
+        return self.once(subject, None, Request("GET", url, (), None), wait=wait)
+
+    @look
+    def variant(self, subject: str, variant: str, *, url: str = "") -> Reply:
+        """The harmless call of an operation (or of the page at `url`), without credentials, in another guise (see `VARIANTS`)."""
+        request = (
+            Request("GET", url, (), None)
+            if url
+            else self.harmless_requests(self.document.operation(subject), None)[0]()
+        )
+        changed = varied(request, variant)
+        return self.reply(subject, "", changed, self.send_now(changed, self.client(""), {}), 0.0)
+
+    @look
+    def unknown_path(self, method: str, url: str) -> Reply:
+        """What the server of `url` answers for a path that does not exist, to tell that from the real thing."""
+        parts = url.split("/", 3)
+        request = Request(method, "/".join([*parts[:3], f"upheld-{secrets.token_hex(8)}"]), (), None)
+        answer, waited = patient(
+            lambda: self.send_now(request, self.client(""), {}), self.description, "a path that does not exist"
+        )
+        return self.reply("unknown path", "", request, answer, waited)
+
+    @look
+    def login(self, identity: str, *, right_password: bool = True, source_address: str = "") -> LoginAttempt:
+        """Log in anew, with the right password or with a made-up one. Waits for no limit."""
+        return self.logins.attempt(
+            self.identity(identity), self.client(source_address), right=right_password, source=source_address
+        )
+
+    # --- bursts ----------------------------------------------------------------------------------------------------
+
+    @look
+    def burst(
+        self, operation: str, identity: str | None, requests: int, *, source_addresses: tuple[str, ...] = ("",)
+    ) -> Burst:
+        """Up to `requests` harmless calls of an operation in quick succession, from these addresses in turn, until one is limited.
+
+        Where calls with a refused body are not limited and there is a harmless one with a valid shape, that is tried too.
+        """
+        one = self.document.operation(operation)
+        headers = self.authorization(identity)
+        clients = {address: self.client(address) for address in source_addresses}
+        for make in self.harmless_requests(one, identity):
+            make()  # What cannot be done harmlessly is said before anything is sent.
+            found = burst(
+                one.id,
+                make,
+                clients,
+                identity=identity or "",
+                headers=headers,
+                limited=self.description.limited,
+                requests=requests,
+            )
+            if found.first_limited is not None:
+                break
+        return found
+
+    @look
+    def burst_page(self, subject: str, url: str, requests: int) -> Burst:
+        """Up to `requests` GETs of a page in quick succession, until one is limited."""
+        request = Request("GET", url, (), None)
+        return burst(
+            subject,
+            lambda: request,
+            {"": self.client("")},
+            identity="",
+            headers={},
+            limited=self.description.limited,
+            requests=requests,
+        )
+
+    # --- objects and state -----------------------------------------------------------------------------------------
+
+    @look
+    def plant(self, tenant: str) -> PlantedTenant:
+        """Make one object of each kind in a tenant, with a canary in it, as the identity that acts for it."""
+        actor = self._acting(tenant)
+        objects: dict[str, str] = {}
+        found: list[PlantedObject] = []
+        tenant_id = self.tenant_id(tenant)
+        for kind in self.planter.order():
+            one = self.planter.plant(kind, tenant, actor.name, own_objects(tenant_id, objects))
+            found.append(one)
+            if one.id:
+                objects[kind] = one.id
+        return PlantedTenant(tenant, tenant_id, actor.name, tuple(found))
+
+    @look
+    def plant_one(self, tenant: str, kind: str, objects: Mapping[str, str]) -> PlantedObject:
+        """Make one more object of a kind; raises Unobservable when it could not be made."""
+        one = self.planter.plant(kind, tenant, self._acting(tenant).name, own_objects(self.tenant_id(tenant), objects))
+        if not one.id:
+            raise Unobservable(one.reason)
+        return one
+
+    @look
+    def existing(self, operation: str, tenant: str) -> tuple[tuple[str, str], ...]:
+        """The objects that the target says must be used for an operation, as (kind, identifier), looked up in the tenant."""
+        recipe = self.description.operations.get(operation)
+        found = []
+        for kind, place in (recipe.existing if recipe else {}).items():
+            if place == "tenant":
+                known = next((one.objects for one in self.target.tenants if one.name == tenant), {})
+                if kind not in known:
+                    raise Unobservable(f"the target names no {kind} that is there in {tenant} (tenants, objects)")
+                found.append((kind, known[kind]))
+                continue
+            listing, _, pointer = place.partition(" ")
+            answer, _, _ = self.answer(listing, self._acting(tenant).name, {})
+            value = at(answer.json(), pointer)
+            found.append((kind, str(value)))
+        return tuple(found)
+
+    @look
+    def state(self, operation: str, tenant: str, objects: Mapping[str, str]) -> State:
+        """What an operation shows the owner: the oracle for whether something changed, whatever a status code says.
+
+        The first read of an operation is made twice, to learn which values differ from read to read.
+        """
+        actor = self._acting(tenant)
+
+        def read() -> State:
+            answer, _, reply = self.answer(operation, actor.name, objects)
+            values = _values(answer) if reply.worked else ()
+            return State(operation, tenant, answer.status, reply.worked, values)
+
+        first = read()
+        if first.present and (operation, tenant) not in self._unstable:
+            self._unstable[operation, tenant] = first.differs(read())
+        known = self._unstable.get((operation, tenant), ())
+        return State(operation, tenant, first.status, first.present, first.values, known)
+
+    @look
+    def remove_planted(self) -> Removal:
+        """Delete every object that the harness made and that is not removed yet."""
+        removed, left = self.planter.remove_all()
+        return Removal(removed, tuple(left))
+
+    def _acting(self, tenant: str) -> Actor:
+        for one in self.acting():
+            if one.tenant == tenant:
+                return one
+        raise Unobservable(f"the target has no tenant {tenant}")
+
+
+def _values(answer: Answer) -> tuple[tuple[str, str], ...]:
+    """Every value of a JSON body by its JSON pointer, at most `VALUES_KEPT`; another body as one value, by its digest."""
+    try:
+        data = answer.json()
+    except Unobservable:
+        return (("", answer.sha256),)
+    found: list[tuple[str, str]] = []
+    waiting: list[tuple[str, Any]] = [("", data)]
+    while waiting and len(found) < VALUES_KEPT:
+        place, node = waiting.pop()
+        if isinstance(node, dict):
+            waiting += [(f"{place}/{key}", item) for key, item in reversed(node.items())]
+        elif isinstance(node, list):
+            waiting += [(f"{place}/{index}", item) for index, item in reversed(list(enumerate(node)))]
+        else:
+            found.append((place, json.dumps(node)))
+    return tuple(found)

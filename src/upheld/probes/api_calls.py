@@ -1,0 +1,249 @@
+"""Sending what the API probe asks for: as whom, with which token, how patiently, and what the answer comes to."""
+
+from __future__ import annotations
+
+import json
+import secrets
+from collections.abc import Callable, Mapping
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any
+
+from upheld.errors import Unobservable
+from upheld.probes import openapi
+from upheld.probes.api_answers import Reply
+from upheld.probes.api_logins import Logins, at
+from upheld.probes.api_objects import Made, Planter
+from upheld.probes.api_requests import Request, build, build_harmless, generated
+from upheld.probes.api_waiting import patient
+from upheld.probes.http_client import Answer, HttpClient
+
+if TYPE_CHECKING:
+    from upheld.probes.base import Session
+    from upheld.probes.openapi import Document, Operation
+    from upheld.target.model import Api as Description
+    from upheld.target.model import Endpoint, Identity
+
+TEXT_KEPT = 60_000
+"""Characters of an answer's body that a reply keeps: less than an observation does, so that a replay sees the same."""
+
+
+class ApiCalls:
+    """What stands under the looks of the API probe; other probes that use the API go through it too. It records nothing."""
+
+    def __init__(self, session: Session) -> None:
+        """Contacts nothing yet."""
+        self.session = session
+        self._clients: dict[str, HttpClient] = {}
+        self._document: Document | None = None
+        self._logins: Logins | None = None
+        self._planter: Planter | None = None
+
+    def send(
+        self,
+        operation: str,
+        *,
+        identity: str | None,
+        objects: Mapping[str, str],
+        replaced: Mapping[str, str] | None = None,
+        headers: Mapping[str, str] | None = None,
+        body: Any = None,
+        source_address: str = "",
+        canary: str = "",
+    ) -> Reply:
+        """As `call`, and not recorded; `canary` is what `{canary}` becomes (a fresh one otherwise)."""
+        return self.answer(
+            operation,
+            identity,
+            objects,
+            replaced=replaced,
+            headers=headers,
+            body=body,
+            source_address=source_address,
+            canary=canary,
+        )[2]
+
+    @property
+    def description(self) -> Description:
+        """The target's description of the API; raises Unobservable when there is none."""
+        if self.session.target.api is None:
+            raise Unobservable("the target describes no api")
+        return self.session.target.api
+
+    @property
+    def endpoint(self) -> Endpoint:
+        """The endpoint that serves the API."""
+        return next(one for one in self.session.target.endpoints if one.name == self.description.endpoint)
+
+    @property
+    def document(self) -> Document:
+        """The OpenAPI document, read once in a session."""
+        if self._document is None:
+            self._document = openapi.load(
+                self.description.openapi, self.endpoint, self.session.target_folder, self.client("")
+            )
+        return self._document
+
+    @property
+    def logins(self) -> Logins:
+        """The tokens of this session."""
+        if self._logins is None:
+            self._logins = Logins(self.session, self.description, self.endpoint)
+        return self._logins
+
+    @property
+    def planter(self) -> Planter:
+        """What was planted in this session."""
+        if self._planter is None:
+            self._planter = Planter(self.description, self.document, self.session.redactor, self.send)
+        return self._planter
+
+    def identity(self, name: str) -> Identity:
+        """The identity of that name; raises Unobservable when the target has none."""
+        for one in self.session.target.identities:
+            if one.name == name:
+                return one
+        raise Unobservable(f"the target has no identity {name}")
+
+    def client(self, source_address: str) -> HttpClient:
+        """The client that sends from that address; an empty one is the default."""
+        if source_address not in self._clients:
+            self._clients[source_address] = HttpClient(self.session, source_address=source_address or None)
+        return self._clients[source_address]
+
+    def close_calls(self) -> None:
+        """Remove what is still planted and close every connection."""
+        try:
+            if self._planter is not None:
+                self._planter.remove_all()
+        finally:
+            while self._clients:
+                self._clients.popitem()[1].close()
+
+    def answer(
+        self,
+        operation: str,
+        identity: str | None,
+        objects: Mapping[str, str],
+        *,
+        replaced: Mapping[str, str] | None = None,
+        headers: Mapping[str, str] | None = None,
+        body: Any = None,
+        source_address: str = "",
+        canary: str = "",
+    ) -> tuple[Answer, Request, Reply]:
+        """As `send`, with the answer as it came and the request."""
+        one = self.document.operation(operation)
+        who = self.identity(identity) if identity else None
+        own = {"tenant": self.tenant_id(who.tenant)} if who else {}
+        values = {
+            **own,
+            **objects,
+            **generated(),
+            "search": self.planter.search_word,
+            "canary": canary or f"c{secrets.token_hex(8)}",
+        }
+        request = build(one, self.description, self.endpoint, values, replaced or {})
+        if isinstance(body, Mapping) and request.content is not None:
+            request = _with_body(request, {**json.loads(request.content), **body})
+        client = self.client(source_address)
+        extra = {**self.authorization(identity), **(headers or {})}
+        answer, waited = patient(lambda: self.send_now(request, client, extra), self.description, one.id)
+        if answer.status == HTTPStatus.UNAUTHORIZED and who is not None and self.logins.forget_old(who):
+            # The token may have been revoked or may have expired sooner than it said; a fresh one decides.
+            extra.update(self.authorization(identity))
+            answer, again = patient(lambda: self.send_now(request, client, extra), self.description, one.id)
+            waited += again
+        reply = self.reply(one.id, identity or "", request, answer, waited)
+        if reply.made and identity:
+            kind = next(name for name, recipe in self.description.objects.items() if recipe.create == one.id)
+            self.planter.made.append(Made(kind, reply.made, identity, {**own, **objects}))
+        return answer, request, reply
+
+    def once(self, subject: str, identity: str | None, request: Request, *, wait: bool) -> Reply:
+        """Send a request as `identity`. With `wait` a limit is waited for; otherwise it is the answer."""
+        headers = self.authorization(identity)
+        if wait:
+            answer, waited = patient(
+                lambda: self.send_now(request, self.client(""), headers), self.description, subject
+            )
+            return self.reply(subject, identity or "", request, answer, waited)
+        return self.reply(subject, identity or "", request, self.send_now(request, self.client(""), headers), 0.0)
+
+    @staticmethod
+    def send_now(request: Request, client: HttpClient, headers: Mapping[str, str]) -> Answer:
+        """Send a request with these headers added, and wait for no limit."""
+        return client.send(
+            request.method, request.url, headers={**dict(request.headers), **headers}, content=request.content
+        )
+
+    def authorization(self, identity: str | None) -> dict[str, str]:
+        """The headers that make a request this identity's; none for None."""
+        return self.logins.header(self.identity(identity), self.client("")) if identity else {}
+
+    def harmless_requests(self, one: Operation, identity: str | None) -> list[Callable[[], Request]]:
+        """What makes harmless requests of an operation: first with a body that is refused, then with one of valid shape."""
+        api = self.description
+        login = next((each for each in api.logins.values() if (each.method, each.path) == (one.method, one.path)), None)
+        recipe = api.operations.get(one.id)
+        shapes = [
+            None,
+            *(
+                shape
+                for shape in ((recipe.harmless if recipe else None) or (login.json_body if login else None),)
+                if shape
+            ),
+        ]
+
+        def maker(shape: Any) -> Callable[[], Request]:
+            return lambda: build_harmless(one, api, self.endpoint, shape, anonymous=identity is None)
+
+        return [maker(shape) for shape in shapes]
+
+    def reply(self, subject: str, identity: str, request: Request, answer: Answer, waited: float) -> Reply:
+        """What an answer comes to by the target's description."""
+        api = self.description
+        refused = api.refused.match(answer.status, answer.text)
+        limited = api.limited.match(answer.status, answer.text)
+        made = ""
+        recipe = next((one for one in api.objects.values() if one.create == subject), None)
+        if recipe is not None and identity and 200 <= answer.status < 300 and not refused and not limited:
+            try:
+                made = str(at(answer.json(), recipe.id))
+            except Unobservable:
+                made = ""
+        return Reply(
+            subject=subject,
+            identity=identity,
+            method=request.method,
+            url=answer.url,
+            status=answer.status,
+            refused=refused,
+            limited=limited,
+            retry_after=answer.header("retry-after") or "",
+            media_type=answer.media_type,
+            size=answer.size,
+            sha256=answer.sha256,
+            text=answer.text[:TEXT_KEPT],
+            seconds=answer.seconds,
+            shows=self._canaries_in(answer.text),
+            sent=request.sent,
+            made=made,
+            waited_seconds=round(waited, 3),
+        )
+
+    def _canaries_in(self, text: str) -> tuple[str, ...]:
+        if self._planter is None or not self._planter.canaries:
+            return ()
+        cleaned = self.session.redactor.text(text)
+        return tuple(label for label in self._planter.canaries if f"[redacted:{label}]" in cleaned)
+
+    def tenant_id(self, tenant: str) -> str:
+        """The tenant's own identifier; raises Unobservable for one that the target does not describe."""
+        for one in self.session.target.tenants:
+            if one.name == tenant:
+                return one.id
+        raise Unobservable(f"the target has no tenant {tenant}")
+
+
+def _with_body(request: Request, body: Any) -> Request:
+    return Request(request.method, request.url, request.headers, json.dumps(body).encode(), request.sent)

@@ -1,0 +1,353 @@
+"""What the OpenAPI document and the target say together of one operation, and the requests that follow from it."""
+
+from __future__ import annotations
+
+import json
+import re
+import secrets
+import uuid
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote, urlencode, urlsplit
+
+from upheld.errors import Unobservable
+from upheld.probes.openapi import Operation, Parameter
+
+if TYPE_CHECKING:
+    from upheld.target.model import Api, Endpoint
+
+TENANT = "tenant"
+"""The kind of reference that names a tenant."""
+
+_PLACEHOLDER = re.compile(r"\{([A-Za-z_][A-Za-z0-9_.-]*)\}")
+_GENERATED = frozenset({"canary", "search", "uuid", "random", "digits"})
+
+
+@dataclass(frozen=True, slots=True)
+class Reference:
+    """One place of an operation in which an identifier stands, and the kind of object that it names (`tenant` for a tenant).
+
+    An `optional` place is empty unless a call fills it on purpose.
+    """
+
+    where: str
+    name: str
+    kind: str
+    optional: bool = False
+
+    def __str__(self) -> str:
+        """`path contact_id`, `body steps[].template_id`."""
+        return f"{self.where} {self.name}"
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """One operation as it can be called.
+
+    `obstacle` says why it cannot be called validly, `unclear` which identifiers the target does not explain, `left_out` why
+    no check may call it, `shared` why its answer is meant for every tenant. `creates`, `reads` and `deletes` name the kind
+    of object, `object` the kind that the end of the path names, `existing` the kinds of which an object that is there already
+    is used, `read_back` the operation that shows what it changed.
+    """
+
+    operation: Operation
+    references: tuple[Reference, ...] = ()
+    obstacle: str = ""
+    unclear: tuple[str, ...] = ()
+    left_out: str = ""
+    shared: str = ""
+    creates: str = ""
+    reads: str = ""
+    deletes: str = ""
+    object: str = ""
+    existing: tuple[str, ...] = ()
+    read_back: str = ""
+
+    @property
+    def id(self) -> str:
+        """The operation's id."""
+        return self.operation.id
+
+    @property
+    def changes(self) -> bool:
+        """Whether it is meant to change something: its method is none of GET, HEAD, OPTIONS and TRACE."""
+        return self.operation.method not in {"GET", "HEAD", "OPTIONS", "TRACE"}
+
+    def __str__(self) -> str:
+        """`id (METHOD /path)`, as findings show it."""
+        return str(self.operation)
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """A request that is ready to be sent; `sent` holds the values that were filled in."""
+
+    method: str
+    url: str
+    headers: tuple[tuple[str, str], ...]
+    content: bytes | None
+    sent: tuple[str, ...] = ()
+
+
+def make_case(operation: Operation, api: Api) -> Case:
+    """What the target says of `operation`."""
+    references: list[Reference] = []
+    unclear: list[str] = list(operation.unread)
+    missing: list[str] = []
+    for parameter in operation.parameters:
+        if parameter.where not in {"path", "query", "header"}:
+            continue
+        kind = kind_of(operation.id, parameter.name, api)
+        if kind:
+            references.append(
+                Reference(parameter.where, parameter.name, kind, parameter.where != "path" and not parameter.required)
+            )
+        elif parameter.name in api.values:
+            continue
+        elif parameter.where == "path":
+            missing.append(
+                f"the target does not say what {parameter.name} in the path names (api.parameters or api.values)"
+            )
+        elif parameter.identifier:
+            unclear.append(
+                f"the target does not say what {parameter.where} {parameter.name} names (api.parameters or api.values)"
+            )
+    template = body_template(operation, api)
+    in_template = {path: kind for path, kind in _kinds_in(template, "") if kind in api.objects or kind == TENANT}
+    for one in operation.body:
+        kind = (
+            kind_of(operation.id, one.path, api)
+            or kind_of(operation.id, one.name, api)
+            or in_template.get(one.path, "")
+        )
+        if kind:
+            references.append(Reference("body", one.path, kind, one.path not in in_template))
+        elif one.identifier and one.name not in api.values:
+            unclear.append(f"the target does not say what body {one.path} names (api.parameters or api.values)")
+    known = {one.name for one in references if one.where == "body"}
+    references += [Reference("body", path, kind) for path, kind in in_template.items() if path not in known]
+    if operation.has_body and template is None:
+        missing.append(f"the target gives no recipe for its body (api.operations.{operation.id}.json)")
+    existing = api.operations[operation.id].existing if operation.id in api.operations else {}
+    strangers = sorted({one.kind for one in references} - set(api.objects) - set(existing) - {TENANT})
+    missing += [f"the target does not say how to make a {kind} (api.objects)" for kind in strangers]
+    in_path = [one.kind for one in references if one.where == "path" and one.kind != TENANT]
+    kind = in_path[-1] if in_path else ""
+    recipe = api.operations.get(operation.id)
+    return Case(
+        operation=operation,
+        references=tuple(references),
+        obstacle="; ".join(missing),
+        unclear=tuple(unclear),
+        left_out=api.excluded.get(operation.id, ""),
+        shared=api.shared.get(operation.id, ""),
+        creates=next((name for name, one in api.objects.items() if one.create == operation.id), ""),
+        reads=next((name for name, one in api.objects.items() if one.read == operation.id), ""),
+        deletes=next((name for name, one in api.objects.items() if one.delete == operation.id), ""),
+        object=kind,
+        existing=tuple(existing),
+        read_back=(recipe.read_back if recipe else None) or "",
+    )
+
+
+def paths_in_turn(cases: Iterable[Case]) -> tuple[Case, ...]:
+    """The cases such that those on one path are far apart: the methods of a path often share a rate limit."""
+    turns: dict[str, int] = {}
+    placed = []
+    for index, case in enumerate(cases):
+        turn = turns[case.operation.path] = turns.get(case.operation.path, -1) + 1
+        placed.append((turn, index, case))
+    return tuple(case for _, _, case in sorted(placed, key=lambda one: one[:2]))
+
+
+def kind_of(operation: str, name: str, api: Api) -> str:
+    """The kind of object that a parameter or property of this name holds in `operation`; empty when the target says nothing."""
+    named = api.parameters.get(f"{operation}.{name}") or api.parameters.get(name)
+    return named or (TENANT if name == api.tenant_parameter else "")
+
+
+def body_template(operation: Operation, api: Api) -> Any:
+    """The body that the target gives for `operation`, with placeholders; None when it gives none."""
+    recipe = api.operations.get(operation.id)
+    if recipe is not None and recipe.json_body is not None:
+        return recipe.json_body
+    return next((one.json_body for one in api.objects.values() if one.create == operation.id), None)
+
+
+def kinds_needed(operation: Operation, api: Api) -> tuple[str, ...]:
+    """The kinds of object without which `operation` cannot be called, by its path and by the body's placeholders."""
+    kinds = [kind_of(operation.id, one.name, api) for one in operation.path_parameters]
+    kinds += [kind for _, kind in _kinds_in(body_template(operation, api), "")]
+    return tuple(dict.fromkeys(kind for kind in kinds if kind in api.objects))
+
+
+def fill(template: Any, values: Mapping[str, str]) -> Any:
+    """`template` with each `{name}` replaced; raises Unobservable for a name that `values` has not."""
+
+    def value(match: re.Match[str]) -> str:
+        if match[1] not in values:
+            raise Unobservable(f"nothing is known to put in place of {match[0]}")
+        return values[match[1]]
+
+    if isinstance(template, str):
+        return _PLACEHOLDER.sub(value, template)
+    if isinstance(template, Mapping):
+        return {str(key): fill(item, values) for key, item in template.items()}
+    if isinstance(template, list | tuple):
+        return [fill(item, values) for item in template]
+    return template
+
+
+def generated() -> dict[str, str]:
+    """Fresh values for `{uuid}`, `{random}` and `{digits}`."""
+    return {
+        "uuid": str(uuid.uuid4()),
+        "random": secrets.token_hex(8),
+        "digits": str(secrets.randbelow(900_000_000) + 100_000_000),
+    }
+
+
+def absent(parameter: Parameter) -> str:
+    """An identifier of the parameter's type that names nothing."""
+    if parameter.format == "uuid":
+        return str(uuid.uuid4())
+    if parameter.type in {"integer", "number"}:
+        return str(2_000_000_000 + secrets.randbelow(100_000_000))
+    return f"upheld-{secrets.token_hex(8)}"
+
+
+def build(
+    operation: Operation,
+    api: Api,
+    endpoint: Endpoint,
+    values: Mapping[str, str],
+    replaced: Mapping[str, str],
+) -> Request:
+    """The request that calls `operation` with `values` (by placeholder), some references `replaced` (by their label).
+
+    Raises Unobservable when a value is missing.
+    """
+    path, sent = operation.path, []
+    query: dict[str, str] = {}
+    headers: dict[str, str] = {}
+    recipe = api.operations.get(operation.id)
+    if recipe is not None:
+        query.update(fill(recipe.query, values))
+    for parameter in operation.parameters:
+        value = replaced.get(f"{parameter.where} {parameter.name}")
+        if value is None:
+            kind = kind_of(operation.id, parameter.name, api)
+            value = values.get(kind) if kind else api.values.get(parameter.name)
+        wanted = parameter.where == "path" or parameter.required or f"{parameter.where} {parameter.name}" in replaced
+        if not wanted or (value is None and parameter.where == "query" and parameter.name in query):
+            continue
+        if value is None:
+            raise Unobservable(f"nothing is known to put into {parameter.where} {parameter.name} of {operation.id}")
+        sent.append(value)
+        if parameter.where == "path":
+            path = path.replace(f"{{{parameter.name}}}", quote(value, safe=""))
+        elif parameter.where == "query":
+            query[parameter.name] = value
+        elif parameter.where == "header":
+            headers[parameter.name] = value
+    content = None
+    template = body_template(operation, api)
+    if operation.has_body and template is not None:
+        body = fill(template, values)
+        for label, value in replaced.items():
+            if label.startswith("body "):
+                body = put(body, label.removeprefix("body "), value)
+                sent.append(value)
+        content = json.dumps(body).encode()
+        headers["Content-Type"] = "application/json"
+    url = url_of(endpoint, path) + (f"?{urlencode(query)}" if query else "")
+    return Request(operation.method, url, tuple(headers.items()), content, tuple(sent))
+
+
+def build_harmless(
+    operation: Operation, api: Api, endpoint: Endpoint, shape: Any = None, *, anonymous: bool = False
+) -> Request:
+    """A request to `operation` that changes nothing: identifiers that name nothing, and a body that is refused.
+
+    With `shape` the body is that template, and every placeholder in it names nobody. Raises Unobservable for an
+    operation that changes something whenever it is called; `anonymous` calls of one that asks for a credential do not.
+    """
+    path = operation.path
+    query: dict[str, str] = {}
+    headers: dict[str, str] = {}
+    for parameter in operation.parameters:
+        label = api.values.get(parameter.name) if not kind_of(operation.id, parameter.name, api) else None
+        value = label if label is not None else absent(parameter)
+        if parameter.where == "path":
+            path = path.replace(f"{{{parameter.name}}}", quote(value, safe=""))
+        elif parameter.where == "query" and parameter.required:
+            query[parameter.name] = value
+        elif parameter.where == "header" and parameter.required:
+            headers[parameter.name] = value
+    content = None
+    names_nothing = any(kind_of(operation.id, one.name, api) for one in operation.path_parameters)
+    if operation.has_body:
+        headers["Content-Type"] = "application/json"
+        # JSON, but no object, is refused wherever bodies are validated.
+        content = json.dumps("upheld" if shape is None else fill(shape, _Nobody(generated()))).encode()
+    elif (
+        operation.method not in {"GET", "HEAD", "OPTIONS", "TRACE"}
+        and not names_nothing
+        and not (anonymous and not operation.public)
+    ):
+        raise Unobservable("it changes something whenever it is called, so that a burst of it would do harm")
+    url = url_of(endpoint, path) + (f"?{urlencode(query)}" if query else "")
+    return Request(operation.method, url, tuple(headers.items()), content)
+
+
+class _Nobody(dict[str, str]):
+    """Values that name nobody: an unknown placeholder gets a mail address, which passes as a name and as a password."""
+
+    def __contains__(self, key: object) -> bool:
+        return True
+
+    def __missing__(self, key: str) -> str:
+        return f"upheld-{secrets.token_hex(6)}@example.com"
+
+
+def url_of(endpoint: Endpoint, path: str) -> str:
+    """The URL of `path` at `endpoint`; a path of the endpoint's own URL stands before it once."""
+    parts = urlsplit(endpoint.url)
+    prefix = parts.path.rstrip("/")
+    if prefix and not path.startswith(f"{prefix}/"):
+        path = prefix + path
+    return f"{parts.scheme}://{parts.netloc}{path}"
+
+
+def put(body: Any, path: str, value: str) -> Any:
+    """`body` with `value` at `path`; of an array the last item is changed, and what is missing on the way is made."""
+    name, _, rest = path.partition(".")
+    arrays = name.count("[]")
+    name = name.removesuffix("[]" * arrays) if arrays else name
+    made = dict(body) if isinstance(body, Mapping) else {}
+    if not name:
+        return _put_in_array(body, arrays, rest, value)
+    inner = made.get(name)
+    made[name] = _put_in_array(inner, arrays, rest, value) if arrays else (put(inner, rest, value) if rest else value)
+    return made
+
+
+def _put_in_array(items: Any, arrays: int, rest: str, value: str) -> Any:
+    if not arrays:
+        return put(items, rest, value) if rest else value
+    made = list(items) if isinstance(items, list) and items else [None]
+    made[-1] = _put_in_array(made[-1], arrays - 1, rest, value)
+    return made
+
+
+def _kinds_in(template: Any, path: str) -> list[tuple[str, str]]:
+    """Each place of a body template that is nothing but a placeholder for an identifier, with the placeholder's name."""
+    if isinstance(template, str):
+        match = _PLACEHOLDER.fullmatch(template)
+        return [(path, match[1])] if match and match[1] not in _GENERATED else []
+    if isinstance(template, Mapping):
+        return [found for key, item in template.items() for found in _kinds_in(item, f"{path}.{key}".lstrip("."))]
+    if isinstance(template, list | tuple):
+        return list(dict.fromkeys(found for item in template for found in _kinds_in(item, f"{path}[]")))
+    return []

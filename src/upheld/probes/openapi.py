@@ -1,0 +1,349 @@
+"""Reading an OpenAPI 3.0 or 3.1 document: which operations there are, and where identifiers stand in them.
+
+The document is data that a stranger sent: its size, its depth, its aliases and its references are bounded, and only
+references inside the document are followed. Whatever cannot be read is Unobservable, with the reason.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+import yaml
+
+from upheld.errors import Refused, Unobservable
+
+if TYPE_CHECKING:
+    from upheld.probes.http_client import HttpClient
+    from upheld.target.model import Endpoint
+
+SIZE_LIMIT = 5 * 1024 * 1024
+"""Bytes of a document that are read."""
+DEPTH_LIMIT = 12
+"""How deep the properties of a request body are followed; deeper ones are named as unread."""
+OPERATIONS_LIMIT = 5_000
+"""Operations that a document may have."""
+
+_LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+METHODS = ("get", "put", "post", "delete", "options", "head", "patch", "trace")
+_CAMEL = re.compile(r"[a-z0-9](?:Id|ID|Ids|IDs|Uuid|UUID|Guid)$")
+_SNAKE = re.compile(r"(?:^|[_\-.])(?:id|ids|uuid|uuids|guid)$", re.IGNORECASE)
+
+
+def names_identifier(name: str) -> bool:
+    """Whether a parameter or property of this name usually holds an identifier: `id`, `contact_id`, `contactIds`, `X-Org-Id`."""
+    return bool(_SNAKE.search(name) or _CAMEL.search(name))
+
+
+@dataclass(frozen=True, slots=True)
+class Parameter:
+    """One parameter of an operation: in its path, query or header."""
+
+    name: str
+    where: str
+    required: bool
+    type: str
+    format: str
+
+    @property
+    def identifier(self) -> bool:
+        """Whether it holds an identifier: every parameter of a path does, others by name or by the format `uuid`."""
+        return self.where == "path" or self.format == "uuid" or names_identifier(self.name)
+
+
+@dataclass(frozen=True, slots=True)
+class Property:
+    """One scalar property of a request body. `path` has dots, and `[]` for the items of an array: `steps[].template_id`."""
+
+    path: str
+    type: str
+    format: str
+    required: bool
+
+    @property
+    def name(self) -> str:
+        """Its own name, without those that lead to it."""
+        return self.path.removesuffix("[]").rpartition(".")[2].removesuffix("[]")
+
+    @property
+    def identifier(self) -> bool:
+        """Whether it holds an identifier, by its name or by the format `uuid`."""
+        return self.format == "uuid" or names_identifier(self.name)
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """One operation of the document. `public` means that the document asks for no credential.
+
+    `unread` says what of it could not be followed (a reference out of the document, a body that is too deep).
+    """
+
+    id: str
+    method: str
+    path: str
+    public: bool
+    parameters: tuple[Parameter, ...] = ()
+    body: tuple[Property, ...] = ()
+    has_body: bool = False
+    media_types: tuple[str, ...] = ()
+    unread: tuple[str, ...] = ()
+
+    @property
+    def path_parameters(self) -> tuple[Parameter, ...]:
+        """The parameters in the path, in its order."""
+        return tuple(one for one in self.parameters if one.where == "path")
+
+    @property
+    def query_parameters(self) -> tuple[Parameter, ...]:
+        """The parameters in the query."""
+        return tuple(one for one in self.parameters if one.where == "query")
+
+    @property
+    def header_parameters(self) -> tuple[Parameter, ...]:
+        """The parameters in headers."""
+        return tuple(one for one in self.parameters if one.where == "header")
+
+    @property
+    def identifiers(self) -> tuple[str, ...]:
+        """Where identifiers stand: `path contact_id`, `query contact_id`, `header X-Org-Id`, `body steps[].template_id`."""
+        parameters = (f"{one.where} {one.name}" for one in self.parameters if one.identifier)
+        return (*parameters, *(f"body {one.path}" for one in self.body if one.identifier))
+
+    def __str__(self) -> str:
+        """`id (METHOD /path)`, as findings show it."""
+        return f"{self.id} ({self.method} {self.path})"
+
+
+@dataclass(frozen=True)
+class Document:
+    """A document that was read, with its operations in order and the raw data for what they leave out."""
+
+    operations: tuple[Operation, ...]
+    data: Mapping[str, Any]
+
+    def operation(self, identity: str) -> Operation:
+        """The operation of that id; raises Unobservable when the document has none."""
+        for one in self.operations:
+            if one.id == identity:
+                return one
+        raise Unobservable(f"the OpenAPI document has no operation {identity}")
+
+
+def load(where: str, endpoint: Endpoint, folder: Path, client: HttpClient) -> Document:
+    """The document at `where`: a URL, a path of `endpoint` (it starts with a slash) or a file relative to `folder`.
+
+    Raises Unobservable when it cannot be had or read.
+    """
+    if where.startswith(("http://", "https://", "/")):
+        base = endpoint.url.rstrip("/")
+        url = where if "://" in where else f"{base}{where}"
+        answer = client.send("GET", url)
+        if answer.status != 200:
+            raise Refused(f"the OpenAPI document at {url} answered {answer.status}")
+        return parse(answer.text)
+    path = folder / where.removeprefix("file:")
+    try:
+        if path.stat().st_size > SIZE_LIMIT:
+            raise Unobservable(f"the OpenAPI document {where} is larger than {SIZE_LIMIT} bytes")
+        return parse(path.read_text("utf-8-sig"))
+    except (OSError, UnicodeDecodeError) as error:
+        raise Unobservable(f"the OpenAPI document {where} cannot be read: {type(error).__name__}") from None
+
+
+def parse(text: str) -> Document:
+    """The document in `text`, JSON or YAML; raises Unobservable when it is none, or is not OpenAPI 3.0 or 3.1."""
+    data = _data(text)
+    if not isinstance(data, Mapping):
+        raise Unobservable("the OpenAPI document is no object")
+    version = str(data.get("openapi", ""))
+    if not re.match(r"3\.[01]\.", version):
+        found = f"OpenAPI {version}" if version else f"Swagger {data['swagger']}" if "swagger" in data else "no version"
+        raise Unobservable(f"the OpenAPI document must be of version 3.0 or 3.1; it has {found}")
+    return Document(tuple(_Reader(data).operations()), data)
+
+
+def _data(text: str) -> Any:
+    if len(text) > SIZE_LIMIT:
+        raise Unobservable(f"the OpenAPI document is larger than {SIZE_LIMIT} characters")
+    try:
+        if text.lstrip("\ufeff \t\r\n").startswith("{"):
+            return json.loads(text.lstrip("\ufeff"))
+        # Ten lines of aliases can stand for gigabytes, and the C parser's composer follows them all.
+        if any(isinstance(event, yaml.AliasEvent) for event in yaml.parse(text, Loader=_LOADER)):
+            raise Unobservable("the OpenAPI document is YAML with aliases, and aliases are not followed")
+        return _as_json(yaml.load(text, Loader=_LOADER))  # noqa: S506  (a safe loader)
+    except (ValueError, yaml.YAMLError) as error:
+        raise Unobservable(f"the OpenAPI document is neither JSON nor YAML: {str(error).splitlines()[0]}") from None
+    except RecursionError:
+        raise Unobservable("the OpenAPI document is nested too deeply") from None
+
+
+def _as_json(node: Any) -> Any:
+    # YAML has keys that JSON has not: `200:` under responses is a number.
+    if isinstance(node, dict):
+        return {str(key): _as_json(item) for key, item in node.items()}
+    if isinstance(node, list):
+        return [_as_json(item) for item in node]
+    return node
+
+
+class _Reader:
+    """Walks one document. References that lead nowhere, out of it or round in a circle are noted and not followed."""
+
+    def __init__(self, data: Mapping[str, Any]) -> None:
+        self._data = data
+        self._unread: list[str] = []
+
+    def operations(self) -> Iterator[Operation]:
+        prefix = self._prefix()
+        paths = self._data.get("paths", {})
+        if not isinstance(paths, Mapping):
+            raise Unobservable("the OpenAPI document's paths are no object")
+        seen: set[str] = set()
+        for path, raw in paths.items():
+            item = self._resolved(raw)
+            for method in METHODS:
+                operation = item.get(method)
+                if not isinstance(operation, Mapping):
+                    continue
+                one = self._operation(f"{prefix}{path}", method, item, operation)
+                if one.id in seen:
+                    raise Unobservable(f"the OpenAPI document has two operations called {one.id}")
+                seen.add(one.id)
+                if len(seen) > OPERATIONS_LIMIT:
+                    raise Unobservable(f"the OpenAPI document has more than {OPERATIONS_LIMIT} operations")
+                yield one
+
+    def _prefix(self) -> str:
+        # Only the path of a server is taken: where to connect is the target's to say.
+        servers = self._data.get("servers")
+        first = servers[0] if isinstance(servers, list) and servers else {}
+        url = str(first.get("url", "")) if isinstance(first, Mapping) else ""
+        variables = first.get("variables", {}) if isinstance(first, Mapping) else {}
+        for name, one in variables.items() if isinstance(variables, Mapping) else ():
+            url = url.replace(f"{{{name}}}", str(one.get("default", "")) if isinstance(one, Mapping) else "")
+        return urlsplit(url).path.rstrip("/")
+
+    def _operation(self, path: str, method: str, item: Mapping[str, Any], operation: Mapping[str, Any]) -> Operation:
+        self._unread = []
+        merged: dict[tuple[str, str], Parameter] = {}
+        for raw in (*_list(item.get("parameters")), *_list(operation.get("parameters"))):
+            one = self._resolved(raw)
+            schema = self._resolved(one.get("schema") or {})
+            name, where = str(one.get("name", "")), str(one.get("in", ""))
+            if name and where:
+                kind, form = self._kind(schema)
+                merged[where, name.lower() if where == "header" else name] = Parameter(
+                    name, where, bool(one.get("required")), kind, form
+                )
+        # A path names parameters that a sloppy document forgets to declare.
+        in_path = re.findall(r"\{([^{}]+)\}", path)
+        order = {name: index for index, name in enumerate(in_path)}
+        for name in in_path:
+            merged.setdefault(("path", name), Parameter(name, "path", required=True, type="string", format=""))
+        parameters = sorted(
+            (one for one in merged.values() if one.where != "path" or one.name in order),
+            key=lambda one: (one.where != "path", order.get(one.name, 0)),
+        )
+        body, media = self._body(operation)
+        security = operation.get("security", self._data.get("security"))
+        return Operation(
+            id=str(operation.get("operationId") or f"{method} {path}"),
+            method=method.upper(),
+            path=path,
+            # An empty requirement among several makes the credential optional.
+            public=not security or any(not one for one in _list(security)),
+            parameters=tuple(parameters),
+            body=body,
+            has_body=bool(media),
+            media_types=media,
+            unread=tuple(dict.fromkeys(self._unread)),
+        )
+
+    def _body(self, operation: Mapping[str, Any]) -> tuple[tuple[Property, ...], tuple[str, ...]]:
+        body = self._resolved(operation.get("requestBody") or {})
+        content = body.get("content")
+        if not isinstance(content, Mapping):
+            return (), ()
+        found: dict[str, Property] = {}
+        for media in content.values():
+            if isinstance(media, Mapping):
+                for one in self._properties(media.get("schema") or {}, "", bool(body.get("required")), 0, ()):
+                    found.setdefault(one.path, one)
+        return tuple(found.values()), tuple(str(name) for name in content)
+
+    def _properties(
+        self, raw: Any, path: str, required: bool, depth: int, above: tuple[str, ...]
+    ) -> Iterator[Property]:
+        reference = raw.get("$ref") if isinstance(raw, Mapping) else None
+        if depth > DEPTH_LIMIT or (isinstance(reference, str) and reference in above):
+            self._unread.append(f"body {path or '(whole)'} goes deeper than {DEPTH_LIMIT} or refers to itself")
+            return
+        above = (*above, reference) if isinstance(reference, str) else above
+        schema = self._resolved(raw)
+        nested = False
+        for word in ("allOf", "anyOf", "oneOf"):
+            for part in _list(schema.get(word)):
+                if isinstance(part, Mapping) and part.get("type") != "null":
+                    nested = True
+                    yield from self._properties(part, path, required and word == "allOf", depth + 1, above)
+        properties = schema.get("properties")
+        needed = {str(name) for name in _list(schema.get("required"))}
+        if isinstance(properties, Mapping):
+            nested = True
+            for name, part in properties.items():
+                yield from self._properties(
+                    part, f"{path}.{name}".lstrip("."), required and name in needed, depth + 1, above
+                )
+        items = schema.get("items", (_list(schema.get("prefixItems")) or [None])[0])
+        if isinstance(items, Mapping):
+            nested = True
+            yield from self._properties(items, f"{path}[]", required, depth + 1, above)
+        if not nested and path:
+            kind, form = self._kind(schema)
+            yield Property(path, kind, form, required)
+
+    def _kind(self, schema: Mapping[str, Any]) -> tuple[str, str]:
+        kinds = [str(one) for one in (_list(schema.get("type")) or [schema.get("type") or ""]) if one != "null"]
+        for word in ("anyOf", "oneOf", "allOf"):
+            for part in _list(schema.get(word)):
+                inner = self._resolved(part)
+                if not (kinds and kinds[0]) and inner.get("type") not in (None, "null"):
+                    return str(inner.get("type")), str(inner.get("format", ""))
+        return (kinds[0] if kinds else ""), str(schema.get("format", ""))
+
+    def _resolved(self, node: Any) -> Mapping[str, Any]:
+        """`node` with its own reference followed, through at most 20 others."""
+        for _ in range(20):
+            if not isinstance(node, Mapping):
+                return {}
+            reference = node.get("$ref")
+            if not isinstance(reference, str):
+                return node
+            if not reference.startswith("#/"):
+                self._unread.append(f"the reference {reference} leads out of the document")
+                return {}
+            target: Any = self._data
+            for part in reference[2:].split("/"):
+                key = part.replace("~1", "/").replace("~0", "~")
+                if isinstance(target, Mapping):
+                    target = target.get(key)
+                elif isinstance(target, list) and key.isdecimal() and int(key) < len(target):
+                    target = target[int(key)]
+                else:
+                    target = None
+            if target is None:
+                self._unread.append(f"the reference {reference} leads nowhere")
+                return {}
+            node = target
+        self._unread.append("references lead round in a circle")
+        return {}
+
+
+def _list(node: Any) -> list[Any]:
+    return node if isinstance(node, list) else []

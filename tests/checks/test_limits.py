@@ -1,0 +1,163 @@
+"""The checks of rate limits and lockouts against a real small API whose limit can be broken in many ways."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from upheld import Finding, LeftOut, NotObserved
+from upheld.catalogue import Catalogue
+from upheld.probes.api import Api
+from upheld.probes.clock import Clock
+from upheld.probes.logs import Logs
+
+from ..two_tenants import LIMIT, LOCK_AFTER, TwoTenants, secret_values
+
+CHECKS = Catalogue.load(Path(__file__).parents[2] / "checks")
+BUDGET = 40
+LIMITED, DODGED, LOGINS = "every_operation_is_limited", "cannot_be_dodged", "repeated_bad_logins_are_stopped"
+Found = list[Finding | NotObserved | LeftOut]
+
+
+@pytest.fixture
+def run(session_of: Callable[..., Any], tmp_path: Path) -> Callable[..., tuple[Found, TwoTenants]]:
+    """Runs a check of limits against a server with these switches."""
+
+    def call(name: str, *switches: str, target: dict[str, Any] | None = None, **api: Any) -> tuple[Found, TwoTenants]:
+        log = tmp_path / "security.log"
+        log.write_text("started\n")
+        limit = 100_000 if name == LOGINS else LIMIT
+        with TwoTenants(log, *switches, limit=limit).serving() as server:
+            session = session_of(secret_values=secret_values(), **{**server.target(**api), **(target or {})})
+            probes = {
+                LIMITED: [session.probe(Api), session.probe(Clock)],
+                DODGED: [session.probe(Api)],
+                LOGINS: [session.probe(Api), session.probe(Logs), session.probe(Clock)],
+            }[name]
+            arguments = (
+                {"attempts": LOCK_AFTER, "recovers_within_seconds": 5.0}
+                if name == LOGINS
+                else {"budget_requests": BUDGET}
+            )
+            with session.recording("t"):
+                found = list(CHECKS[f"limits.{name}"].function(*probes, **arguments))
+        return found, server
+
+    return call
+
+
+def failed(found: Found) -> list[str]:
+    return [f"{one.subject}: {one.observed}" for one in found if isinstance(one, Finding) and not one.passed]
+
+
+def unseen(found: Found) -> list[str]:
+    return [f"{one.subject}: {one.reason}" for one in found if isinstance(one, NotObserved)]
+
+
+@pytest.mark.parametrize("switches", [(), ("date retry-after",), ("limit as 200 text",)])
+def test_a_limit_is_recognised_and_nothing_is_created(run: Any, switches: tuple[str, ...]) -> None:
+    found, server = run(LIMITED, *switches)
+    assert failed(found) == []
+    assert unseen(found) == []
+    subjects = {str(one.subject) for one in found}
+    assert len(subjects) == 10 + 9 + 1  # Operations by address, those with an account by account, one page.
+    assert server.notes == {}
+
+
+@pytest.mark.parametrize(
+    ("switch", "words", "count"),
+    [
+        ("search unlimited", "not limited", 2),
+        ("no retry-after", "without Retry-After", 20),
+        ("zero retry-after", "neither whole seconds from 1", 20),
+        ("limit by address only", "not limited", 9),
+    ],
+)
+def test_what_is_wrong_with_a_limit(run: Any, switch: str, words: str, count: int) -> None:
+    found, _ = run(LIMITED, switch)
+    assert len(failed(found)) == count
+    assert all(words in one for one in failed(found))
+    assert unseen(found) == []
+
+
+def test_one_source_address_leaves_the_account_unobserved(run: Any) -> None:
+    found, _ = run(LIMITED, target={"vantage": {"source_addresses": ["127.0.0.2"]}})
+    assert failed(found) == []
+    assert unseen(found) == [
+        (
+            "every operation, per account: the target declares 1 source addresses of the harness"
+            " (vantage.source_addresses); 3 are needed"
+        )
+    ]
+
+
+def test_an_account_limit_that_may_be_the_addresses_own_is_unobserved(run: Any) -> None:
+    vantage = {"source_addresses": ["127.0.0.2", "127.0.0.3", "127.0.0.4"]}
+    found, _ = run(LIMITED, "limit by address only", target={"vantage": vantage})
+    assert failed(found) == []
+    assert len(unseen(found)) == 9
+    assert all("telling an account's limit from an address's takes" in one for one in unseen(found))
+
+
+def test_excluded_operations_are_left_out_and_not_called(run: Any) -> None:
+    found, server = run(LIMITED, excluded={"search": "it is slow"})
+    assert [one.reason for one in found if isinstance(one, LeftOut)] == ["it is slow"]
+    assert not any("search" in path for _, path in server.asked)
+
+
+def test_a_sound_limit_is_not_dodged(run: Any) -> None:
+    found, _ = run(DODGED)
+    assert failed(found) == []
+    assert unseen(found) == []
+
+
+@pytest.mark.parametrize(
+    ("switch", "words"),
+    [
+        ("limit by forwarded header", "X-Forwarded-For"),
+        ("limit by spelling", "trailing slash"),
+        ("limit by spelling", "double slash"),
+        ("limit by spelling", "path in other case"),
+        ("limit by method", "HEAD instead of GET"),
+    ],
+)
+def test_dodges_are_found(run: Any, switch: str, words: str) -> None:
+    found, _ = run(DODGED, switch)
+    assert failed(found)
+    assert all(words in one for one in failed(found) if "page" not in one and "login" not in one)
+
+
+def test_what_is_not_limited_cannot_be_dodged(run: Any) -> None:
+    found, _ = run(DODGED, "search unlimited")
+    assert failed(found) == []
+    assert [one.partition(" ")[0] for one in unseen(found)] == ["search"]
+
+
+@pytest.mark.parametrize("switches", [(), ("silent lockout",)])
+def test_a_lockout_is_seen_even_when_it_looks_like_a_wrong_password(run: Any, switches: tuple[str, ...]) -> None:
+    found, _ = run(LOGINS, *switches)
+    assert failed(found) == []
+    assert unseen(found) == []
+    assert len(found) == 3
+
+
+def test_a_missing_lockout_is_found(run: Any) -> None:
+    found, _ = run(LOGINS, "no lockout")
+    assert failed(found) == ["login of burn: the right password still worked at once"]
+
+
+def test_bad_logins_that_no_security_log_names_are_found(run: Any) -> None:
+    found, _ = run(LOGINS, "no security log")
+    assert [one.partition(": ")[0] for one in failed(found)] == ["login of burn, in the security log"]
+
+
+def test_without_a_working_password_nothing_is_decided(run: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TEST_WRONG", "another-password")
+    target = TwoTenants(Path()).target()
+    wrong = [{**one, "secrets": {"password": "env:TEST_WRONG"}} for one in target["identities"]]
+    found, _ = run(LOGINS, target={"identities": wrong})
+    assert unseen(found) == ["login of burn: the right password does not work to begin with: it answered 401"]
+    assert len(found) == 1

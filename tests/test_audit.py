@@ -1,0 +1,132 @@
+"""The main job on real input: the untouched reference is upheld, and every sabotage turns exactly its claims.
+
+Every audit here is a real `upheld run` over a deployment that was started for it.
+"""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from calibration import ROOT, audit, caught, defects, expected, statuses
+from upheld_reference.sabotages import catalogue
+
+DECIDED = {
+    "transit-tls12",
+    "rate-limits",
+    "tokens-never-logged",
+    "tenant-isolation",
+    "retention-90-days",
+    "at-rest-aes256",
+    "disclosure-channel",
+    "publication.page-matches-policy",
+}
+
+# What the findings must say of each defect, in words that name it.
+WORDS = {
+    "tls_1_0_on_one_port": ("TLS 1.0", "status"),
+    "tls_1_1_on_one_port": ("TLS 1.1", "status"),
+    "plain_http_serves_content": ("plain HTTP", "200"),
+    "certificate_expired": ("expired",),
+    "certificate_wrong_name": ("name",),
+    "certificate_self_signed": ("self-signed",),
+    "hsts_missing": ("Strict-Transport-Security",),
+    "hsts_too_short": ("max-age",),
+    "security_txt_expired": ("expired",),
+    "security_txt_without_expires": ("Expires",),
+    "security_txt_http_contact": ("http://",),
+    "security_txt_wrong_media_type": ("text/html",),
+    "security_txt_canonical_elsewhere": ("Canonical",),
+    "page_with_new_sentence": ("no claim",),
+    "page_with_changed_number": ("60", "90"),
+    "page_with_removed_sentence": ("page",),
+    "vault_key_128_bits": ("128",),
+    "vault_aes_ecb": ("ECB",),
+    "vault_nonce_repeated": ("nonce",),
+    "vault_base64_only": ("base64",),
+    "one_sensitive_column_plain": ("plain",),
+    "one_operation_unlimited": ("listTemplates", "not limited"),
+    "rate_limit_trusts_forwarded_for": ("X-Forwarded-For",),
+    "rate_limit_without_retry_after": ("Retry-After",),
+    "login_lockout_missing": ("login",),
+    "authorization_in_access_log": ("access",),
+    "token_in_exception_trace": ("canary",),
+    "token_in_url_query": ("graph",),
+    "redaction_misses_second_token": ("canary",),
+    "one_object_type_readable_across_tenants": ("getTemplate",),
+    "one_object_type_writable_across_tenants": ("Contact",),
+    "search_leaks_across_tenants": ("searchWorkspace",),
+    "nested_identifier_unchecked": ("template_id",),
+    "row_security_off_for_one_table": ("conversations",),
+    "export_downloadable_across_tenants": ("downloadExport",),
+    "retention_job_off": ("older",),
+    "retention_off_by_a_unit": ("older",),
+    "retention_deletes_too_early": ("young",),
+    "retention_forgets_automation_runs": ("automation",),
+    "retention_keeps_exports": ("export",),
+    "retention_soft_delete_keeps_content": ("content",),
+}
+
+
+@pytest.fixture(scope="module")
+def untouched():
+    code, run, words = audit("-n", "2")
+    return code, run, words
+
+
+def test_the_untouched_reference_is_upheld_as_far_as_it_is_decided(untouched):
+    code, run, words = untouched
+    found = statuses(run)
+    assert {claim for claim, status in found.items() if status == "upheld"} == DECIDED, words
+    assert set(found.values()) == {"upheld", "uncovered"}, words
+    assert len(found) == 55
+    assert code == 3, "claims that no check decides keep the gate shut"
+    assert run["complete"] is True
+
+
+def test_every_pass_rests_on_findings_and_observations(untouched):
+    _, run, _ = untouched
+    checks = [check for claim in run["claims"] for check in claim["checks"]]
+    assert checks
+    for check in checks:
+        assert check["verdict"] == "pass"
+        assert check["findings"]
+        known = {observation["id"] for observation in check["observations"]}
+        for finding in check["findings"]:
+            assert finding["observations"], (check["id"], finding["subject"])
+            assert set(finding["observations"]) <= known
+        assert check["population"]["probed"] == check["population"]["found"] - len(check["population"]["left_out"])
+
+
+def test_every_check_is_calibrated_for_the_code_that_stands(untouched):
+    _, run, _ = untouched
+    uncalibrated = [check["id"] for claim in run["claims"] for check in claim["checks"] if not check["calibrated"]]
+    assert not uncalibrated, "run `nox -s calibrate` after a change to checks"
+
+
+def test_no_secret_of_the_deployment_is_in_the_evidence(untouched):
+    _, run, words = untouched
+    text = json.dumps(run) + words
+    assert "BEGIN" not in text
+    for word in ("EAAG", "eyJhbGciOi"):
+        assert word not in text
+
+
+def test_words_are_kept_for_every_sabotage():
+    assert set(WORDS) == set(catalogue())
+
+
+@pytest.mark.parametrize("name", sorted(catalogue()))
+def test_a_sabotage_turns_exactly_its_claims_and_is_named(name):
+    sabotage = catalogue()[name]
+    code, run, words = audit("-n", "2", "--sabotage", name)
+    assert code == 1, words
+    found = statuses(run)
+    assert {claim for claim, status in found.items() if status == "refuted"} == expected(sabotage), words
+    assert {claim for claim, status in found.items() if status == "upheld"} == DECIDED - expected(sabotage), words
+    said = "\n".join(defects(run))
+    for word in WORDS[name]:
+        assert word in said
+    shipped = json.loads((ROOT / "calibration.json").read_text(encoding="utf-8"))["checks"]
+    assert set(caught(run)) <= {check for check, entry in shipped.items() if name in entry["caught"]}

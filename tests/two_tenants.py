@@ -1,0 +1,384 @@
+"""A small API with two tenants for tests: sound unless a test switches defects, or traps that are no defects, on."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import threading
+import time
+import uuid
+from collections import defaultdict
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import uvicorn
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+PASSWORDS = {"ada": "correct-horse-1", "bob": "correct-horse-2", "burn": "correct-horse-3"}
+TENANT_OF = {"ada": "red", "bob": "blue", "burn": "blue"}
+LIMIT = 8
+WINDOW_SECONDS = 1.0
+LOCK_AFTER = 4
+LOCK_SECONDS = 1
+
+
+class TwoTenants:
+    """The state and the switches of one server. `defects` and `traps` name what is on; `log` is its security log."""
+
+    def __init__(self, log: Path, *switches: str, limit: int = 100_000) -> None:
+        self.on = set(switches)
+        self.log = log
+        self.limit = limit
+        self.notes: dict[str, dict[str, str]] = {}
+        self.links: dict[str, dict[str, Any]] = {}
+        self.tokens: dict[str, str] = {}
+        self.windows: dict[tuple[str, ...], list[float]] = defaultdict(list)
+        self.failures: dict[str, int] = defaultdict(int)
+        self.locked: dict[str, float] = {}
+        self.reads = 0
+        self.asked: list[tuple[str, str]] = []
+        self.port = 0
+
+    # --- what it serves --------------------------------------------------------------------------------------------
+
+    async def document(self, _request: Request) -> Response:
+        return JSONResponse(openapi())
+
+    async def home(self, _request: Request) -> Response:
+        return Response("welcome", media_type="text/plain")
+
+    async def login(self, request: Request) -> Response:
+        try:
+            body = await request.json()
+            user, password = body["user"], body["password"]
+        except (ValueError, KeyError, TypeError):
+            return JSONResponse({"error": "invalid"}, 422)
+        if "no lockout" not in self.on and self.locked.get(user, 0) > time.monotonic():
+            if "silent lockout" in self.on:
+                return JSONResponse({"error": "wrong"}, 401)
+            return JSONResponse({"error": "locked"}, 423, {"Retry-After": str(LOCK_SECONDS)})
+        if PASSWORDS.get(user) != password:
+            self.failures[user] += 1
+            if "no security log" not in self.on:
+                with self.log.open("a") as file:
+                    file.write(f"bad login of {user}\n")
+            if self.failures[user] >= LOCK_AFTER:
+                self.failures[user] = 0
+                self.locked[user] = time.monotonic() + LOCK_SECONDS
+            return JSONResponse({"error": "wrong"}, 401)
+        self.failures[user] = 0
+        token = f"tok-{uuid.uuid4().hex}"
+        self.tokens[token] = user
+        return JSONResponse({"data": {"token": token}, "expires_in": 600})
+
+    def caller(self, request: Request) -> str | None:
+        return self.tokens.get(request.headers.get("authorization", "").removeprefix("Bearer "))
+
+    def refusal(self) -> Response:
+        if "refused by text" in self.on:
+            return JSONResponse({"result": "you may not see this"})
+        return JSONResponse({"error": "not found"}, 404)
+
+    def own(self, request: Request) -> str | Response:
+        """The caller's tenant, or the refusal."""
+        user = self.caller(request)
+        if user is None:
+            return JSONResponse({"error": "unauthenticated"}, 401)
+        tenant = TENANT_OF[user]
+        return tenant if request.path_params.get("tenant_id", tenant) == tenant else self.refusal()
+
+    async def notes_of(self, request: Request) -> Response:
+        tenant = self.own(request)
+        if isinstance(tenant, Response):
+            return tenant
+        if request.method == "POST":
+            try:
+                text = str((await request.json())["text"])
+            except (ValueError, KeyError, TypeError):
+                return JSONResponse({"error": "invalid"}, 422)
+            note = {"id": str(uuid.uuid4()), "tenant": tenant, "text": text}
+            self.notes[note["id"]] = note
+            return JSONResponse(note, 201)
+        return JSONResponse([one for one in self.notes.values() if one["tenant"] == tenant])
+
+    async def note(self, request: Request) -> Response:
+        tenant = self.own(request)
+        if isinstance(tenant, Response):
+            return tenant
+        one = self.notes.get(request.path_params["note_id"])
+        foreign = one is not None and one["tenant"] != tenant
+        leak = f"foreign {request.method}" in self.on
+        if one is None or (foreign and not leak):
+            return self.refusal() if one is None else await self.foreign_note(request, tenant, one)
+        if request.method == "PATCH":
+            try:
+                one["text"] = str((await request.json())["text"])
+            except (ValueError, KeyError, TypeError):
+                return JSONResponse({"error": "invalid"}, 422)
+            return Response(status_code=204)
+        if request.method == "DELETE":
+            if "delete never deletes" not in self.on:
+                del self.notes[one["id"]]
+            return JSONResponse({"deleted": True})
+        self.reads += 1
+        return JSONResponse({**one, "reads": self.reads})
+
+    async def foreign_note(self, request: Request, tenant: str, one: dict[str, str]) -> Response:
+        """What somebody gets who asks for another tenant's note: a refusal, unless a trap is on."""
+        if request.method == "PATCH" and "update hits the caller" in self.on:
+            mine = next(each for each in self.notes.values() if each["tenant"] == tenant)
+            mine["text"] = str((await request.json())["text"])
+            return Response(status_code=204)
+        if request.method == "DELETE" and "delete pretends" in self.on:
+            return JSONResponse({"deleted": True})
+        if request.method == "PATCH" and "refuses and does it" in self.on:
+            one["text"] = str((await request.json())["text"])
+        return self.refusal()
+
+    async def search(self, request: Request) -> Response:
+        tenant = self.own(request)
+        if isinstance(tenant, Response):
+            return tenant
+        wanted = request.query_params.get("q", "")
+        everyone = "search leaks" in self.on
+        found = [one for one in self.notes.values() if wanted in one["text"] and (everyone or one["tenant"] == tenant)]
+        return JSONResponse({"query": wanted, "found": found})
+
+    async def history(self, request: Request) -> Response:
+        """Takes the note in a query parameter; answers an empty list for one that is not there."""
+        tenant = self.own(request)
+        if isinstance(tenant, Response):
+            return tenant
+        one = self.notes.get(request.query_params.get("note_id", ""))
+        ok = one is not None and (one["tenant"] == tenant or "foreign query" in self.on)
+        return JSONResponse([{"was": one["text"]}] if ok and one else [])
+
+    async def picked(self, request: Request) -> Response:
+        """Takes the note in a header."""
+        tenant = self.own(request)
+        if isinstance(tenant, Response):
+            return tenant
+        one = self.notes.get(request.headers.get("x-note-id", ""))
+        if one is None or (one["tenant"] != tenant and "foreign header" not in self.on):
+            return self.refusal()
+        return JSONResponse(one)
+
+    async def links_of(self, request: Request) -> Response:
+        tenant = self.own(request)
+        if isinstance(tenant, Response):
+            return tenant
+        try:
+            targets = [each["note_id"] for each in (await request.json())["targets"]]
+        except (ValueError, KeyError, TypeError):
+            return JSONResponse({"error": "invalid"}, 422)
+        checked = "nested unchecked" not in self.on
+        if checked and any(self.notes.get(each, {}).get("tenant") != tenant for each in targets):
+            return self.refusal()
+        link = {"id": str(uuid.uuid4()), "tenant": tenant, "targets": targets}
+        self.links[str(link["id"])] = link
+        return JSONResponse(link, 201)
+
+    # --- limits ----------------------------------------------------------------------------------------------------
+
+    def too_many(self, request: Request) -> Response | None:
+        """The limit: for each route and client, and for each route and account."""
+        route = request.scope.get("route_path", request.url.path)
+        client = request.client.host if request.client else "-"
+        if "limit by forwarded header" in self.on:
+            client = request.headers.get("x-forwarded-for", client)
+        if "limit by spelling" not in self.on:
+            route = "/".join(part for part in route.lower().split("/") if part)
+        route = "/".join("*" if len(part) > 20 or part.startswith("upheld-") else part for part in route.split("/"))
+        if "search unlimited" in self.on and "search" in route:
+            return None
+        # HEAD is GET without the body: counted apart, it would be a second budget.
+        method = "GET" if request.method == "HEAD" and "limit by method" not in self.on else request.method
+        keys = [("client", method, route, client)]
+        user = self.caller(request)
+        if user and "limit by address only" not in self.on:
+            keys.append(("account", method, route, user))
+        now, wait = time.monotonic(), 0.0
+        for key in keys:
+            window = self.windows[key] = [at for at in self.windows[key] if at > now - WINDOW_SECONDS]
+            if len(window) >= self.limit:
+                wait = WINDOW_SECONDS
+            else:
+                window.append(now)
+        if not wait:
+            return None
+        if "limit as 200 text" in self.on:
+            return Response("slow down", headers={"Retry-After": "1"}, media_type="text/plain")
+        headers = {"Retry-After": "1"}
+        if "no retry-after" in self.on:
+            headers = {}
+        if "zero retry-after" in self.on:
+            headers = {"Retry-After": "0"}
+        if "date retry-after" in self.on:
+            moment = time.gmtime(time.time() + 1.5)
+            headers = {"Retry-After": time.strftime("%a, %d %b %Y %H:%M:%S GMT", moment)}
+        return JSONResponse({"error": "too many"}, 429, headers)
+
+    def app(self) -> Any:
+        inner = Starlette(
+            routes=[
+                Route("/openapi.json", self.document),
+                Route("/home", self.home),
+                Route("/login", self.login, methods=["POST"]),
+                Route("/t/{tenant_id}/notes", self.notes_of, methods=["GET", "POST"]),
+                Route("/t/{tenant_id}/notes/{note_id}", self.note, methods=["GET", "PATCH", "DELETE"]),
+                Route("/t/{tenant_id}/search", self.search),
+                Route("/t/{tenant_id}/history", self.history),
+                Route("/picked", self.picked),
+                Route("/t/{tenant_id}/links", self.links_of, methods=["POST"]),
+            ]
+        )
+        inner.router.redirect_slashes = False
+
+        async def outer(scope: Any, receive: Any, send: Any) -> None:
+            if scope["type"] == "http":
+                request = Request(scope, receive)
+                self.asked.append((request.method, request.url.path))
+                limited = None if request.url.path == "/openapi.json" else self.too_many(request)
+                if limited is not None:
+                    await limited(scope, receive, send)
+                    return
+                if "limit by spelling" in self.on:  # The limiter sees the spelling, the router does not care.
+                    parts = [part for part in scope["path"].split("/") if part]
+                    fixed = [part if len(part) > 20 else part.lower() for part in parts]
+                    scope = {**scope, "path": "/" + "/".join(fixed)}
+            await inner(scope, receive, send)
+
+        return outer
+
+    @contextmanager
+    def serving(self) -> Iterator[TwoTenants]:
+        """Serve on a free loopback port for the block."""
+        # asyncio turns Nagle's algorithm off only for sockets that name their protocol; with it every answer takes 40 ms.
+        sock = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+        sock.bind(("127.0.0.1", 0))
+        self.port = sock.getsockname()[1]
+        server = uvicorn.Server(uvicorn.Config(self.app(), log_level="critical", lifespan="off", proxy_headers=False))
+        thread = threading.Thread(target=lambda: asyncio.run(server.serve(sockets=[sock])), daemon=True)
+        thread.start()
+        while not server.started:
+            time.sleep(0.005)
+        try:
+            yield self
+        finally:
+            server.should_exit = True
+            thread.join(10)
+            sock.close()
+
+    def target(self, **api: Any) -> dict[str, Any]:
+        """The target's parts that describe this server; `api` replaces parts of the API's description."""
+        return {
+            "endpoints": [{"name": "api", "url": f"http://127.0.0.1:{self.port}", "pages": ["/home"]}],
+            "vantage": {"source_addresses": [f"127.0.0.{number}" for number in range(2, 9)]},
+            "logs": [{"name": "security", "path": str(self.log), "security": True}],
+            "tenants": [{"name": "red", "id": "red"}, {"name": "blue", "id": "blue"}],
+            "identities": [
+                {
+                    "name": user,
+                    "tenant": tenant,
+                    "role": "boss",
+                    "login": "form",
+                    "values": {"user": user},
+                    "secrets": {"password": f"env:TEST_PASSWORD_{user.upper()}"},
+                    "throwaway": user == "burn",
+                }
+                for user, tenant in TENANT_OF.items()
+            ],
+            "api": {
+                "endpoint": "api",
+                "openapi": "/openapi.json",
+                "logins": {
+                    "form": {
+                        "path": "/login",
+                        "json": {"user": "{user}", "password": "{password}"},
+                        "token": "/data/token",
+                    }
+                },
+                "limited": {"statuses": [429], "body": "slow down"},
+                "refused": {"statuses": [401, 403, 404], "body": "may not see"},
+                "parameters": {"note_id": "note", "X-Note-Id": "note"},
+                "objects": {
+                    "note": {
+                        "create": "addNote",
+                        "json": {"text": "{search} {canary}"},
+                        "read": "getNote",
+                        "delete": "deleteNote",
+                    }
+                },
+                "operations": {
+                    "search": {"query": {"q": "{search}"}},
+                    "changeNote": {"json": {"text": "{search} {canary}"}},
+                    "addLink": {"json": {"targets": [{"note_id": "{note}"}]}},
+                },
+                "acting_role": "boss",
+                **api,
+            },
+        }
+
+
+def secret_values() -> dict[str, str]:
+    """The environment variables to which the target refers."""
+    return {f"TEST_PASSWORD_{user.upper()}": password for user, password in PASSWORDS.items()}
+
+
+def openapi() -> dict[str, Any]:
+    """The OpenAPI document of the server."""
+
+    def path(name: str) -> dict[str, Any]:
+        return {"name": name, "in": "path", "required": True, "schema": {"type": "string"}}
+
+    def operation(identity: str, *parameters: dict[str, Any], body: Any = None) -> dict[str, Any]:
+        found: dict[str, Any] = {"operationId": identity, "parameters": list(parameters), "responses": {}}
+        if body is not None:
+            found["requestBody"] = {"content": {"application/json": {"schema": body}}}
+        return found
+
+    tenant, note = path("tenant_id"), path("note_id")
+    text = {"$ref": "#/components/schemas/Text"}
+    required = {"required": True, "schema": {"type": "string"}}
+    return {
+        "openapi": "3.1.0",
+        "info": {"title": "notes", "version": "1"},
+        "security": [{"bearer": []}],
+        "paths": {
+            "/login": {"post": {**operation("login", body={"$ref": "#/components/schemas/Login"}), "security": []}},
+            "/t/{tenant_id}/notes": {
+                "get": operation("listNotes", tenant),
+                "post": operation("addNote", tenant, body=text),
+            },
+            "/t/{tenant_id}/notes/{note_id}": {
+                "get": operation("getNote", tenant, note),
+                "patch": operation("changeNote", tenant, note, body=text),
+                "delete": operation("deleteNote", tenant, note),
+            },
+            "/t/{tenant_id}/search": {"get": operation("search", tenant, {"name": "q", "in": "query", **required})},
+            "/t/{tenant_id}/history": {
+                "get": operation("history", tenant, {"name": "note_id", "in": "query", **required})
+            },
+            "/picked": {"get": operation("picked", {"name": "X-Note-Id", "in": "header", **required})},
+            "/t/{tenant_id}/links": {"post": operation("addLink", tenant, body={"$ref": "#/components/schemas/Link"})},
+        },
+        "components": {
+            "schemas": {
+                "Text": {"type": "object", "properties": {"text": {"type": "string"}}},
+                "Login": {
+                    "type": "object",
+                    "properties": {"user": {"type": "string"}, "password": {"type": "string"}},
+                },
+                "Link": {
+                    "type": "object",
+                    "properties": {"targets": {"type": "array", "items": {"$ref": "#/components/schemas/Target"}}},
+                },
+                "Target": {"type": "object", "properties": {"note_id": {"type": "string"}}},
+            }
+        },
+    }
