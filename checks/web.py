@@ -160,7 +160,9 @@ def hsts_is_set(http: Http, *, minimum_seconds: int = 15552000) -> Iterator[Find
                 yield NotObserved(subject, error.reason, expected)
                 continue
             if answers[-1].status in _NO_ANSWER_FIT_TO_JUDGE:
-                yield NotObserved(subject, f"answered {answers[-1].status}, which may not be the deployment's", expected)
+                yield NotObserved(
+                    subject, f"answered {answers[-1].status}, which may not be the deployment's", expected
+                )
                 continue
             judged = [(*_hsts(one.header("strict-transport-security"), minimum_seconds), one.status) for one in answers]
             # The worst of the way speaks for the page: one answer without the header is where a browser can be led astray.

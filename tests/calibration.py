@@ -1,7 +1,7 @@
 """Audits of the embedded reference with each sabotage, and the table of what every check catches.
 
-    python tests/calibration.py --write      audits with every sabotage and writes calibration.json
-    python tests/calibration.py NAME …       audits with these and prints what they turned
+python tests/calibration.py --write      audits with every sabotage and writes calibration.json
+python tests/calibration.py NAME …       audits with these and prints what they turned
 """
 
 from __future__ import annotations
@@ -27,7 +27,9 @@ def audit(*arguments: str) -> tuple[int, dict[str, Any], str]:
     """One `upheld run` of this repository's policy: exit code, run.json and what it printed."""
     with tempfile.TemporaryDirectory(prefix="upheld-audit-") as out:
         command = [*COMMAND, "run", "--policy", str(ROOT / "policies.yaml"), "--out", out, *arguments]
-        done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False, stdin=subprocess.DEVNULL)
+        done = subprocess.run(
+            command, capture_output=True, text=True, timeout=300, check=False, stdin=subprocess.DEVNULL
+        )
         path = Path(out) / "run.json"
         if not path.exists():
             raise RuntimeError(f"exit code {done.returncode}, no run.json:\n{done.stdout}{done.stderr}")
@@ -93,7 +95,10 @@ def main() -> int:
             refuted = {claim for claim, status in statuses(run).items() if status == "refuted"}
             catches[name] = caught(run)
             right = refuted == turned == expected(chosen[name]) and code == 1
-            print(f"{'caught' if right else 'WRONG '} {name}: refuted {sorted(refuted)} by {catches[name]} in {run['seconds']} s", flush=True)
+            print(
+                f"{'caught' if right else 'WRONG '} {name}: refuted {sorted(refuted)} by {catches[name]} in {run['seconds']} s",
+                flush=True,
+            )
             for defect in defects(run)[:3]:
                 print(f"         {defect}", flush=True)
             if not right:
@@ -103,7 +108,9 @@ def main() -> int:
                         print(f"         {claim['id']} is {claim['status']}: {claim['reason']}", flush=True)
     if given.write and not given.names:
         (ROOT / FILE).write_text(table(catches), encoding="utf-8")
-    print(f"{len(chosen) - len([f for f in failures if not f.startswith('untouched')])} of {len(chosen)} caught; wrong: {failures}")
+    print(
+        f"{len(chosen) - len([f for f in failures if not f.startswith('untouched')])} of {len(chosen)} caught; wrong: {failures}"
+    )
     return 1 if failures else 0
 
 

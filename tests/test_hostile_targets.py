@@ -33,8 +33,15 @@ def describe(folder: Path, ca: Path, port: int) -> Path:
     (folder / "logs").mkdir()
     (folder / "password").write_text("correct horse battery staple")
     (folder / "key").write_bytes(bytes(range(32)))
-    (folder / "database").write_text(f"postgresql+psycopg://auditor:not-a-password@127.0.0.1:{port}/rivet?connect_timeout=2")
-    identity = {"role": "owner", "login": "password", "values": {"email": "a@example.com"}, "secrets": {"password": "file:password"}}
+    (folder / "database").write_text(
+        f"postgresql+psycopg://auditor:not-a-password@127.0.0.1:{port}/rivet?connect_timeout=2"
+    )
+    identity = {
+        "role": "owner",
+        "login": "password",
+        "values": {"email": "a@example.com"},
+        "secrets": {"password": "file:password"},
+    }
     target = {
         "upheld": "target/1",
         "name": "hostile",
@@ -57,11 +64,28 @@ def describe(folder: Path, ca: Path, port: int) -> Path:
             {"name": "burn", "tenant": "one", "throwaway": True, **identity},
         ],
         "canary_flows": [
-            {"name": "sign-up", "path": "success", "identity": "one-owner", "operation": "signUp", "json": {"code": "{canary}"}, "statuses": [201]}
+            {
+                "name": "sign-up",
+                "path": "success",
+                "identity": "one-owner",
+                "operation": "signUp",
+                "json": {"code": "{canary}"},
+                "statuses": [201],
+            }
         ],
-        "database": {"url": "file:database", "application_url": "file:database", "planting_url": "file:database", "tenant_column": "tenant_id"},
-        "encryption": {"columns": [{"table": "vault.tokens", "column": "sealed", "what": "tokens"}], "keys": {"k1": "file:key"}},
-        "retention": {"tables": [{"name": "logs", "table": "app.logs", "timestamp": "at", "tenant_column": "tenant_id"}]},
+        "database": {
+            "url": "file:database",
+            "application_url": "file:database",
+            "planting_url": "file:database",
+            "tenant_column": "tenant_id",
+        },
+        "encryption": {
+            "columns": [{"table": "vault.tokens", "column": "sealed", "what": "tokens"}],
+            "keys": {"k1": "file:key"},
+        },
+        "retention": {
+            "tables": [{"name": "logs", "table": "app.logs", "timestamp": "at", "tenant_column": "tenant_id"}]
+        },
         "logs": [{"name": "app", "path": "logs/*.log"}],
     }
     path = folder / "target.yaml"
@@ -144,7 +168,11 @@ def test_a_hostile_target_upholds_nothing_and_ends_in_time(hostile, tmp_path):
                 *(sys.executable, "-c", "from upheld.cli.main import main; main()", "run", "-n", "2"),
                 *("--policy", str(ROOT / "policies.yaml"), "--target", str(target), "--out", str(tmp_path / "out")),
             ],
-            capture_output=True, text=True, timeout=LIMIT_SECONDS, check=False, stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=LIMIT_SECONDS,
+            check=False,
+            stdin=subprocess.DEVNULL,
         )
         seconds = time.monotonic() - started
     run = json.loads((tmp_path / "out" / "run.json").read_text(encoding="utf-8"))

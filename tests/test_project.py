@@ -60,7 +60,9 @@ def test_the_commands_of_readme_are_the_ones_that_ci_runs():
 
 
 def test_the_plugin_costs_other_test_runs_nothing_heavy():
-    code = "import sys, upheld.plugin; print([m for m in ('sslyze', 'sqlalchemy', 'yaml', 'jinja2') if m in sys.modules])"
+    code = (
+        "import sys, upheld.plugin; print([m for m in ('sslyze', 'sqlalchemy', 'yaml', 'jinja2') if m in sys.modules])"
+    )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
 

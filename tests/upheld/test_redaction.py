@@ -81,7 +81,9 @@ def test_equal_lookalikes_have_equal_placeholders_and_others_differ(redactor):
 
 
 def test_redacting_twice_changes_nothing(redactor):
-    once = redactor.text(f"password=letmein99 secret: abcdefgh {SECRET} Bearer abcdef0123456789 Set-Cookie: a=0123456789")
+    once = redactor.text(
+        f"password=letmein99 secret: abcdefgh {SECRET} Bearer abcdef0123456789 Set-Cookie: a=0123456789"
+    )
     assert redactor.text(once) == once
 
 

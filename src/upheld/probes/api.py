@@ -17,15 +17,16 @@ from upheld.probes.api_requests import (
     Reference,
     Request,
     make_case,
+    page_request,
     paths_in_turn,
     url_of,
 )
 from upheld.probes.api_variants import VARIANTS, Variant, applies, varied
-from upheld.probes.api_waiting import patient
 from upheld.probes.base import Probe, Session, look
 from upheld.probes.bursts import burst
 from upheld.probes.http_client import Answer
 from upheld.probes.openapi import Operation
+from upheld.probes.waiting import patient
 
 __all__ = [
     "VARIANTS",
@@ -160,16 +161,12 @@ class Api(ApiCalls, Probe):
     @look
     def page(self, subject: str, url: str, *, wait: bool = False) -> Reply:
         """The answer to a GET of a page. With `wait` a limit is waited for, as in `call`; otherwise it is the answer."""
-        return self.once(subject, None, Request("GET", url, (), None), wait=wait)
+        return self.once(subject, None, page_request(url), wait=wait)
 
     @look
     def variant(self, subject: str, variant: str, *, url: str = "") -> Reply:
         """The harmless call of an operation (or of the page at `url`), without credentials, in another guise (see `VARIANTS`)."""
-        request = (
-            Request("GET", url, (), None)
-            if url
-            else self.harmless_requests(self.document.operation(subject), None)[0]()
-        )
+        request = page_request(url) if url else self.harmless_requests(self.document.operation(subject), None)[0]()
         changed = varied(request, variant)
         return self.reply(subject, "", changed, self.send_now(changed, self.client(""), {}), 0.0)
 
@@ -177,9 +174,9 @@ class Api(ApiCalls, Probe):
     def unknown_path(self, method: str, url: str) -> Reply:
         """What the server of `url` answers for a path that does not exist, to tell that from the real thing."""
         parts = url.split("/", 3)
-        request = Request(method, "/".join([*parts[:3], f"upheld-{secrets.token_hex(8)}"]), (), None)
+        request = Request(method, "/".join([*parts[:3], f"upheld-{secrets.token_hex(8)}"]), (), None, verify=False)
         answer, waited = patient(
-            lambda: self.send_now(request, self.client(""), {}), self.description, "a path that does not exist"
+            lambda: self.send_now(request, self.client(""), {}), self.description.limited, "a path that does not exist"
         )
         return self.reply("unknown path", "", request, answer, waited)
 
@@ -221,7 +218,7 @@ class Api(ApiCalls, Probe):
     @look
     def burst_page(self, subject: str, url: str, requests: int) -> Burst:
         """Up to `requests` GETs of a page in quick succession, until one is limited."""
-        request = Request("GET", url, (), None)
+        request = page_request(url)
         return burst(
             subject,
             lambda: request,

@@ -14,8 +14,8 @@ from upheld.probes.api_answers import Reply
 from upheld.probes.api_logins import Logins, at
 from upheld.probes.api_objects import Made, Planter
 from upheld.probes.api_requests import Request, build, build_harmless, generated
-from upheld.probes.api_waiting import patient
 from upheld.probes.http_client import Answer, HttpClient
+from upheld.probes.waiting import patient
 
 if TYPE_CHECKING:
     from upheld.probes.base import Session
@@ -147,11 +147,11 @@ class ApiCalls:
             request = _with_body(request, {**json.loads(request.content), **body})
         client = self.client(source_address)
         extra = {**self.authorization(identity), **(headers or {})}
-        answer, waited = patient(lambda: self.send_now(request, client, extra), self.description, one.id)
+        answer, waited = patient(lambda: self.send_now(request, client, extra), self.description.limited, one.id)
         if answer.status == HTTPStatus.UNAUTHORIZED and who is not None and self.logins.forget_old(who):
             # The token may have been revoked or may have expired sooner than it said; a fresh one decides.
             extra.update(self.authorization(identity))
-            answer, again = patient(lambda: self.send_now(request, client, extra), self.description, one.id)
+            answer, again = patient(lambda: self.send_now(request, client, extra), self.description.limited, one.id)
             waited += again
         reply = self.reply(one.id, identity or "", request, answer, waited)
         if reply.made and identity:
@@ -164,7 +164,7 @@ class ApiCalls:
         headers = self.authorization(identity)
         if wait:
             answer, waited = patient(
-                lambda: self.send_now(request, self.client(""), headers), self.description, subject
+                lambda: self.send_now(request, self.client(""), headers), self.description.limited, subject
             )
             return self.reply(subject, identity or "", request, answer, waited)
         return self.reply(subject, identity or "", request, self.send_now(request, self.client(""), headers), 0.0)
@@ -173,7 +173,11 @@ class ApiCalls:
     def send_now(request: Request, client: HttpClient, headers: Mapping[str, str]) -> Answer:
         """Send a request with these headers added, and wait for no limit."""
         return client.send(
-            request.method, request.url, headers={**dict(request.headers), **headers}, content=request.content
+            request.method,
+            request.url,
+            headers={**dict(request.headers), **headers},
+            content=request.content,
+            verify=request.verify,
         )
 
     def authorization(self, identity: str | None) -> dict[str, str]:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from upheld.errors import Refused, Unobservable
 from upheld.probes.api_answers import LoginAttempt
 from upheld.probes.api_requests import fill, generated, url_of
-from upheld.probes.api_waiting import patient, seconds_of
+from upheld.probes.waiting import patient, seconds_of
 from upheld.target.secrets import resolve
 
 if TYPE_CHECKING:
@@ -84,7 +84,7 @@ class Logins:
     def _fetch(self, identity: Identity, client: HttpClient) -> _Token:
         login = self._login(identity)
         answer, _ = patient(
-            lambda: self._send(identity, client, right=True), self._api, f"the login of {identity.name}"
+            lambda: self._send(identity, client, right=True), self._api.limited, f"the login of {identity.name}"
         )
         token = self._token_in(answer, login)
         if not token:

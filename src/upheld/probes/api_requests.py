@@ -81,13 +81,22 @@ class Case:
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """A request that is ready to be sent; `sent` holds the values that were filled in."""
+    """A request that is ready to be sent; `sent` holds the values that were filled in.
+
+    `verify` is False only for one that carries no credential, and whose answer does not depend on who gives it.
+    """
 
     method: str
     url: str
     headers: tuple[tuple[str, str], ...]
     content: bytes | None
     sent: tuple[str, ...] = ()
+    verify: bool = True
+
+
+def page_request(url: str) -> Request:
+    """A GET of a public page. A bad certificate is for another check to find; it must not hide whether the page is limited."""
+    return Request("GET", url, (), None, verify=False)
 
 
 def make_case(operation: Operation, api: Api) -> Case:

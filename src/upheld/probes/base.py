@@ -76,7 +76,14 @@ class Recorder:
         return known[1] if known and known[0] is value else None
 
     def _keep(
-        self, probe: str, name: str, arguments: dict[str, object], started: datetime, clock: float, value: Plain, reason: str
+        self,
+        probe: str,
+        name: str,
+        arguments: dict[str, object],
+        started: datetime,
+        clock: float,
+        value: Plain,
+        reason: str,
     ) -> str:
         identity = f"{self._prefix}.{len(self.observations) + 1}"
         kept = plain(self._redactor.deep(arguments)) if arguments else {}
@@ -132,9 +139,7 @@ class Session:
     @contextmanager
     def recording(self, prefix: str) -> Iterator[Recorder]:
         """Record the looks made inside the block; their ids start with `prefix`."""
-        before, self.recorder = self.recorder, Recorder(
-            prefix, self.redactor, self.vantage, self.target.check_seconds
-        )
+        before, self.recorder = self.recorder, Recorder(prefix, self.redactor, self.vantage, self.target.check_seconds)
         try:
             yield self.recorder
         finally:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from upheld.errors import Unobservable
 from upheld.probes.api_answers import Burst
-from upheld.probes.api_waiting import LONGEST_WAIT_SECONDS, seconds_of
+from upheld.probes.waiting import LONGEST_WAIT_SECONDS, seconds_of
 
 if TYPE_CHECKING:
     from upheld.probes.api_requests import Request
@@ -58,6 +58,7 @@ class _Shooter:
                     request.url,
                     headers={**dict(request.headers), **self._headers},
                     content=request.content,
+                    verify=request.verify,
                 )
             except Unobservable as error:
                 with self._lock:

@@ -16,9 +16,9 @@ from typing import TYPE_CHECKING, cast
 from upheld.errors import Unobservable
 from upheld.probes.api import Api
 from upheld.probes.api_requests import Request, build, fill, generated, url_of
-from upheld.probes.api_waiting import patient
 from upheld.probes.base import Probe, look
 from upheld.probes.search import Searcher
+from upheld.probes.waiting import patient
 from upheld.target.secrets import resolve
 
 if TYPE_CHECKING:
@@ -194,7 +194,7 @@ class Canaries(Probe):
         headers = {**dict(request.headers), **header}
         answer, _ = patient(
             lambda: client.send(request.method, request.url, headers=headers, content=request.content),
-            self._api.description,
+            self._api.description.limited,
             what,
         )
         return answer

@@ -5,14 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import ClassVar
+from typing import Any, ClassVar
 from urllib.parse import urljoin, urlsplit
 
 from upheld.errors import Refused, Unobservable
 from upheld.probes.base import Probe, Session, look
 from upheld.probes.decoding import content_parameters
 from upheld.probes.http_client import Answer, HttpClient, NoHttpAnswer
-from upheld.target.model import Endpoint
+from upheld.probes.waiting import patient
+from upheld.target.model import Answers, Endpoint
 
 __all__ = [
     "REDIRECTS",
@@ -61,6 +62,12 @@ class Http(Probe):
     def __init__(self, session: Session) -> None:
         super().__init__(session)
         self.client = HttpClient(session)
+        api = session.target.api
+        self._limited = api.limited if api else Answers(statuses=(429,))
+
+    def _send(self, method: str, url: str, **options: Any) -> Answer:
+        """The answer once no rate limit stands in the way; raises Throttled when one stays, however long it was waited for."""
+        return patient(lambda: self.client.send(method, url, **options), self._limited, url)[0]
 
     @look
     def endpoints(self) -> tuple[Endpoint, ...]:
@@ -72,7 +79,7 @@ class Http(Probe):
     @look
     def get(self, url: str, *, headers: Mapping[str, str] | None = None) -> Answer:
         """The answer to a GET; a redirect is an answer like any other."""
-        return self.client.send("GET", url, headers=headers)
+        return self._send("GET", url, headers=headers)
 
     @look
     def request(
@@ -87,7 +94,7 @@ class Http(Probe):
     ) -> Answer:
         """The answer to a request with a body of JSON or text. Without `whole` a large or slow body is cut."""
         content = None if text is None else text.encode()
-        return self.client.send(method, url, headers=headers, json=json, content=content, whole=whole)
+        return self._send(method, url, headers=headers, json=json, content=content, whole=whole)
 
     @look
     def attempt(self, method: str, url: str, *, verify: bool = True) -> Attempt:
@@ -98,7 +105,7 @@ class Http(Probe):
         # A name that does not resolve raises here, before a refusal can only be the host's.
         self.session.scope.addresses(*place(url))
         try:
-            answer = self.client.send(method, url, verify=verify, whole=False)
+            answer = self._send(method, url, verify=verify, whole=False)
         except Refused as error:
             return Attempt(Outcome.REFUSED, None, error.reason)
         except NoHttpAnswer as error:
@@ -122,7 +129,7 @@ class Http(Probe):
             if len(answers) > limit:
                 raise Unobservable(f"more than {limit} redirects from {answers[0].url}")
             seen.add(url)
-            answers.append(self.client.send("GET", url))
+            answers.append(self._send("GET", url))
             after = redirect(answers[-1])
             if after is None or not self._may_follow(url, after):
                 return tuple(answers)

@@ -24,7 +24,9 @@ class Silence:
         """Raise TimedOut, without asking, when `place` is being left alone."""
         count, since = self._silent.get(place, (0, 0.0))
         if count >= TIME_OUTS and time.monotonic() - since < REST_SECONDS:
-            raise TimedOut(f"{place} did not answer in time {count} times in a row, so it is left alone for {REST_SECONDS:.0f} s")
+            raise TimedOut(
+                f"{place} did not answer in time {count} times in a row, so it is left alone for {REST_SECONDS:.0f} s"
+            )
 
     def timed_out(self, place: str) -> None:
         """Note that `place` did not answer in time."""

@@ -35,7 +35,8 @@ def _no_literal_secrets(value: Any) -> Any:
                 walk(item, name)
         elif isinstance(node, str) and _SECRET_NAME.search(name) and node and not _PLACEHOLDER.search(node):
             raise PydanticCustomError(
-                "secret_value", "a secret must be a placeholder such as {password}, filled from a reference, never a value"
+                "secret_value",
+                "a secret must be a placeholder such as {password}, filled from a reference, never a value",
             )
 
     walk(value, "")
@@ -355,17 +356,23 @@ class Target(_Part):
         ):
             twice = sorted({n for n in names if names.count(n) > 1})
             if twice:
-                raise PydanticCustomError("duplicate", "two {what} entries are called {name}", {"what": what, "name": twice[0]})
+                raise PydanticCustomError(
+                    "duplicate", "two {what} entries are called {name}", {"what": what, "name": twice[0]}
+                )
         if self.api and self.api.endpoint not in {e.name for e in self.endpoints}:
             raise PydanticCustomError("unknown", "api.endpoint names no endpoint: {name}", {"name": self.api.endpoint})
         tenants = {t.name for t in self.tenants}
         for identity in self.identities:
             if identity.tenant not in tenants:
                 raise PydanticCustomError(
-                    "unknown", "identity {identity} names no tenant: {name}", {"identity": identity.name, "name": identity.tenant}
+                    "unknown",
+                    "identity {identity} names no tenant: {name}",
+                    {"identity": identity.name, "name": identity.tenant},
                 )
             if self.api and identity.login not in self.api.logins:
                 raise PydanticCustomError(
-                    "unknown", "identity {identity} names no login: {name}", {"identity": identity.name, "name": identity.login}
+                    "unknown",
+                    "identity {identity} names no login: {name}",
+                    {"identity": identity.name, "name": identity.login},
                 )
         return self

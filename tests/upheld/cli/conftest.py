@@ -91,5 +91,7 @@ class Project:
 def project(tmp_path):
     (tmp_path / "checks").mkdir()
     (tmp_path / "checks" / "own.py").write_text(CHECKS, encoding="utf-8")
-    (tmp_path / "target.yaml").write_text("upheld: target/1\nname: nothing much\nenvironment: staging\n", encoding="utf-8")
+    (tmp_path / "target.yaml").write_text(
+        "upheld: target/1\nname: nothing much\nenvironment: staging\n", encoding="utf-8"
+    )
     return Project(tmp_path)

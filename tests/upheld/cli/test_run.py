@@ -57,7 +57,10 @@ def test_selected_claims_bring_those_that_decide_them(project):
     )
     done = project.upheld("run", "-n", "0", "--claims", "whole")
     assert done.returncode == 1
-    assert {claim["id"]: claim["status"] for claim in project.run_json()["claims"]} == {"whole": "refuted", "part": "refuted"}
+    assert {claim["id"]: claim["status"] for claim in project.run_json()["claims"]} == {
+        "whole": "refuted",
+        "part": "refuted",
+    }
 
 
 @pytest.mark.parametrize(
@@ -85,9 +88,21 @@ def test_wrong_usage_is_exit_2_with_what_was_expected(project, arguments, words)
 @pytest.mark.parametrize(
     ("policy", "line", "words"),
     [
-        ("claims: [{id: a, statement: S, section: S, severity: low, owner: platform, checks: [own.hold]}]", 3, ("own.hold", "own.holds")),
-        ("claims: [{id: a, statement: S, section: S, severity: low, owner: platform, checks: [own.holds: {dais: 3}]}]", 3, ("dais", "days")),
-        ("claims: [{id: a, statement: S, section: S, severity: low, owner: platform, checks: [own.holds: {days: three}]}]", 3, ("three", "whole number")),
+        (
+            "claims: [{id: a, statement: S, section: S, severity: low, owner: platform, checks: [own.hold]}]",
+            3,
+            ("own.hold", "own.holds"),
+        ),
+        (
+            "claims: [{id: a, statement: S, section: S, severity: low, owner: platform, checks: [own.holds: {dais: 3}]}]",
+            3,
+            ("dais", "days"),
+        ),
+        (
+            "claims: [{id: a, statement: S, section: S, severity: low, owner: platform, checks: [own.holds: {days: three}]}]",
+            3,
+            ("three", "whole number"),
+        ),
         ("claims: [{id: a, statement: S, section: S, severity: lo, owner: platform}]", 3, ("lo", "low")),
         ("claims:\n  - id: a\n    id: b\n", 5, ("id",)),
     ],
@@ -106,7 +121,10 @@ def test_a_wrong_policy_is_exit_2_with_file_and_line(project, policy, line, word
     ("target", "words"),
     [
         ("upheld: target/1\nname: x\nenvironment: stagign\n", ("target.yaml:3:", "staging")),
-        ("upheld: target/1\nname: x\nenvironment: staging\ndatabase: {url: 'postgresql://u:hunter2secret@h/d'}\n", ("target.yaml:4:", "reference (env:NAME or file:PATH)")),
+        (
+            "upheld: target/1\nname: x\nenvironment: staging\ndatabase: {url: 'postgresql://u:hunter2secret@h/d'}\n",
+            ("target.yaml:4:", "reference (env:NAME or file:PATH)"),
+        ),
         ("- not\n- a target\n", ("target.yaml",)),
         ("", ("target.yaml", "empty")),
     ],
@@ -153,7 +171,11 @@ def test_an_interrupted_run_upholds_nothing_that_it_did_not_finish(project, numb
     project.claims(("slow", "own.is_slow"), ("slow-too", "own.is_slow"), ("good", "own.holds"))
     process = subprocess.Popen(
         project.command("run", "-n", workers),
-        cwd=project.folder, env=dict(os.environ), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+        cwd=project.folder,
+        env=dict(os.environ),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
     )
     time.sleep(4)
     process.send_signal(number)

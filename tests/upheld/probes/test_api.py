@@ -14,7 +14,7 @@ from upheld.errors import Refused, Throttled, Unobservable
 from upheld.probes.api import Api
 from upheld.probes.api_requests import Request, fill, put
 from upheld.probes.api_variants import VARIANTS, applies, varied
-from upheld.probes.api_waiting import seconds_of
+from upheld.probes.waiting import seconds_of
 
 from ...two_tenants import LIMIT, PASSWORDS, TwoTenants, secret_values
 

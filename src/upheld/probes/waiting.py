@@ -13,7 +13,7 @@ from upheld.errors import Throttled
 
 if TYPE_CHECKING:
     from upheld.probes.http_client import Answer
-    from upheld.target.model import Api
+    from upheld.target.model import Answers
 
 WAITS = 2
 """How often a limited request is repeated."""
@@ -37,12 +37,12 @@ def seconds_of(retry_after: str) -> float | None:
     return (moment - datetime.now(UTC)).total_seconds()
 
 
-def patient(send: Callable[[], Answer], api: Api, what: str) -> tuple[Answer, float]:
-    """The first answer that is not limited and the seconds waited for it; raises Throttled after two repetitions."""
+def patient(send: Callable[[], Answer], limited: Answers, what: str) -> tuple[Answer, float]:
+    """The first answer that is not `limited` and the seconds waited for it; raises Throttled after two repetitions."""
     waited = 0.0
     for attempt in range(WAITS + 1):
         answer = send()
-        if not api.limited.match(answer.status, answer.text):
+        if not limited.match(answer.status, answer.text):
             return answer, waited
         asked = seconds_of(answer.header("retry-after") or "")
         # A limit that asks for no time at all is not asked again at once.
