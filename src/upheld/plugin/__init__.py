@@ -130,6 +130,11 @@ def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> pytest.Col
     return node
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Let exclusive checks run last: the others need not wait for them, nor for the limits that they leave behind."""
+    items.sort(key=lambda item: bool(getattr(getattr(item, "planned", None), "exclusive", False)))
+
+
 class Distribution:
     """Hooks that exist only where pytest-xdist does."""
 
