@@ -50,6 +50,8 @@ class TwoTenants:
         return JSONResponse(openapi())
 
     async def home(self, _request: Request) -> Response:
+        if "home broken" in self.on:
+            return Response("no database", 503)
         return Response("welcome", media_type="text/plain")
 
     async def login(self, request: Request) -> Response:

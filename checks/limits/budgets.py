@@ -15,6 +15,8 @@ from upheld.probes.clock import Clock
 Requests = Annotated[int, Field(ge=2, le=10_000)]
 Seconds = Annotated[float, Field(gt=0, le=600)]
 
+_BROKEN = 500
+_SLOWEST_SECONDS = 30.0
 _ADDRESSES_NEEDED = 3
 
 
@@ -113,7 +115,12 @@ def _wrong(
     what = f"{burst.requests} requests in {burst.seconds:.1f} s"
     asked = burst.retry_after_seconds
     unseen = observed = ""
-    if burst.first_limited is None:
+    fault = next((status for status in burst.statuses if status >= _BROKEN), 0)
+    if fault:
+        unseen = f"answered {fault} in the burst: what is broken shows nothing of its limits"
+    elif burst.first_limited is None and burst.seconds > _SLOWEST_SECONDS:
+        unseen = f"not limited in {what}, which is too slow to be a burst"
+    elif burst.first_limited is None:
         observed = f"not limited: {what} all were let through, the last with {burst.statuses[-1]}"
     elif burst.ordinary is None:
         unseen = "already the first request was limited, also after a wait"
@@ -151,6 +158,8 @@ def _recovered(api: Api, one: _Subject, burst: Burst) -> Finding | NotObserved:
         after = api.page(one.name, one.url) if one.case is None else api.harmless(one.case.id, one.identity)
     except Unobservable as unobservable:
         return NotObserved(one.name, f"limited, but not seen after it: {unobservable.reason}", one.expected)
+    if after.status >= _BROKEN:
+        return NotObserved(one.name, f"limited, and broken after it: answered {after.status}", one.expected)
     number, status = (burst.first_limited or 0) + 1, burst.limited_status
     observed = f"limited at request {number} with {status}, Retry-After {burst.retry_after}, then {after.status}"
     if after.limited:

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
-
-import yaml
 
 from upheld_reference.target_api import api_parts
 from upheld_reference.target_data import data_parts
@@ -22,6 +21,7 @@ def describe(facts: dict[str, Any]) -> dict[str, Any]:
         "upheld": "target/1",
         "name": "Rivet (embedded reference deployment)",
         "environment": "reference",
+        "check_seconds": 60,
         "ca": facts["ca_file"],
         "vantage": {
             "name": "the same host, over loopback",
@@ -48,5 +48,6 @@ def write(folder: Path, facts: dict[str, Any]) -> Path:
     """Write the target file into the deployment's folder and return its path."""
     path = folder / FILE_NAME
     path.touch(mode=0o600)
-    path.write_text(yaml.safe_dump(describe(facts), sort_keys=False, allow_unicode=True), encoding="utf-8")
+    # JSON is YAML, and quotes every text: of a random identifier such as 336e1892 no reader makes a number.
+    path.write_text(json.dumps(describe(facts), indent=2, ensure_ascii=False), encoding="utf-8")
     return path

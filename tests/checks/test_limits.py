@@ -83,6 +83,13 @@ def test_what_is_wrong_with_a_limit(run: Any, switch: str, words: str, count: in
     assert unseen(found) == []
 
 
+def test_what_is_broken_shows_nothing_of_its_limits(run: Any) -> None:
+    found, _ = run(LIMITED, "home broken")
+    assert failed(found) == []
+    assert len(unseen(found)) == 1
+    assert "page /home: answered 503 in the burst" in unseen(found)[0]
+
+
 def test_one_source_address_leaves_the_account_unobserved(run: Any) -> None:
     found, _ = run(LIMITED, target={"vantage": {"source_addresses": ["127.0.0.2"]}})
     assert failed(found) == []

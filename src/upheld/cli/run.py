@@ -115,7 +115,7 @@ def _engine(audit: Audit, workers: int) -> None:
     if code in {pytest.ExitCode.INTERNAL_ERROR, pytest.ExitCode.USAGE_ERROR}:
         audit.reconcile("the engine broke before this check")
         raise InternalFault(f"the engine broke (pytest exit code {int(code)})")
-    audit.reconcile("planned, and never reported")
+    audit.reconcile(f"planned, and never reported (pytest exit code {int(code)})")
 
 
 def _workers(given: str, planned: int) -> int:
@@ -130,7 +130,9 @@ class _terminating:  # noqa: N801  (used as a context manager, named like one)
     """Turn SIGTERM and SIGHUP into an interruption, so that the run is reconciled and the target is stopped."""
 
     def __enter__(self) -> None:
-        self._before = {number: signal.signal(number, _interrupt) for number in (signal.SIGTERM, signal.SIGHUP)}
+        # What the caller ignores (SIGHUP under nohup) stays ignored.
+        wanted = [one for one in (signal.SIGTERM, signal.SIGHUP) if signal.getsignal(one) is not signal.SIG_IGN]
+        self._before = {number: signal.signal(number, _interrupt) for number in wanted}
 
     def __exit__(self, *exc: object) -> None:
         for number, handler in self._before.items():

@@ -22,6 +22,7 @@ class Accounting:
         self.audit = audit
         self.config = config
         self.interrupted = False
+        self.not_collected = ""
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtestloop(self, session: pytest.Session) -> None:  # noqa: ARG002
@@ -35,8 +36,10 @@ class Accounting:
         packed = report.__dict__.pop(PACKED, None)
         if packed is not None:
             self.audit.receive_packed(packed)
-        elif report.failed and report.when == "setup":
-            self.audit.lose(report.nodeid, f"its set-up failed: {str(report.longrepr).strip().splitlines()[-1]}")
+        elif report.failed and report.when in {"setup", "call"}:
+            # A check that came to a verdict has delivered it by now; only one that did not is lost by this.
+            said = str(report.longrepr).strip().splitlines() or ["without a word"]
+            self.audit.lose(report.nodeid, f"it failed in {report.when}: {said[-1]}")
 
     def pytest_collection_finish(self, session: pytest.Session) -> None:
         """Learn which node id stands for which planned check."""
@@ -66,11 +69,18 @@ class Accounting:
                 write_reports(assemble(self.audit), self.config.invocation_params.dir / out)
         return result
 
+    def pytest_collectreport(self, report: pytest.CollectReport) -> None:
+        """Note why the policy could not be collected."""
+        if report.failed:
+            self.not_collected = str(report.longrepr).strip().splitlines()[-1]
+
     def pytest_keyboard_interrupt(self) -> None:
         """Note that somebody interrupted the run."""
         self.interrupted = True
 
     def _why_not(self, session: pytest.Session) -> str:
+        if self.not_collected:
+            return f"the policy could not be collected: {self.not_collected}"
         if self.interrupted:
             return "the run was interrupted before this check ended"
         stopped = session.shouldstop or session.shouldfail

@@ -10,7 +10,7 @@ from functools import cached_property
 from pathlib import Path
 
 from upheld.catalogue import Catalogue
-from upheld.errors import TargetUnavailable, Unobservable
+from upheld.errors import InputError, TargetUnavailable, Unobservable
 from upheld.execution import execute, not_applicable, unfinished
 from upheld.model import Basis, CheckResult, PlannedCheck
 from upheld.plugin.locks import Room
@@ -133,7 +133,7 @@ class Workshop:
             return not_applicable(planned)
         try:
             session = self.session
-        except TargetUnavailable as error:
+        except (TargetUnavailable, InputError) as error:
             return unfinished(planned, f"the target is not available: {error}")
         one = self.catalogue[planned.check]
         if self.room is None:

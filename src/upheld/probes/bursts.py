@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 
 THREADS = 3
 """Requests that are under way at the same time."""
+FAULTS = 3
+"""Answers of 5xx after which a burst stops: what is broken shows nothing of its limits, and more would only hurt it."""
+_FAULT = 500
 _AFTER_SECONDS = 0.1
 
 
@@ -43,11 +46,14 @@ class _Shooter:
         self.answers: dict[int, Answer] = {}
         self.first: int | None = None
         self.broken: Unobservable | None = None
+        self.faults = 0
 
     def work(self) -> None:
         while True:
             with self._lock:
                 if self.first is not None or self.broken is not None or self._next >= self._requests:
+                    return
+                if self.faults >= FAULTS:
                     return
                 number, self._next = self._next, self._next + 1
             request = self._make()
@@ -66,6 +72,7 @@ class _Shooter:
                 return
             with self._lock:
                 self.answers[number] = answer
+                self.faults += answer.status >= _FAULT
                 if self._limited.match(answer.status, answer.text):
                     self.first = number if self.first is None else min(self.first, number)
 

@@ -53,6 +53,11 @@ class TargetSource:
         ) as error:  # Whatever keeps the target from starting: no claim is decided, and the reason is kept.
             raise TargetUnavailable(f"{self.name} did not start: {type(error).__name__}: {error}") from error
         try:
+            try:
+                load_target(path)
+            except InputError as error:
+                # Nobody who runs the audit wrote that file: the target did not come up as it should.
+                raise TargetUnavailable(f"{self.name} describes itself wrongly: {error}") from error
             yield path
         finally:
             context.__exit__(None, None, None)

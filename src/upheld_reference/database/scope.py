@@ -18,7 +18,7 @@ Connection = AsyncConnection[DictRow]
 Pool = AsyncConnectionPool[Connection]
 """The application's connections."""
 
-_WAIT_SECONDS = 3.0
+_WAIT_SECONDS = 1.0
 
 
 def new_pool(url: str) -> Pool:
