@@ -44,7 +44,7 @@ def project(folder: Path, count: int) -> None:
 
 
 def measure(folder: Path, arguments: list[str]) -> tuple[float, float, int]:
-    """CPU seconds, wall seconds and peak resident KiB of the largest process of one pytest run."""
+    """CPU seconds, wall seconds and peak resident KiB of the largest process so far of the pytest runs."""
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
     clock = time.perf_counter()
     environment = {**os.environ, "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
@@ -81,6 +81,13 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name) / "project"
         project(folder, given.count)
+        small = Path(name) / "small"
+        project(small, max(1, given.count // 10))
+        # The operating system keeps one maximum for all children, so the small run is measured first.
+        before = measure(small, ["policies.yaml", "--target", "target.yaml"])[2]
+        after = measure(folder, ["policies.yaml", "--target", "target.yaml"])[2]
+        each = (after - before) / (given.count - given.count // 10)
+        print(f"engine memory: {before // 1024} MiB at {given.count // 10}, {after // 1024} MiB at {given.count}: {each:.1f} KiB a check")
         for label, extra in (("serial", []), ("-n 2", ["-n", "2"])):
             ours, theirs = [], []
             for _ in range(given.runs):

@@ -17,14 +17,14 @@ ROOT = Path(__file__).resolve().parents[1]
 PATHS = re.compile(r"`((?:src|tests|checks|docs|schema|bench)/[A-Za-z0-9_./-]*|[a-z_]+\.(?:yaml|py|json|toml))`")
 
 
-@pytest.mark.parametrize("page", ["README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "docs/target.md"])
+@pytest.mark.parametrize("page", ["README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "docs/target.md", "docs/policy.md"])
 def test_every_path_that_a_page_names_exists(page):
     text = (ROOT / page).read_text(encoding="utf-8")
     missing = [
         path
         for path in PATHS.findall(text)
         if not any((base / path).exists() for base in (ROOT, ROOT / "src" / "upheld"))
-        and path not in {"target.yaml", "run.json"}  # what a user writes and what a run writes
+        and path not in {"target.yaml", "run.json", "more.yaml"}  # what a user writes and what a run writes
     ]
     assert not missing
     for link in re.findall(r"\]\(([^)#:]+)\)", text):
@@ -73,3 +73,30 @@ def test_the_version_is_one():
     import upheld
 
     assert f"## {upheld.__version__} " in (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
+
+
+def blocks(page: str) -> list[str]:
+    return re.findall(r"```yaml\n(.*?)```", (ROOT / page).read_text(encoding="utf-8"), re.DOTALL)
+
+
+def test_the_examples_of_the_documentation_are_valid(tmp_path):
+    from datetime import date
+
+    from upheld.catalogue import Catalogue
+    from upheld.policies import load
+    from upheld.target.load import load_target
+
+    policy, overlay = blocks("docs/policy.md")
+    (tmp_path / "policies.yaml").write_text(policy, encoding="utf-8")
+    (tmp_path / "strict.yaml").write_text(overlay, encoding="utf-8")
+    catalogue = Catalogue.load(ROOT / "checks")
+    loaded = load(tmp_path / "strict.yaml", catalogue, today=date(2026, 1, 1))
+    assert [claim.id for claim in loaded.claims] == ["transit-tls12", "everything-encrypted"]
+    (override,) = loaded.overrides
+    assert (override.base, override.value) == ("TLS 1.2", "TLS 1.3")
+    (target,) = blocks("docs/target.md")
+    (tmp_path / "target.yaml").write_text(target, encoding="utf-8")
+    assert load_target(tmp_path / "target.yaml")[0].name == "Example shop"
+    (claim,) = blocks("README.md")
+    (tmp_path / "readme.yaml").write_text(f"upheld: policy/1\nname: x\nclaims:\n{claim}", encoding="utf-8")
+    assert load(tmp_path / "readme.yaml", catalogue, today=date(2026, 1, 1)).claims[0].id == "transit-tls12"

@@ -64,6 +64,7 @@ class Audit:
         self.target_fault = ""
         self._stack = contextlib.ExitStack()
         self._ready = False
+        self._by_key = {one.key: one for one in self.plan}
         self._by_node = {f"{one.claim}::{one.check}": one for one in self.plan}
 
     @cached_property
@@ -132,7 +133,7 @@ class Audit:
 
     def receive_packed(self, packed: str) -> None:
         """Take in a result as a worker packed it; evidence that is missing or was altered leaves the check inconclusive."""
-        result = unpack(packed, self.scratch, {one.key: one for one in self.plan})
+        result = unpack(packed, self.scratch, self._by_key)
         if result is not None:
             self.receive(result)
 
