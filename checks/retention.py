@@ -31,6 +31,8 @@ def nothing_is_older_than_its_period(
     that is not `days`.
 
     Cannot see: stores that the target does not declare, and copies that are dated anew.
+
+    References: GDPR Art. 5(1)(e), POPIA s14, ISO/IEC 27001:2022 A.8.10.
     """
     now = clock.now()
     periods = stores.periods()
@@ -76,6 +78,8 @@ def aged_records_are_removed(
     which the content is left, and a young record that is gone.
 
     Cannot see: removal from backups, and content that was moved to a store that the target does not declare.
+
+    References: GDPR Art. 5(1)(e), POPIA s14, NIST SP 800-88 Rev. 1.
     """
     within = stores.within_seconds() if within_seconds is None else within_seconds
     periods = stores.periods()

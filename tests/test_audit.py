@@ -120,11 +120,15 @@ def test_words_are_kept_for_every_sabotage():
 @pytest.mark.parametrize("name", sorted(catalogue()))
 def test_a_sabotage_turns_exactly_its_claims_and_is_named(name):
     sabotage = catalogue()[name]
-    code, run, words = audit("-n", "2", "--sabotage", name)
+    # The rate limits take two thirds of an audit and are turned by their own sabotages only, which `nox -s calibrate` shows
+    # for all; here they are audited where they are meant.
+    audited = {"sensitive-encrypted", "retention-header", *DECIDED} - ({"rate-limits"} - expected(sabotage))
+    code, run, words = audit("-n", "2", "--sabotage", name, "--claims", ",".join(sorted(audited)))
     assert code == 1, words
     found = statuses(run)
     assert {claim for claim, status in found.items() if status == "refuted"} == expected(sabotage), words
-    assert {claim for claim, status in found.items() if status == "upheld"} == DECIDED - expected(sabotage), words
+    upheld = {claim for claim, status in found.items() if status == "upheld"}
+    assert upheld == (DECIDED & audited) - expected(sabotage), words
     said = "\n".join(defects(run))
     for word in WORDS[name]:
         assert word in said

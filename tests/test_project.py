@@ -17,7 +17,9 @@ ROOT = Path(__file__).resolve().parents[1]
 PATHS = re.compile(r"`((?:src|tests|checks|docs|schema|bench)/[A-Za-z0-9_./-]*|[a-z_]+\.(?:yaml|py|json|toml))`")
 
 
-@pytest.mark.parametrize("page", ["README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "docs/target.md", "docs/policy.md"])
+@pytest.mark.parametrize(
+    "page", ["README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "docs/target.md", "docs/policy.md"]
+)
 def test_every_path_that_a_page_names_exists(page):
     text = (ROOT / page).read_text(encoding="utf-8")
     missing = [
