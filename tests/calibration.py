@@ -63,11 +63,18 @@ def expected(sabotage: Sabotage) -> set[str]:
 
 
 def table(catches: dict[str, list[str]]) -> str:
-    """calibration.json for these catches (checks by sabotage), with the digests of the code that stands."""
+    """calibration.json for these catches (checks by sabotage), with the digests of the code that stands.
+
+    What the table says of sabotages that were not audited now stays, for checks whose code is still the same.
+    """
+    path = ROOT / FILE
+    before = json.loads(path.read_text(encoding="utf-8"))["checks"] if path.exists() else {}
     checks = {}
     for one in Catalogue.load(ROOT / "checks"):
-        names = sorted(name for name, found in catches.items() if one.id in found)
-        checks[one.id] = {"code_digest": one.code_digest, "caught": names}
+        entry = before.get(one.id, {})
+        kept = entry["caught"] if entry.get("code_digest") == one.code_digest else []
+        names = {name for name in kept if name not in catches} | {n for n, found in catches.items() if one.id in found}
+        checks[one.id] = {"code_digest": one.code_digest, "caught": sorted(names)}
     return json.dumps({"format": FORMAT, "checks": checks}, indent=1) + "\n"
 
 
@@ -106,7 +113,7 @@ def main() -> int:
                 for claim in run["claims"]:
                     if claim["id"] in turned:
                         print(f"         {claim['id']} is {claim['status']}: {claim['reason']}", flush=True)
-    if given.write and not given.names:
+    if given.write:
         (ROOT / FILE).write_text(table(catches), encoding="utf-8")
     print(
         f"{len(chosen) - len([f for f in failures if not f.startswith('untouched')])} of {len(chosen)} caught; wrong: {failures}"
