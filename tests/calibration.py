@@ -1,6 +1,6 @@
 """Audits of the embedded reference with each sabotage, and the table of what every check catches.
 
-python tests/calibration.py --write      audits with every sabotage and writes calibration.json
+python tests/calibration.py --write [NAME …]   audits with every sabotage (or these) and writes calibration.json
 python tests/calibration.py NAME …       audits with these and prints what they turned
 """
 
