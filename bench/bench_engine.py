@@ -87,7 +87,9 @@ def main() -> None:
         before = measure(small, ["policies.yaml", "--target", "target.yaml"])[2]
         after = measure(folder, ["policies.yaml", "--target", "target.yaml"])[2]
         each = (after - before) / (given.count - given.count // 10)
-        print(f"engine memory: {before // 1024} MiB at {given.count // 10}, {after // 1024} MiB at {given.count}: {each:.1f} KiB a check")
+        print(
+            f"engine memory: {before // 1024} MiB at {given.count // 10}, {after // 1024} MiB at {given.count}: {each:.1f} KiB a check"
+        )
         for label, extra in (("serial", []), ("-n 2", ["-n", "2"])):
             ours, theirs = [], []
             for _ in range(given.runs):

@@ -101,7 +101,10 @@ def main() -> int:
             turned = {claim for claim, status in statuses(run).items() if status != statuses(untouched)[claim]}
             refuted = {claim for claim, status in statuses(run).items() if status == "refuted"}
             catches[name] = caught(run)
-            right = refuted == turned == expected(chosen[name]) and code == 1
+            blind = {claim for claim, status in statuses(run).items() if status == "inconclusive"}
+            right = (
+                refuted == turned - blind == expected(chosen[name]) and blind == {*chosen[name].blinds} and code == 1
+            )
             print(
                 f"{'caught' if right else 'WRONG '} {name}: refuted {sorted(refuted)} by {catches[name]} in {run['seconds']} s",
                 flush=True,

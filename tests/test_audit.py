@@ -27,6 +27,7 @@ DECIDED = {
 WORDS = {
     "tls_1_0_on_one_port": ("TLS 1.0", "status"),
     "tls_1_1_on_one_port": ("TLS 1.1", "status"),
+    "tls_1_1_at_most_on_one_port": ("1.2", "status"),
     "plain_http_serves_content": ("plain HTTP", "200"),
     "certificate_expired": ("expired",),
     "certificate_wrong_name": ("name",),
@@ -41,6 +42,7 @@ WORDS = {
     "page_with_new_sentence": ("no claim",),
     "page_with_changed_number": ("60", "90"),
     "page_with_removed_sentence": ("page",),
+    "page_without_contact_link": ("names none of", "mailto:"),
     "vault_key_128_bits": ("128",),
     "vault_aes_ecb": ("ECB",),
     "vault_nonce_repeated": ("nonce",),

@@ -31,6 +31,8 @@ class Sabotage:
     """The claims that it refutes."""
     also: tuple[str, ...]
     """Other claims that turn too, because they are decided by those that it refutes."""
+    blinds: tuple[str, ...]
+    """Claims that nobody can decide while it lasts, because the defect keeps every honest client out."""
     sentence: str
     """What is wrong with a deployment that has it."""
     function: Function
@@ -57,8 +59,10 @@ class UnknownSabotageError(SabotageError):
 _found: dict[str, Sabotage] = {}
 
 
-def sabotage(*, breaks: Sequence[str], also: Sequence[str] = ()) -> Callable[[Function], Function]:
-    """Registers the decorated function as a sabotage that refutes ``breaks`` and turns ``also`` with them.
+def sabotage(
+    *, breaks: Sequence[str], also: Sequence[str] = (), blinds: Sequence[str] = ()
+) -> Callable[[Function], Function]:
+    """Registers the decorated function as a sabotage that refutes ``breaks``, turns ``also`` with them and hides ``blinds``.
 
     Raises SabotageError when the name is taken, when it breaks no claim, or when the docstring is missing.
     """
@@ -72,7 +76,9 @@ def sabotage(*, breaks: Sequence[str], also: Sequence[str] = ()) -> Callable[[Fu
             raise SabotageError(f"the sabotage {name!r} names no claim that it breaks")
         if not sentence:
             raise SabotageError(f"the sabotage {name!r} has no docstring that says what is wrong")
-        _found[name] = Sabotage(name, tuple(breaks), tuple(also), sentence, function, function.__module__)
+        _found[name] = Sabotage(
+            name, tuple(breaks), tuple(also), tuple(blinds), sentence, function, function.__module__
+        )
         return function
 
     return register

@@ -28,6 +28,13 @@ def page_with_removed_sentence(platform: Platform) -> None:
     _edit(platform, "<li>We do not sell customer data or WhatsApp contact lists to any third party</li>\n", "")
 
 
+@sabotage(breaks=("disclosure-channel",))
+def page_without_contact_link(platform: Platform) -> None:
+    """The words "Report a vulnerability" on the security page lead nowhere: the link to the contact is gone."""
+    link = '<a href="mailto:security@rivetsoftware.dev">Report a vulnerability</a>'
+    _edit(platform, link, "Report a vulnerability")
+
+
 def _edit(platform: Platform, before: str, after: str) -> None:
     """Has the security page's template read with ``before`` replaced; raises ValueError if the page lacks it."""
     right = pages.source

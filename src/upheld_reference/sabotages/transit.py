@@ -31,6 +31,19 @@ def tls_1_1_on_one_port(platform: Platform) -> None:
     platform.on("built", lambda built: _accept_from(built, ssl.TLSVersion.TLSv1_1))
 
 
+@sabotage(breaks=_CLAIMS, also=_ALSO, blinds=("rate-limits",))
+def tls_1_1_at_most_on_one_port(platform: Platform) -> None:
+    """The status page's port speaks no TLS later than 1.1, so that today's clients cannot reach it."""
+
+    def old_only(built: Platform) -> None:
+        _accept_from(built, ssl.TLSVersion.TLSv1_1)
+        context = built.listeners["status"].tls
+        assert context is not None  # noqa: S101  (the status listener speaks TLS)
+        context.maximum_version = ssl.TLSVersion.TLSv1_1
+
+    platform.on("built", old_only)
+
+
 @sabotage(breaks=_CLAIMS, also=_ALSO)
 def plain_http_serves_content(platform: Platform) -> None:
     """The website's plain HTTP port serves the pages themselves instead of redirecting to HTTPS."""
