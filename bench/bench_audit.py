@@ -18,7 +18,7 @@ PROMISED_SECONDS = 20.0
 
 def instant(text: str) -> float:
     """Seconds since the epoch of an RFC 3339 time."""
-    return datetime.fromisoformat(text.replace("Z", "+00:00")).timestamp()
+    return datetime.fromisoformat(text).timestamp()
 
 
 def main() -> None:
