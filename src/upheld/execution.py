@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import time
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
@@ -48,16 +49,8 @@ def execute(planned: PlannedCheck, one: Check, session: Session) -> CheckResult:
         ) as error:  # A check that broke has decided nothing; its verdict is inconclusive, with the error.
             fault = clean(f"the check broke: {type(error).__name__}: {error}")
     verdict, reason = judge_check(findings, len(recorder.observations), fault)
-    return CheckResult(
-        key=planned.key,
-        claim=planned.claim,
-        id=planned.check,
-        title=planned.title,
-        basis=planned.basis,
-        parameters=planned.parameters,
-        code_digest=planned.code_digest,
-        verdict=verdict,
-        reason=reason,
+    return dataclasses.replace(
+        _without_looking(planned, verdict, reason),
         findings=tuple(findings),
         observations=tuple(recorder.observations),
         population=_population(findings, left_out),

@@ -40,7 +40,11 @@ def test_a_run_leaves_its_evidence_and_its_page(project, workers):
         ("dark", "inconclusive", "observed"),
     ]
     check = run["claims"][1]["checks"][0]
-    assert (check["id"], check["verdict"], check["reason"]) == ("own.is_broken", "fail", "the other thing: it is bad")
+    assert (check["id"], check["verdict"], check["reason"]) == (
+        "own.is_broken",
+        "fail",
+        "the other thing: it is bad \x1b[31m<script>",
+    )
     assert check["findings"][0]["observations"] == [check["observations"][0]["id"]]
     page = (project.folder / "reports" / "latest" / "report.html").read_text(encoding="utf-8")
     assert "Promise bad." in page

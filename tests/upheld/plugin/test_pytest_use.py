@@ -11,13 +11,13 @@ THREE = (("good", "own.holds"), ("bad", "own.is_broken"), ("dark", "own.is_dark"
 
 @pytest.mark.parametrize("extra", [(), ("-n", "2")])
 def test_verdicts_exit_code_and_words(project, extra):
-    project.policy(*THREE)
+    project.claims(*THREE)
     done = project.pytest("policies.yaml", "--upheld-out", "out", *extra)
     assert done.returncode == 1
     assert "1 failed, 1 passed, 1 inconclusive" in done.stdout
     assert "claims: 1 upheld, 1 inconclusive, 1 refuted" in done.stdout
     assert "REFUTED bad: “Promise bad.”" in done.stdout
-    assert "observed: bad" in done.stdout
+    assert "observed: it is bad" in done.stdout
     assert "not observed: connection refused by it" in done.stdout
     assert "Traceback" not in done.stdout
     assert "\x1b[31m<script>" not in done.stdout, "what a target sends must not reach the terminal alive"
@@ -29,12 +29,12 @@ def test_verdicts_exit_code_and_words(project, extra):
 
 
 def test_inconclusive_alone_is_a_failure_too(project):
-    project.policy(THREE[2])
+    project.claims(THREE[2])
     assert project.pytest("policies.yaml").returncode == 1
 
 
 def test_node_ids_are_claim_and_check(project):
-    project.policy(*THREE)
+    project.claims(*THREE)
     listed = project.pytest("policies.yaml", "--collect-only", "-q").stdout.splitlines()
     assert listed[:3] == [
         "policies.yaml::good::own.holds",
@@ -45,13 +45,13 @@ def test_node_ids_are_claim_and_check(project):
 
 @pytest.mark.parametrize("extra", [(), ("-n", "2")])
 def test_a_node_id_or_a_claim_selects(project, extra):
-    project.policy(*THREE)
+    project.claims(*THREE)
     assert "1 passed in" in project.pytest("policies.yaml::good::own.holds", *extra).stdout
     assert "1 passed in" in project.pytest("policies.yaml::good", *extra).stdout
 
 
 def test_k_selects_and_what_it_leaves_out_is_not_upheld(project):
-    project.policy(("good", "own.holds"), ("also", "own.is_large"))
+    project.claims(("good", "own.holds"), ("also", "own.is_large"))
     done = project.pytest("policies.yaml", "-k", "good", "--upheld-out", "out")
     assert done.returncode == 0
     assert "1 passed, 1 deselected" in done.stdout
@@ -60,7 +60,7 @@ def test_k_selects_and_what_it_leaves_out_is_not_upheld(project):
 
 
 def test_x_stops_and_what_was_not_run_is_not_upheld(project):
-    project.policy(THREE[1], ("good", "own.holds"))
+    project.claims(THREE[1], ("good", "own.holds"))
     done = project.pytest("policies.yaml", "-x", "--upheld-out", "out")
     assert done.returncode == 1
     verdict, reason = project.results()["holds"]
@@ -69,7 +69,7 @@ def test_x_stops_and_what_was_not_run_is_not_upheld(project):
 
 
 def test_lf_runs_what_did_not_pass(project):
-    project.policy(*THREE)
+    project.claims(*THREE)
     project.pytest("policies.yaml")
     again = project.pytest("policies.yaml", "--lf")
     assert "1 failed, 1 inconclusive" in again.stdout or "1 failed, 1 deselected, 1 inconclusive" in again.stdout
@@ -77,7 +77,7 @@ def test_lf_runs_what_did_not_pass(project):
 
 
 def test_junitxml_has_every_check(project):
-    project.policy(*THREE)
+    project.claims(*THREE)
     project.pytest("policies.yaml", "--junitxml=junit.xml")
     suite = ET.parse(project.folder / "junit.xml").getroot()[0]
     assert (suite.get("tests"), suite.get("failures")) == ("3", "2")
@@ -101,7 +101,7 @@ def test_the_same_check_twice_has_two_ids_and_two_results(project):
 
 
 def test_a_policy_is_collected_only_when_it_is_named(project):
-    project.policy(*THREE)
+    project.claims(*THREE)
     (project.folder / "test_other.py").write_text("def test_other():\n    pass\n", encoding="utf-8")
     done = project.pytest(".", target=None)
     assert "1 passed" in done.stdout
@@ -109,12 +109,12 @@ def test_a_policy_is_collected_only_when_it_is_named(project):
 
 
 def test_other_names_work_when_the_content_is_a_policy(project):
-    project.policy(THREE[0], name="promises.yaml")
+    project.claims(THREE[0], name="promises.yaml")
     assert "1 passed" in project.pytest("promises.yaml").stdout
 
 
 def test_without_a_target_it_is_an_error_and_not_a_pass(project):
-    project.policy(THREE[0])
+    project.claims(THREE[0])
     done = project.pytest("policies.yaml", target=None)
     assert done.returncode == 4
     assert "no target" in done.stderr
@@ -122,7 +122,7 @@ def test_without_a_target_it_is_an_error_and_not_a_pass(project):
 
 
 def test_wrong_input_is_a_usage_error_with_file_and_line(project):
-    project.policy(("good", "own.hold"))
+    project.claims(("good", "own.hold"))
     done = project.pytest("policies.yaml")
     assert done.returncode == 4
     assert "policies.yaml:4:" in done.stderr
@@ -132,14 +132,14 @@ def test_wrong_input_is_a_usage_error_with_file_and_line(project):
 
 @pytest.mark.parametrize("dist", ["loadgroup", "loadscope", "loadfile"])
 def test_distributions_that_lose_items_are_refused(project, dist):
-    project.policy(*THREE)
+    project.claims(*THREE)
     done = project.pytest("policies.yaml", "-n", "2", "--dist", dist)
     assert done.returncode == 4
     assert "lose" in done.stderr
 
 
 def test_a_conftest_may_name_the_target(project):
-    project.policy(THREE[0])
+    project.claims(THREE[0])
     (project.folder / "conftest.py").write_text(
         "def pytest_upheld_target():\n    return 'target.yaml'\n", encoding="utf-8"
     )
