@@ -113,7 +113,7 @@ class Project:
 
     def run_json(self) -> dict[str, Any]:
         """What the last run left, of `upheld run` or of pytest with `--upheld-out out`."""
-        (path,) = [path for path in self.folder.glob("*/**/run.json")]
+        (path,) = self.folder.glob("*/**/run.json")
         return json.loads(path.read_text(encoding="utf-8"))
 
     def results(self) -> dict[str, tuple[str, str]]:
