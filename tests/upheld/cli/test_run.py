@@ -189,3 +189,13 @@ def test_an_interrupted_run_upholds_nothing_that_it_did_not_finish(project, numb
     statuses = {claim["id"]: claim["status"] for claim in run["claims"]}
     assert statuses["slow"] == statuses["slow-too"] == "inconclusive"
     assert run["complete"] is False
+
+
+def test_a_worker_that_dies_leaves_its_check_inconclusive_and_the_rest_decided(project):
+    project.claims(*((f"good-{n}", "own.holds") for n in range(6)), ("killer", "own.kills_its_worker"))
+    done = project.upheld("run", "-n", "2")
+    assert done.returncode == 3, done.stdout + done.stderr
+    statuses = {claim["id"]: claim["status"] for claim in project.run_json()["claims"]}
+    assert statuses.pop("killer") == "inconclusive"
+    assert set(statuses.values()) == {"upheld"}
+    assert "worker died in mid check" in done.stdout
