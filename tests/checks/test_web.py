@@ -243,7 +243,7 @@ def test_hsts_on_every_page_of_every_public_endpoint(session_of: Callable[..., A
         assert [subject.rpartition(" ")[2] for subject in unseen(found)] == ["/down", "/limited"]
         assert (
             len(failed(audit(session_of(endpoints=endpoints, ca="ca.pem"), checks.hsts_is_set, minimum_seconds=10**9)))
-            == 4
+            == 3
         )
 
 
