@@ -30,7 +30,7 @@ WORDS = {
     "tls_1_1_at_most_on_one_port": ("1.2", "status"),
     "plain_http_serves_content": ("plain HTTP", "200"),
     "certificate_expired": ("expired",),
-    "certificate_wrong_name": ("name",),
+    "certificate_wrong_name": ("it is not for status.rivet.example",),
     "certificate_self_signed": ("self-signed",),
     "hsts_missing": ("Strict-Transport-Security",),
     "hsts_too_short": ("max-age",),
@@ -62,12 +62,12 @@ WORDS = {
     "nested_identifier_unchecked": ("template_id",),
     "row_security_off_for_one_table": ("conversations",),
     "export_downloadable_across_tenants": ("downloadExport",),
-    "retention_job_off": ("older",),
-    "retention_off_by_a_unit": ("older",),
-    "retention_deletes_too_early": ("young",),
+    "retention_job_off": ("message logs", "automation runs", "export", "kept for too long"),
+    "retention_off_by_a_unit": ("message logs", "automation runs", "export", "kept for too long"),
+    "retention_deletes_too_early": ("young: removed before its period was over",),
     "retention_forgets_automation_runs": ("automation",),
     "retention_keeps_exports": ("export",),
-    "retention_soft_delete_keeps_content": ("content",),
+    "retention_soft_delete_keeps_content": ("kept for too long", "aged: still there after"),
 }
 
 
