@@ -173,17 +173,22 @@ def test_a_folder_that_cannot_be_written_is_said_before_the_work(project):
 @pytest.mark.parametrize("workers", ["0", "2"])
 def test_an_interrupted_run_upholds_nothing_that_it_did_not_finish(project, number, workers):
     project.claims(("slow", "own.is_slow"), ("slow-too", "own.is_slow"), ("good", "own.holds"))
-    process = subprocess.Popen(
+    with subprocess.Popen(
         project.command("run", "-n", workers),
         cwd=project.folder,
         env=dict(os.environ),
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
-    )
-    time.sleep(4)
-    process.send_signal(number)
-    out, _ = process.communicate(timeout=60)
+        # A shell lets its background jobs ignore SIGINT, and with them the tests that such a job runs.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # noqa: PLW1509  (no thread runs here)
+    ) as process:
+        try:
+            time.sleep(4)
+            process.send_signal(number)
+            out, _ = process.communicate(timeout=60)
+        finally:
+            process.kill()
     assert process.returncode == 3, out
     run = project.run_json()
     statuses = {claim["id"]: claim["status"] for claim in run["claims"]}
