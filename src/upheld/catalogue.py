@@ -23,7 +23,7 @@ from typing import Any, TypeVar, cast, get_type_hints
 from pydantic import BaseModel, ConfigDict, create_model
 
 from upheld.errors import InputError, Mistake
-from upheld.model import Basis, Finding, LeftOut, NotObserved, Plain
+from upheld.model import Basis, Finding, LeftOut, NotObserved
 from upheld.probes.base import Probe, plain
 
 CheckFunction = Callable[..., Iterator[Finding | NotObserved | LeftOut]]
@@ -252,8 +252,3 @@ def make_check(identity: str, function: CheckFunction, *, file: str = "", digest
             raise wrong(f"takes *{name}", "probes as positional arguments, parameters after a bare *")
     marks = getattr(function, _MARK)
     return Check(identity, function, marks, probes, file, line, digest)
-
-
-def describe_parameters(one: Check) -> Mapping[str, Plain]:
-    """The JSON Schema of a check's parameters, for editors and the catalogue's pages."""
-    return cast("Mapping[str, Plain]", one.parameters.model_json_schema())

@@ -9,7 +9,17 @@ from typing import TYPE_CHECKING
 
 from upheld.errors import Unobservable
 from upheld.judging import fingerprint, judge_check
-from upheld.model import CheckResult, Finding, FindingRecord, LeftOut, NotObserved, PlannedCheck, Population, Verdict
+from upheld.model import (
+    CheckResult,
+    Finding,
+    FindingRecord,
+    LeftOut,
+    NotObserved,
+    PlannedCheck,
+    Population,
+    Verdict,
+    timestamp,
+)
 from upheld.target.model import Environment
 
 if TYPE_CHECKING:
@@ -54,7 +64,7 @@ def execute(planned: PlannedCheck, one: Check, session: Session) -> CheckResult:
         findings=tuple(findings),
         observations=tuple(recorder.observations),
         population=_population(findings, left_out),
-        started=started.isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+        started=timestamp(started),
         seconds=round(time.perf_counter() - clock, 6),
     )
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from enum import StrEnum
 
 from typing_extensions import TypeAliasType
@@ -16,6 +17,11 @@ from typing_extensions import TypeAliasType
 # A named alias, because pydantic cannot follow an implicit recursive one.
 Plain = TypeAliasType("Plain", "bool | int | float | str | Sequence[Plain] | Mapping[str, Plain] | None")
 """A value that JSON can carry."""
+
+
+def timestamp(moment: datetime) -> str:
+    """`moment`, which must be in UTC, as every record of a run writes it: RFC 3339 with milliseconds."""
+    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 class Basis(StrEnum):

@@ -12,7 +12,7 @@ from upheld.calibration import caught_by
 from upheld.errors import InputError
 from upheld.execution import unfinished
 from upheld.judging import decide
-from upheld.model import CheckResult, ClaimResult, Run, Status, TargetSummary
+from upheld.model import CheckResult, ClaimResult, Run, Status, TargetSummary, timestamp
 from upheld.target.load import load_target
 
 if TYPE_CHECKING:
@@ -49,8 +49,8 @@ def assemble(audit: Audit) -> Run:
     return Run(
         format=FORMAT,
         id=audit.run_id,
-        started=_stamp(audit.started),
-        finished=_stamp(finished),
+        started=timestamp(audit.started),
+        finished=timestamp(finished),
         seconds=round((finished - audit.started).total_seconds(), 3),
         complete=all(planned.key in audit.results for planned in audit.plan) and not audit.unreported,
         target=_target(audit),
@@ -135,10 +135,6 @@ def versions() -> dict[str, str]:
         except PackageNotFoundError:
             found[name] = "not installed"
     return found
-
-
-def _stamp(moment: datetime) -> str:
-    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def _target(audit: Audit) -> TargetSummary:

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, ParamSpec, TypeVar, cast
 
 from upheld.errors import TimedOut, Unobservable
-from upheld.model import Observation, Plain
+from upheld.model import Observation, Plain, timestamp
 from upheld.probes.silence import Silence
 from upheld.redaction import Redactor
 
@@ -96,7 +96,7 @@ class Recorder:
                 seen=not reason,
                 value=value,
                 reason=reason,
-                at=started.isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+                at=timestamp(started),
                 seconds=round(time.perf_counter() - clock, 6),
                 vantage=self._vantage,
             )
