@@ -7,11 +7,8 @@ import contextlib
 from collections.abc import Coroutine, Sequence
 from typing import Any
 
-from upheld_reference import application, facts, listeners, logs, pki, sabotages
-from upheld_reference.api.limits import RateLimit
-from upheld_reference.edge import site, status
-from upheld_reference.edge.headers import API_POLICY, PAGE_POLICY, SecureHeaders
-from upheld_reference.platform import Asgi, Platform
+from upheld_reference import application, facts, listeners, logs, parts, pki, sabotages
+from upheld_reference.platform import Platform
 from upheld_reference.postgres import Postgres
 
 
@@ -23,6 +20,7 @@ class Assembly:
         self.platform = platform
         self.postgres = postgres
         self.names = tuple(names)
+        self.parts = parts.all_parts(platform)
         self._servers: listeners.Servers | None = None
         self._tasks: list[asyncio.Task[None]] = []
 
@@ -38,19 +36,24 @@ class Assembly:
         await platform.reach("configured")
         authority = pki.authority()
         platform.ca_file.write_bytes(authority.pem)
-        listeners.bind(platform, authority)
-        await application.prepare_database(platform, self._database())
+        listeners.bind(platform, [plan for part in self.parts for plan in part.listeners], authority)
+        await application.prepare_database(platform, self._database(), self.parts)
         await platform.reach("seeded")
-        await application.run_retention_once(platform)
-        monitor = status.Monitor(platform)
-        self._build(monitor)
+        for part in self.parts:
+            await part.prepare()
+        for part in self.parts:
+            part.build()
         await platform.reach("built")
         self._servers = listeners.Servers(platform)
         await self._servers.start()
-        await monitor.look()
-        self._run("jobs", application.run_jobs(platform))
-        self._run("status", monitor.run())
-        platform.facts |= application.facts(platform)
+        for part in self.parts:
+            await part.settle()
+        for part in self.parts:
+            for name, job in part.jobs().items():
+                self._run(name, job)
+        await platform.reach("settled")
+        for part in self.parts:
+            platform.facts |= part.facts()
         facts.write(platform.folder, facts.gather(platform, self.postgres.facts, self.names))
 
     async def stop(self) -> None:
@@ -60,29 +63,15 @@ class Assembly:
         await asyncio.gather(*self._tasks, return_exceptions=True)
         if self._servers is not None:
             await self._servers.stop()
-        with contextlib.suppress(Exception):  # a database that is gone must not keep the deployment from ending
+        for part in reversed(self.parts):
+            with contextlib.suppress(Exception):  # a part that is gone must not keep the deployment from ending
+                await part.close()
+        with contextlib.suppress(Exception):  # likewise
             await application.close(self.platform)
 
     async def _database(self) -> None:
         await asyncio.to_thread(self.postgres.wait)
         self.platform.urls["superuser"] = self.postgres.superuser_url
-
-    def _build(self, monitor: status.Monitor) -> None:
-        platform = self.platform
-        www = site.build(platform)
-        redirect = site.build_redirect(platform)
-        status_page = status.build(platform, monitor)
-        api = application.build_api(platform)
-        self._serve("www", RateLimit(www, platform, routes=www.routes), PAGE_POLICY)
-        self._serve("www-http", RateLimit(redirect, platform, routes=redirect.routes))
-        self._serve("status", RateLimit(status_page, platform, routes=status_page.routes), PAGE_POLICY)
-        self._serve("api", RateLimit(api, platform, routes=api.routes))
-        platform.listeners["graph"].app = application.build_graph(platform)  # Meta's: it keeps a log of its own
-
-    def _serve(self, name: str, app: Asgi, content_security_policy: str = API_POLICY) -> None:
-        logged = logs.AccessLog(app, name)
-        secured = SecureHeaders(logged, self.platform.settings, content_security_policy)
-        self.platform.listeners[name].app = secured
 
     def _run(self, name: str, work: Coroutine[Any, Any, None]) -> None:
         async def watched() -> None:

@@ -10,7 +10,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from upheld_reference.listeners import ADDRESS
 from upheld_reference.platform import Platform
 
 FILE_NAME = "deployment.json"
@@ -19,9 +18,7 @@ FILE_NAME = "deployment.json"
 
 def gather(platform: Platform, postgres: dict[str, Any], sabotages: Sequence[str]) -> dict[str, Any]:
     """Every fact, of plain JSON types; it holds passwords, as it is the deployment's own key ring."""
-    settings = dataclasses.asdict(dataclasses.replace(platform.settings, host_names={}))
-    settings["folder"] = str(platform.folder)
-    settings["host_names"] = dict(platform.settings.host_names)
+    settings = dataclasses.asdict(platform.settings) | {"folder": str(platform.folder)}
     return {
         "version": 1,
         "pid": os.getpid(),
@@ -36,11 +33,12 @@ def gather(platform: Platform, postgres: dict[str, Any], sabotages: Sequence[str
         "listeners": {
             name: {
                 "host_name": listener.host_name,
-                "address": ADDRESS,
+                "address": listener.address,
                 "port": listener.port,
                 "scheme": listener.url.partition(":")[0],
                 "url": listener.url,
                 "public": listener.public,
+                "audience": listener.audience,
             }
             for name, listener in platform.listeners.items()
         },

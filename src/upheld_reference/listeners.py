@@ -5,16 +5,13 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import socket
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 import uvicorn
 
 from upheld_reference import pki
 from upheld_reference.pki import Authority
-from upheld_reference.platform import Listener, Platform, Receive, Scope, Send
-
-ADDRESS = "127.0.0.1"
-"""What every listener is bound to."""
+from upheld_reference.platform import Listener, ListenerPlan, Platform, Receive, Scope, Send
 
 _DRAIN_SECONDS = 1
 
@@ -23,16 +20,17 @@ async def _not_built(_scope: Scope, _receive: Receive, _send: Send) -> None:
     raise RuntimeError("this listener has no application yet")
 
 
-def bind(platform: Platform, authority: Authority) -> None:
-    """Fills ``platform.listeners`` with bound sockets on free ports, with TLS, and without applications."""
-    settings = platform.settings
-    for name, host_name in settings.host_names.items():
-        tls = pki.server_context()
-        credential = pki.current_credential(authority, host_name, settings.certificate_lifetime_days)
-        credential.load_into(tls, platform.secrets)
-        platform.listeners[name] = Listener(name, host_name, _not_built, tls, _socket(), public=name != "graph")
-    plain = Listener("www-http", settings.host_names["www"], _not_built, None, _socket(), public=True)
-    platform.listeners[plain.name] = plain
+def bind(platform: Platform, plans: Iterable[ListenerPlan], authority: Authority) -> None:
+    """Fills ``platform.listeners`` with bound sockets on free ports, with TLS where planned, and without applications."""
+    for plan in plans:
+        tls = None
+        if plan.tls:
+            tls = pki.server_context()
+            lifetime_days = platform.settings.certificate_lifetime_days
+            pki.current_credential(authority, plan.host_name, lifetime_days).load_into(tls, platform.secrets)
+        platform.listeners[plan.name] = Listener(
+            plan.name, plan.host_name, _not_built, tls, _socket(plan.address), plan.audience, plan.address
+        )
 
 
 class ListenerServer(uvicorn.Server):
@@ -87,9 +85,9 @@ class Servers:
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
 
-def _socket() -> socket.socket:
+def _socket(address: str) -> socket.socket:
     # With the protocol named, asyncio sets TCP_NODELAY on accepted connections; else each answer waits 40 ms for an ACK.
     sock = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
-    sock.bind((ADDRESS, 0))
+    sock.bind((address, 0))
     sock.listen(128)
     return sock

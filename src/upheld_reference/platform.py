@@ -19,12 +19,33 @@ Send = Callable[[Message], Awaitable[None]]
 Asgi = Callable[[Scope, Receive, Send], Awaitable[None]]
 """An ASGI 3 application."""
 
-Stage = Literal["configured", "built", "seeded"]
-"""``configured``: before any part is built; ``built``: the listeners exist but do not serve yet; ``seeded``: the
-database holds its first rows and the retention job has not run yet."""
+Stage = Literal["configured", "seeded", "built", "settled"]
+"""``configured``: before any part is built; ``seeded``: the database holds its first rows and no job has run yet;
+``built``: the listeners exist but do not serve yet; ``settled``: everything serves and every part has done what it does
+once, but nobody has been told yet."""
+
+Audience = Literal["public", "staff", "internal", "outside"]
+"""Who reaches a listener: ``public``: customers; ``staff``: the platform's own people; ``internal``: its own services, by
+mTLS; ``outside``: the platform itself, for the listener stands for somebody else's service."""
 
 Action = Callable[["Platform"], Awaitable[None] | None]
 """What a stage runs."""
+
+
+@dataclass(frozen=True)
+class ListenerPlan:
+    """A listener that a part wants to have."""
+
+    name: str
+    """What the deployment calls it."""
+    host_name: str
+    """The name that clients ask for, and that the certificate carries."""
+    audience: Audience = "public"
+    """Who reaches it; an internal one asks for a client certificate."""
+    tls: bool = True
+    """Whether it speaks TLS."""
+    address: str = "127.0.0.1"
+    """The address that it is bound to."""
 
 
 @dataclass
@@ -32,7 +53,7 @@ class Listener:
     """One listening socket with the application behind it."""
 
     name: str
-    """What the deployment calls it: www, api, status, graph or www-http."""
+    """What the deployment calls it, such as www, api or vault."""
     host_name: str
     """The name that clients ask for, and that the certificate carries."""
     app: Asgi
@@ -41,12 +62,19 @@ class Listener:
     """The server's TLS context; None for plain HTTP."""
     sock: socket.socket
     """The bound socket."""
-    public: bool
-    """Whether the platform's customers reach it (the Graph stand-in belongs to somebody else)."""
+    audience: Audience
+    """Who reaches it."""
+    address: str = "127.0.0.1"
+    """The address that the socket is bound to."""
+
+    @property
+    def public(self) -> bool:
+        """Whether the platform's customers reach it."""
+        return self.audience == "public"
 
     @property
     def port(self) -> int:
-        """The TCP port on 127.0.0.1."""
+        """The TCP port at ``address``."""
         return int(self.sock.getsockname()[1])
 
     @property
@@ -74,7 +102,7 @@ class Platform:
         """PostgreSQL URLs by role: superuser, owner, application, retention, auditor, planter."""
         self.facts: dict[str, Any] = {}
         """What deployment.json carries beside the facts of the infrastructure; plain JSON types only."""
-        self._actions: dict[str, list[Action]] = {"configured": [], "built": [], "seeded": []}
+        self._actions: dict[str, list[Action]] = {"configured": [], "seeded": [], "built": [], "settled": []}
 
     @property
     def folder(self) -> Path:
@@ -98,7 +126,7 @@ class Platform:
 
     @property
     def ca_file(self) -> Path:
-        """The certificate of the authority that signed every server certificate, as PEM."""
+        """The certificate of the authority that signed every server certificate of public names, as PEM."""
         return self.folder / "ca.pem"
 
     def replace(self, owner: object, name: str, value: object) -> None:

@@ -2,21 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
-from types import MappingProxyType
 
 _YEAR_SECONDS = 365 * 24 * 3600
-
-_HOST_NAMES: Mapping[str, str] = MappingProxyType(
-    {
-        "www": "www.rivet.example",
-        "api": "api.rivet.example",
-        "status": "status.rivet.example",
-        "graph": "graph.rivet.example",
-    }
-)
 
 
 @dataclass(frozen=True)
@@ -49,5 +38,3 @@ class Settings:
     """How long a server certificate is valid."""
     status_interval_seconds: float = 5.0
     """The pause between two looks of the status page at its components."""
-    host_names: Mapping[str, str] = field(default_factory=lambda: _HOST_NAMES)
-    """The public name of each listener that speaks TLS: www, api, status and graph."""

@@ -147,7 +147,7 @@ def test_the_status_page_is_fresh_and_complete(deployment: Deployment, request_o
     assert dt.timedelta(0) <= age < dt.timedelta(seconds=15)
     assert {component["status"] for component in report["components"]} == {"operational"}
     names = {component["host_name"] for component in report["components"]}
-    assert names == {None, *deployment.facts["settings"]["host_names"].values()}
+    assert names == {None, *(facts["host_name"] for facts in deployment.facts["listeners"].values())}
     assert report["components"][0]["name"] in request_of(deployment, "status", "/").text
 
 

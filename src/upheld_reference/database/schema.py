@@ -1,4 +1,4 @@
-"""Running SQL scripts."""
+"""The SQL scripts that make the schema, and running them."""
 
 from __future__ import annotations
 
@@ -8,8 +8,11 @@ from typing import Any
 
 from psycopg import AsyncConnection
 
-SCRIPT = Path(__file__).with_name("schema.sql").read_text(encoding="utf-8")
-"""The application's schema."""
+
+def scripts() -> list[str]:
+    """The scripts of the folder `scripts`, in the order of their names; each says what it adds for one part."""
+    folder = Path(__file__).with_name("scripts")
+    return [path.read_text(encoding="utf-8") for path in sorted(folder.glob("*.sql"))]
 
 
 async def run(superuser: AsyncConnection[Any], scripts: Sequence[str]) -> None:

@@ -16,7 +16,6 @@ from starlette.responses import HTMLResponse, JSONResponse, Response
 from starlette.routing import Route
 
 from upheld_reference.edge import pages
-from upheld_reference.listeners import ADDRESS
 from upheld_reference.platform import Listener, Platform
 
 _LISTENERS: Mapping[str, str] = MappingProxyType(
@@ -73,7 +72,7 @@ class Monitor:
         try:
             async with asyncio.timeout(_LOOK_SECONDS):
                 _, writer = await asyncio.open_connection(
-                    ADDRESS, listener.port, ssl=self._tls, server_hostname=listener.host_name
+                    listener.address, listener.port, ssl=self._tls, server_hostname=listener.host_name
                 )
                 writer.close()
                 await writer.wait_closed()

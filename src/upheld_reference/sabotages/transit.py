@@ -10,6 +10,7 @@ import datetime as dt
 import ssl
 
 from upheld_reference import pki
+from upheld_reference.edge import part as site
 from upheld_reference.edge.headers import SecureHeaders
 from upheld_reference.pki import Authority, Credential
 from upheld_reference.platform import Platform
@@ -101,11 +102,10 @@ def _sign_differently(
     by_itself: bool = False,
 ) -> None:
     """Has the status page's certificate, and no other, made with these differences."""
-    status_name = platform.settings.host_names["status"]
     right = pki.current_credential
 
     def current_credential(issuer: Authority, name: str, lifetime_days: int) -> Credential:
-        if name != status_name:
+        if name != site.STATUS.host_name:
             return right(issuer, name, lifetime_days)
         not_after = dt.datetime.now(dt.UTC) + dt.timedelta(days=lifetime_days)
         if expired_for is not None:
