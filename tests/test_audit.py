@@ -115,11 +115,11 @@ def test_no_secret_of_the_deployment_is_in_the_evidence(untouched):
         assert word not in text
 
 
-def test_words_are_kept_for_every_sabotage():
-    assert set(WORDS) == set(catalogue())
+def test_words_are_kept_for_every_sabotage_of_a_decided_claim():
+    assert set(WORDS) == {name for name, sabotage in catalogue().items() if expected(sabotage) & DECIDED}
 
 
-@pytest.mark.parametrize("name", sorted(catalogue()))
+@pytest.mark.parametrize("name", sorted(WORDS))
 def test_a_sabotage_turns_exactly_its_claims_and_is_named(name):
     sabotage = catalogue()[name]
     # The rate limits take two thirds of an audit and are turned by their own sabotages only, which `nox -s calibrate` shows
