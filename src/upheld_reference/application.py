@@ -15,6 +15,7 @@ from psycopg.rows import dict_row
 from upheld_reference import services
 from upheld_reference.api.lockout import Lockout
 from upheld_reference.api.tokens import TokenSigner
+from upheld_reference.audit.log import AuditLog
 from upheld_reference.database import roles, schema, seed
 from upheld_reference.database.scope import new_pool
 from upheld_reference.graph.client import GraphClient
@@ -54,6 +55,7 @@ async def prepare_database(platform: Platform, connectable: Awaitable[None], par
         platform,
         Services(
             pool=pool,
+            audit=AuditLog(pool),
             vault=vault,
             signer=TokenSigner(settings.token_lifetime_seconds),
             lockout=Lockout(settings.lockout_failures, settings.lockout_seconds),

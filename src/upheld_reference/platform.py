@@ -99,7 +99,7 @@ class Platform:
         self.seed: list[str] = []
         """SQL scripts that the superuser runs, in order, after the first rows are in."""
         self.urls: dict[str, str] = {}
-        """PostgreSQL URLs by role: superuser, owner, application, retention, auditor, planter."""
+        """PostgreSQL URLs by role: superuser, owner, application, retention, auditor, planter, staff."""
         self.facts: dict[str, Any] = {}
         """What deployment.json carries beside the facts of the infrastructure; plain JSON types only."""
         self._actions: dict[str, list[Action]] = {"configured": [], "seeded": [], "built": [], "settled": []}

@@ -10,6 +10,7 @@ if TYPE_CHECKING:
 
     from upheld_reference.api.lockout import Lockout
     from upheld_reference.api.tokens import TokenSigner
+    from upheld_reference.audit.log import AuditLog
     from upheld_reference.database.scope import Pool
     from upheld_reference.database.seed import Seed
     from upheld_reference.graph.client import GraphClient
@@ -24,6 +25,8 @@ class Services:
 
     pool: Pool
     """Connections of the role rivet_application."""
+    audit: AuditLog
+    """Adds entries to the audit log as the application, in transactions of their own."""
     vault: Vault
     """Seals and opens credentials."""
     signer: TokenSigner

@@ -21,6 +21,7 @@ LOGIN_ROLES: Mapping[str, str] = {
     "retention": "rivet_retention",
     "auditor": "rivet_auditor",
     "planter": "rivet_planter",
+    "staff": "rivet_staff",
 }
 """Roles that log in, by the name under which ``platform.urls`` carries their URL."""
 
