@@ -58,6 +58,7 @@ async def prepare_database(platform: Platform, connectable: Awaitable[None], par
             audit=AuditLog(pool),
             vault=vault,
             signer=TokenSigner(settings.token_lifetime_seconds),
+            session_lifetime_seconds=settings.session_lifetime_seconds,
             lockout=Lockout(settings.lockout_failures, settings.lockout_seconds),
             graph=GraphClient(lambda: platform.listeners["graph"].url, platform.ca_file),
             retention=Retention(platform.urls["retention"], platform.exports, settings.retention_interval_seconds),

@@ -31,6 +31,8 @@ class Services:
     """Seals and opens credentials."""
     signer: TokenSigner
     """Issues and verifies access tokens."""
+    session_lifetime_seconds: int
+    """How long a session lasts, counted from its login."""
     lockout: Lockout
     """Counts bad logins."""
     graph: GraphClient

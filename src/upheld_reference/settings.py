@@ -20,6 +20,8 @@ class Settings:
     """The folder that holds everything of the deployment."""
     token_lifetime_seconds: int = 900
     """How long an API access token is valid."""
+    session_lifetime_seconds: int = 12 * 3600
+    """How long somebody stays logged in by refresh tokens, counted from the login: a working day."""
     rate_limit_requests: int = 30
     """How many requests one client or one account may make to one route within a window."""
     rate_limit_window_seconds: int = 2

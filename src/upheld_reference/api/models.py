@@ -46,12 +46,30 @@ class Credentials(_In):
     password: Password
 
 
-class AccessToken(_Out):
-    """A short-lived access token (RFC 6749 §5.1)."""
+class Tokens(_Out):
+    """A short-lived access token, and the refresh token that is exchanged, once, for the next two (RFC 6749 §5.1)."""
 
     access_token: str
     token_type: Literal["Bearer"] = "Bearer"  # noqa: S105 - no secret, the type's name
     expires_in: int
+    refresh_token: str
+
+
+class RefreshIn(_In):
+    """A refresh token to exchange (RFC 6749 §6)."""
+
+    refresh_token: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]{43}$")]
+
+
+class RevocationIn(_In):
+    """An access or refresh token to revoke; the hint is not needed (RFC 7009 §2.1)."""
+
+    token: Annotated[str, StringConstraints(pattern=r"^[!-~]{1,4096}$")]
+    token_type_hint: Literal["access_token", "refresh_token"] | None = None
+
+
+class Revoked(_Out):
+    """Nothing: a token that is not valid any more is revoked, whatever it was."""
 
 
 class Workspace(_Out):

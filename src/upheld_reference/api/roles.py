@@ -9,7 +9,7 @@ _EVERYONE = frozenset({"owner", "admin", "agent", "viewer"})
 _AGENTS = frozenset({"owner", "admin", "agent"})
 _MANAGERS = frozenset({"owner", "admin"})
 
-PUBLIC_OPERATIONS = frozenset({"createToken"})
+PUBLIC_OPERATIONS = frozenset({"createToken", "refreshToken", "revokeToken"})
 """The operations that need no access token."""
 
 ALLOWED: Mapping[str, frozenset[str]] = MappingProxyType(
@@ -53,3 +53,8 @@ ALLOWED: Mapping[str, frozenset[str]] = MappingProxyType(
     }
 )
 """The roles that may call each operation, by operationId; an operation that is not listed is nobody's."""
+
+
+def may(role: str, operation: str) -> bool:
+    """Whether ``role`` may call ``operation``."""
+    return role in ALLOWED.get(operation, frozenset())

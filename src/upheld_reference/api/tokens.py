@@ -5,10 +5,11 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from typing import Any
 from uuid import UUID, uuid4
 
 import jwt
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
 ALGORITHM = "EdDSA"
 _ISSUER = "rivet"
@@ -21,6 +22,8 @@ class Claims:
 
     member_id: UUID
     workspace_id: UUID
+    session_id: UUID
+    """The session that the token belongs to; it ends with it."""
 
 
 class TokenSigner:
@@ -40,6 +43,7 @@ class TokenSigner:
             "iss": _ISSUER,
             "sub": str(claims.member_id),
             "workspace": str(claims.workspace_id),
+            "sid": str(claims.session_id),
             "iat": now,
             "exp": now + timedelta(seconds=self.lifetime_seconds),
             "jti": str(uuid4()),
@@ -55,20 +59,20 @@ class TokenSigner:
         if known is not None:
             return known[1] if time.time() < known[0] else None
         try:
-            body = jwt.decode(
-                token,
-                self._public_key,
-                algorithms=[ALGORITHM],
-                issuer=_ISSUER,
-                options={"require": ["exp", "iat", "sub", "workspace"]},
-            )
-            claims = Claims(UUID(body["sub"]), UUID(body["workspace"]))
-            if len(self._verified) >= _REMEMBERED_TOKENS:
-                self._verified.clear()
-            self._verified[token] = (float(body["exp"]), claims)
-            return claims
+            body = decode(token, self._public_key)
+            claims = Claims(UUID(body["sub"]), UUID(body["workspace"]), UUID(body["sid"]))
         except (jwt.InvalidTokenError, ValueError):
             return None
+        if len(self._verified) >= _REMEMBERED_TOKENS:
+            self._verified.clear()
+        self._verified[token] = (float(body["exp"]), claims)
+        return claims
+
+
+def decode(token: str, key: Ed25519PublicKey) -> dict[str, Any]:
+    """The body of a token that ``key`` verifies and that has not expired; raises jwt.InvalidTokenError."""
+    required = ["exp", "iat", "sub", "workspace", "sid"]
+    return jwt.decode(token, key, algorithms=[ALGORITHM], issuer=_ISSUER, options={"require": required})
 
 
 def bearer(header: str | None) -> str | None:

@@ -27,6 +27,7 @@ def facts(platform: Platform, services: Services) -> dict[str, Any]:
         ],
         "identities": [
             {
+                "id": str(identity.id),
                 "name": identity.name,
                 "tenant": identity.tenant,
                 "role": identity.role,
@@ -67,6 +68,7 @@ def facts(platform: Platform, services: Services) -> dict[str, Any]:
             "failures": platform.settings.lockout_failures,
             "seconds": platform.settings.lockout_seconds,
         },
+        "session_lifetime_seconds": platform.settings.session_lifetime_seconds,
         "token_lifetime_seconds": platform.settings.token_lifetime_seconds,
         "graph_access_log": str(platform.logs / "graph-access.log"),
     }

@@ -44,6 +44,8 @@ class Identity:
     email: str
     password: str = field(repr=False)
     throwaway: bool
+    id: UUID = field(default_factory=uuid4)
+    """The member's id."""
 
 
 @dataclass
@@ -104,7 +106,7 @@ async def sow(db: Connection, seed: Seed, hashes: asyncio.Task[dict[str, str]], 
         "app.members",
         [
             {
-                "id": uuid4(),
+                "id": i.id,
                 "workspace_id": ids[i.tenant],
                 "email": i.email,
                 "role": i.role,

@@ -1,47 +1,54 @@
-"""Login, the caller, the workspace and its members."""
+"""Login, sessions, the caller, the workspace and its members."""
 
 from __future__ import annotations
 
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends
-from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 
-from upheld_reference import passwords
-from upheld_reference.api import errors, models
+from upheld_reference.api import errors, logins, models, sessions
 from upheld_reference.api.routes import DEFAULT_LIMIT, WORKSPACE, Limit
 from upheld_reference.api.session import Authenticated, Member, services
-from upheld_reference.api.tokens import Claims
+from upheld_reference.api.sessions import SessionTokens
 from upheld_reference.database import rows
 from upheld_reference.services import Services
 
 router = APIRouter(responses=errors.RESPONSES)
 
-_NOBODYS_HASH = passwords.PLACEHOLDER
 
-
-@router.post("/v1/tokens", operation_id="createToken", response_model=models.AccessToken)
+@router.post("/v1/tokens", operation_id="createToken", response_model=models.Tokens)
 async def create_token(
     credentials: models.Credentials, shared: Annotated[Services, Depends(services)]
 ) -> dict[str, Any]:
-    """Exchanges e-mail address and password for an access token."""
-    account = credentials.email.lower()
-    if locked := shared.lockout.remaining_seconds(account):
-        raise HTTPException(429, "too many bad logins; try again later", {"Retry-After": str(locked)})
-    async with shared.pool.connection() as db:
-        row = await (await db.execute("SELECT * FROM app.member_for_login(%s)", [account])).fetchone()
-    # An unknown address takes as long as a wrong password, so that the time does not tell who has an account.
-    stored = row["password_hash"] if row else _NOBODYS_HASH
-    matches = await run_in_threadpool(passwords.matches, credentials.password, stored)
-    if row is None or not matches:
-        shared.lockout.failed(account)
-        raise errors.unauthenticated("e-mail address or password is wrong")
-    if locked := shared.lockout.remaining_seconds(account):  # locked while this password was being hashed
-        raise HTTPException(429, "too many bad logins; try again later", {"Retry-After": str(locked)})
-    shared.lockout.succeeded(account)
-    token = shared.signer.issue(Claims(row["id"], row["workspace_id"]))
-    return {"access_token": token, "expires_in": shared.signer.lifetime_seconds}
+    """Exchanges e-mail address and password for the tokens of a new session."""
+    try:
+        return _shown(await logins.log_in(shared, credentials.email, credentials.password))
+    except logins.LockedError as error:
+        retry = {"Retry-After": str(error.retry_seconds)}
+        raise HTTPException(429, "too many bad logins; try again later", retry) from None
+    except logins.AccountDisabledError:
+        raise HTTPException(403, "this account is disabled") from None
+    except logins.WorkspaceTerminatedError:
+        raise HTTPException(403, "this workspace is terminated") from None
+    except logins.LoginError:
+        raise errors.unauthenticated("e-mail address or password is wrong") from None
+
+
+@router.post("/v1/tokens/refresh", operation_id="refreshToken", response_model=models.Tokens)
+async def refresh_token(body: models.RefreshIn, shared: Annotated[Services, Depends(services)]) -> dict[str, Any]:
+    """Exchanges a refresh token for new tokens; one that comes a second time ends the session."""
+    try:
+        return _shown(await sessions.refresh(shared.pool, shared.signer, body.refresh_token))
+    except sessions.RefreshError:
+        raise errors.unauthenticated("this refresh token is not valid") from None
+
+
+@router.post("/v1/tokens/revoke", operation_id="revokeToken", response_model=models.Revoked)
+async def revoke_token(body: models.RevocationIn, shared: Annotated[Services, Depends(services)]) -> dict[str, Any]:
+    """Ends the session of a token, whichever of its tokens it is; a token of no session is no error (RFC 7009 §2.2)."""
+    await sessions.revoke_by_token(shared.pool, shared.signer, body.token)
+    return {}
 
 
 @router.get("/v1/me", operation_id="getMe", response_model=models.Me)
@@ -71,3 +78,11 @@ async def list_members(caller: Member, limit: Limit = DEFAULT_LIMIT) -> list[dic
     """The members of the workspace."""
     async with caller.workspace() as db:
         return await rows.listing(db, rows.MEMBERS, caller.workspace_id, limit)
+
+
+def _shown(tokens: SessionTokens) -> dict[str, Any]:
+    return {
+        "access_token": tokens.access_token,
+        "refresh_token": tokens.refresh_token,
+        "expires_in": tokens.expires_in_seconds,
+    }
