@@ -20,6 +20,7 @@ from upheld_reference.database import roles, schema, seed
 from upheld_reference.database.scope import new_pool
 from upheld_reference.graph.client import GraphClient
 from upheld_reference.jobs import Retention
+from upheld_reference.network import internet
 from upheld_reference.parts import Part
 from upheld_reference.platform import Platform
 from upheld_reference.services import Services
@@ -51,6 +52,7 @@ async def prepare_database(platform: Platform, connectable: Awaitable[None], par
         await schema.run(superuser, platform.seed)
     pool = new_pool(platform.urls["application"])
     await pool.open(wait=True)
+    outbound = internet.outbound(platform)
     services.register(
         platform,
         Services(
@@ -60,7 +62,8 @@ async def prepare_database(platform: Platform, connectable: Awaitable[None], par
             signer=TokenSigner(settings.token_lifetime_seconds),
             session_lifetime_seconds=settings.session_lifetime_seconds,
             lockout=Lockout(settings.lockout_failures, settings.lockout_seconds),
-            graph=GraphClient(lambda: platform.listeners["graph"].url, platform.ca_file),
+            graph=GraphClient(lambda: platform.listeners["graph"].url, platform.ca_file, outbound),
+            outbound=outbound,
             retention=Retention(platform.urls["retention"], platform.exports, settings.retention_interval_seconds),
             exports=platform.exports,
             seed=planned,

@@ -34,7 +34,7 @@ class Assembly:
         self.postgres.ended = lambda code: logs.app_log.error("PostgreSQL ended by itself with %d", code)
         sabotages.apply(platform, self.names)
         await platform.reach("configured")
-        authority = pki.authority()
+        authority = platform.authority = pki.authority()
         platform.ca_file.write_bytes(authority.pem)
         listeners.bind(platform, [plan for part in self.parts for plan in part.listeners], authority)
         await application.prepare_database(platform, self._database(), self.parts)

@@ -55,5 +55,6 @@ def all_parts(platform: Platform) -> tuple[Part, ...]:
     from upheld_reference.api.part import ApiPart  # noqa: PLC0415
     from upheld_reference.edge.part import EdgePart  # noqa: PLC0415
     from upheld_reference.graph.part import GraphPart  # noqa: PLC0415
+    from upheld_reference.network.part import NetworkPart  # noqa: PLC0415
 
-    return (GraphPart(platform), ApiPart(platform), EdgePart(platform))
+    return (NetworkPart(platform), GraphPart(platform), ApiPart(platform), EdgePart(platform))

@@ -8,9 +8,12 @@ import ssl
 from collections.abc import Awaitable, Callable, MutableMapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from upheld_reference.settings import Settings
+
+if TYPE_CHECKING:
+    from upheld_reference.pki import Authority
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
@@ -100,6 +103,8 @@ class Platform:
         """SQL scripts that the superuser runs, in order, after the first rows are in."""
         self.urls: dict[str, str] = {}
         """PostgreSQL URLs by role: superuser, owner, application, retention, auditor, planter, staff."""
+        self.authority: Authority | None = None
+        """The authority behind every certificate of public names, once the listeners are bound."""
         self.facts: dict[str, Any] = {}
         """What deployment.json carries beside the facts of the infrastructure; plain JSON types only."""
         self._actions: dict[str, list[Action]] = {"configured": [], "seeded": [], "built": [], "settled": []}

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from upheld_reference.database.seed import Seed
     from upheld_reference.graph.client import GraphClient
     from upheld_reference.jobs import Retention
+    from upheld_reference.network.transport import Outbound
     from upheld_reference.platform import Platform
     from upheld_reference.vault import Vault
 
@@ -37,6 +38,8 @@ class Services:
     """Counts bad logins."""
     graph: GraphClient
     """Talks to Meta's Graph API."""
+    outbound: Outbound
+    """The way out: every call that leaves the platform goes through one of its transports."""
     retention: Retention
     """Removes what is older than its workspace keeps it."""
     exports: Path

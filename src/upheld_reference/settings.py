@@ -36,6 +36,10 @@ class Settings:
     """The pause between two runs of the retention job."""
     hsts_max_age_seconds: int = 2 * _YEAR_SECONDS
     """The max-age of Strict-Transport-Security."""
+    public_network: str = "127.80.0.0/16"
+    """The block of loopback addresses that stands for the public internet, which a sandbox has not got."""
+    webhook_ports: tuple[int, ...] = (443, 8443)
+    """The TCP ports that webhooks may be delivered to; the second is for receivers that may not bind the first."""
     certificate_lifetime_days: int = 90
     """How long a server certificate is valid."""
     status_interval_seconds: float = 5.0

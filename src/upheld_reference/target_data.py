@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-LOGS = ("access", "app", "error", "security", "debug", "postgres", "graph-access")
+LOGS = ("access", "app", "error", "security", "debug", "postgres", "graph-access", "outbound")
 """The log files of a deployment, by their names without the ending."""
 _NUMBER = "+27{digits}"
 

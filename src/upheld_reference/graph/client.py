@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import ssl
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,6 +10,8 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import httpx
+
+from upheld_reference.network.transport import Outbound, trusting
 
 debug_log = logging.getLogger("rivet.app.graph")
 
@@ -60,18 +61,6 @@ class SignUp:
     phone_number_id: str
 
 
-class _LoopbackTransport(httpx.AsyncHTTPTransport):
-    """Reaches every host on 127.0.0.1, and still asks for and verifies the name in the URL: .example resolves not."""
-
-    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        """Sends one request."""
-        extensions = {**request.extensions, "sni_hostname": request.url.host}
-        url = request.url.copy_with(host="127.0.0.1")
-        return await super().handle_async_request(
-            httpx.Request(request.method, url, headers=request.headers, stream=request.stream, extensions=extensions)
-        )
-
-
 def authorize(token: str) -> dict[str, Any]:
     """The part of a request that carries ``token``."""
     return {"headers": {"Authorization": f"Bearer {token}"}}
@@ -80,10 +69,11 @@ def authorize(token: str) -> dict[str, Any]:
 class GraphClient:
     """Asks the Graph API under one base URL."""
 
-    def __init__(self, base_url: Callable[[], str], ca_file: Path) -> None:
-        """Takes the base URL, asked for at the first use, and the file with the one authority that is trusted."""
+    def __init__(self, base_url: Callable[[], str], ca_file: Path, outbound: Outbound) -> None:
+        """Takes the base URL, asked for at the first use, the file with the one authority that is trusted, and the way out."""
         self._base_url = base_url
         self._ca_file = ca_file
+        self._outbound = outbound
         self._http: httpx.AsyncClient | None = None
 
     async def exchange(self, code: str) -> SignUp:
@@ -128,12 +118,10 @@ class GraphClient:
     def _client(self) -> httpx.AsyncClient:
         if self._http is None:
             base_url = require_https(self._base_url())
-            trusted = ssl.create_default_context(cafile=str(self._ca_file))
-            trusted.minimum_version = ssl.TLSVersion.TLSv1_2
             # trust_env off: a proxy variable must not send credentials anywhere else.
             self._http = httpx.AsyncClient(
                 base_url=base_url,
-                transport=_LoopbackTransport(verify=trusted),
+                transport=self._outbound.transport("graph", trusting(self._ca_file)),
                 timeout=_TIMEOUT_SECONDS,
                 trust_env=False,
                 follow_redirects=False,

@@ -1,0 +1,1 @@
+"""The platform's way out: names, addresses, connections, and the record of them."""
