@@ -53,8 +53,16 @@ def all_parts(platform: Platform) -> tuple[Part, ...]:
     """Every part for ``platform``, in the order in which they are prepared; they are closed in the reverse order."""
     # Imported late: what only reads settings or facts has no need of the parts.
     from upheld_reference.api.part import ApiPart  # noqa: PLC0415
+    from upheld_reference.backups.part import BackupPart  # noqa: PLC0415
     from upheld_reference.edge.part import EdgePart  # noqa: PLC0415
     from upheld_reference.graph.part import GraphPart  # noqa: PLC0415
     from upheld_reference.network.part import NetworkPart  # noqa: PLC0415
 
-    return (NetworkPart(platform), GraphPart(platform), ApiPart(platform), EdgePart(platform))
+    # Backups first: the first base backup is taken while the others get ready.
+    return (
+        BackupPart(platform),
+        NetworkPart(platform),
+        GraphPart(platform),
+        ApiPart(platform),
+        EdgePart(platform),
+    )

@@ -102,7 +102,7 @@ class Platform:
         self.seed: list[str] = []
         """SQL scripts that the superuser runs, in order, after the first rows are in."""
         self.urls: dict[str, str] = {}
-        """PostgreSQL URLs by role: superuser, owner, application, retention, auditor, planter, staff."""
+        """PostgreSQL URLs by role: superuser, owner, application, retention, auditor, planter, staff, backup."""
         self.authority: Authority | None = None
         """The authority behind every certificate of public names, once the listeners are bound."""
         self.facts: dict[str, Any] = {}

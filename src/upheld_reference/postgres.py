@@ -37,6 +37,8 @@ _SETTINGS: Mapping[str, str] = {
     "jit": "off",
     "timezone": "UTC",
     "password_encryption": "scram-sha-256",
+    # Segments are kept until they are archived; how, the part that owns the archive says later.
+    "archive_mode": "on",
     "log_statement": "all",
     "log_connections": "on",
     "log_line_prefix": "%m [%p] %q%u@%d ",

@@ -44,3 +44,15 @@ class Settings:
     """How long a server certificate is valid."""
     status_interval_seconds: float = 5.0
     """The pause between two looks of the status page at its components."""
+    backup_interval_hours: float = 24.0
+    """How old the newest base backup may get before the next one is taken."""
+    backup_window_days: int = 7
+    """How far back the database can be restored to any instant."""
+    backup_poll_seconds: float = 5.0
+    """The pause between two looks whether a base backup is due or something is kept no longer."""
+    wal_archive_timeout_seconds: int = 2
+    """How long what was written may stay in an unfinished WAL segment, and so out of the archive."""
+    spool_poll_seconds: float = 0.2
+    """The pause between two looks of the backup agent into the spool."""
+    heartbeat_seconds: float = 1.0
+    """How soon after others wrote the heartbeat's row is written."""

@@ -22,6 +22,7 @@ LOGIN_ROLES: Mapping[str, str] = {
     "auditor": "rivet_auditor",
     "planter": "rivet_planter",
     "staff": "rivet_staff",
+    "backup": "rivet_backup",
 }
 """Roles that log in, by the name under which ``platform.urls`` carries their URL."""
 
