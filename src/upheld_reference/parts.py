@@ -57,6 +57,7 @@ def all_parts(platform: Platform) -> tuple[Part, ...]:
     from upheld_reference.edge.part import EdgePart  # noqa: PLC0415
     from upheld_reference.graph.part import GraphPart  # noqa: PLC0415
     from upheld_reference.network.part import NetworkPart  # noqa: PLC0415
+    from upheld_reference.registers.part import RegistersPart  # noqa: PLC0415
 
     # Backups first: the first base backup is taken while the others get ready.
     return (
@@ -65,4 +66,5 @@ def all_parts(platform: Platform) -> tuple[Part, ...]:
         GraphPart(platform),
         ApiPart(platform),
         EdgePart(platform),
+        RegistersPart(platform),
     )
