@@ -337,7 +337,7 @@ def compose(text: str, file: str, limits: Limits) -> Tree:
     except _StopError:
         pass
     except yaml.YAMLError as error:
-        composer.mistakes.append(_syntax(error, file))
+        composer.mistakes.append(_syntax(error, file, limits))
     except (ValueError, OverflowError) as error:  # PyYAML's pure parser, for an escape that is no character.
         composer.mistakes.append(Mistake(file, 0, 0, f"no valid YAML: {error}"))
     except RecursionError:
@@ -349,11 +349,15 @@ def compose(text: str, file: str, limits: Limits) -> Tree:
     return tree
 
 
-def _syntax(error: yaml.YAMLError, file: str) -> Mistake:
+def _syntax(error: yaml.YAMLError, file: str, limits: Limits) -> Mistake:
     problem = str(getattr(error, "problem", None) or getattr(error, "reason", None) or "cannot be read")
     context = getattr(error, "context", None)
     mark = getattr(error, "problem_mark", None) or getattr(error, "context_mark", None)
     line, column = (mark.line + 1, mark.column + 1) if mark else (0, 0)
+    if "maximum nesting depth" in problem:  # libyaml's own limit, which its scanner meets while it looks ahead.
+        return Mistake(
+            file, line, column, "the document is nested too deeply", expected=f"at most {limits.depth} levels"
+        )
     hint = next((hint for part, hint in _HINTS if part in problem), "")
     return Mistake(file, line, column, f"no valid YAML: {f'{context}: ' if context else ''}{problem}", expected=hint)
 
