@@ -42,8 +42,12 @@ class Settings:
     """The TCP ports that webhooks may be delivered to; the second is for receivers that may not bind the first."""
     certificate_lifetime_days: int = 90
     """How long a server certificate is valid."""
-    status_interval_seconds: float = 5.0
-    """The pause between two looks of the status page at its components."""
+    status_interval_seconds: float = 2.0
+    """The time from one look of the status page at its components to the next."""
+    status_samples_seconds: int = 900
+    """How long the status page keeps every single look; days are summed up for 90 days."""
+    web_session_idle_seconds: int = 1800
+    """After how long without a page a session of the web application ends, before its whole lifetime is over."""
     backup_interval_hours: float = 24.0
     """How old the newest base backup may get before the next one is taken."""
     backup_window_days: int = 7

@@ -16,7 +16,7 @@ FILE_NAME = "target.yaml"
 def describe(facts: dict[str, Any]) -> dict[str, Any]:
     """The target description of the deployment that told these facts; secrets are references to files of its folder."""
     listeners = facts["listeners"]
-    pages = {"www": ["/", "/security", "/privacy"], "status": ["/", "/status.json"]}
+    pages = {"www": ["/", "/security", "/privacy"], "app": ["/login"], "status": ["/", "/status.json"]}
     description: dict[str, Any] = {
         "upheld": "target/1",
         "name": "Rivet (embedded reference deployment)",
@@ -39,7 +39,10 @@ def describe(facts: dict[str, Any]) -> dict[str, Any]:
             for name, listener in listeners.items()
             if listener["public"]
         ],
-        "publication": {"page": f"{listeners['www']['url']}/security"},
+        "publication": {
+            "page": f"{listeners['www']['url']}/security",
+            "security_txt_key": facts["security_txt_key"],
+        },
     }
     return {**description, **api_parts(facts), **data_parts(facts)}
 

@@ -77,7 +77,8 @@ def page_of(answer: httpx.Response) -> MainText:
 
 
 def fields_of(answer: httpx.Response) -> list[tuple[str, str]]:
-    lines = [line for line in answer.text.splitlines() if line and not line.startswith("#")]
+    text = answer.text.partition("\n\n")[2].partition("-----BEGIN PGP SIGNATURE-----")[0]
+    lines = [line for line in text.splitlines() if line and not line.startswith("#")]
     return [(name, value.strip()) for name, _, value in (line.partition(":") for line in lines)]
 
 
@@ -147,7 +148,8 @@ def test_the_status_page_is_fresh_and_complete(deployment: Deployment, request_o
     assert dt.timedelta(0) <= age < dt.timedelta(seconds=15)
     assert {component["status"] for component in report["components"]} == {"operational"}
     names = {component["host_name"] for component in report["components"]}
-    assert names == {None, *(facts["host_name"] for facts in deployment.facts["listeners"].values())}
+    public = {facts["host_name"] for facts in deployment.facts["listeners"].values() if facts["public"]}
+    assert names == {None, deployment.facts["listeners"]["graph"]["host_name"], *public}
     assert report["components"][0]["name"] in request_of(deployment, "status", "/").text
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from starlette.routing import BaseRoute, Match
 
@@ -16,6 +16,18 @@ UNKNOWN_ROUTE = "?"
 """The bucket of all paths that no route serves: spelling one in many ways gives no further budget."""
 _REMEMBERED_WINDOWS = 20_000
 _BODY = b'{"error":"too many requests"}'
+
+Account = Callable[[Platform, Scope], str | None]
+"""Who is proven to send a request; None for nobody."""
+
+
+def bearer_account(platform: Platform, scope: Scope) -> str | None:
+    """The account that the bearer token proves; an invalid token proves none."""
+    for name, value in scope["headers"]:
+        if name == b"authorization" and (token := bearer(value.decode("latin-1"))):
+            claims = services.of(platform).signer.verify(token)
+            return str(claims.member_id) if claims else None
+    return None
 
 
 def client_address(scope: Scope) -> str:
@@ -71,10 +83,17 @@ class FixedWindows:
 class RateLimit:
     """ASGI middleware that answers 429 to whoever asks for one operation too often; it stands before authentication."""
 
-    def __init__(self, app: Asgi, platform: Platform, routes: Sequence[BaseRoute] = ()) -> None:
-        """Wraps ``app``, whose paths are told apart by ``routes``."""
+    def __init__(
+        self,
+        app: Asgi,
+        platform: Platform,
+        routes: Sequence[BaseRoute] = (),
+        account: Account = bearer_account,
+    ) -> None:
+        """Wraps ``app``, whose paths are told apart by ``routes`` and whose callers by ``account``."""
         self.app = app
         self.routes = routes
+        self._account = account
         self._platform = platform
         settings = platform.settings
         self._windows = FixedWindows(settings.rate_limit_requests, settings.rate_limit_window_seconds)
@@ -86,7 +105,7 @@ class RateLimit:
             return
         route = operation(self.routes, scope)
         keys = [("client", route, client_address(scope))]
-        if account := self._account(scope):
+        if account := self._account(self._platform, scope):
             keys.append(("account", route, account))
         wait = max(self._windows.wait_seconds(key) for key in keys)
         if wait <= 0:
@@ -95,11 +114,3 @@ class RateLimit:
         headers = [*refusal_headers(max(1, math.ceil(wait))), (b"content-length", str(len(_BODY)).encode("ascii"))]
         await send({"type": "http.response.start", "status": 429, "headers": headers})
         await send({"type": "http.response.body", "body": _BODY})
-
-    def _account(self, scope: Scope) -> str | None:
-        """The account that the bearer token proves; an invalid token proves none."""
-        for name, value in scope["headers"]:
-            if name == b"authorization" and (token := bearer(value.decode("latin-1"))):
-                claims = services.of(self._platform).signer.verify(token)
-                return str(claims.member_id) if claims else None
-        return None

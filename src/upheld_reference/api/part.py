@@ -42,7 +42,7 @@ class ApiPart(Part):
     def build(self) -> None:
         """Builds the API; its routes are what the rate limit tells paths apart by."""
         api = app.build(lambda: services.of(self.platform))
-        serving.publish(self.platform, API, api, api.routes)
+        serving.publish(self.platform, API, api, api.routes, private=True)
 
     def jobs(self) -> Mapping[str, Coroutine[Any, Any, None]]:
         """The retention job."""

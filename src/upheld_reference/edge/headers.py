@@ -10,8 +10,16 @@ PAGE_POLICY = (
 )
 """The Content-Security-Policy of the web pages: no script at all, styles and images of their own."""
 
+APP_POLICY = (
+    "default-src 'none'; script-src 'self'; connect-src 'self'; style-src 'self'; img-src 'self'; base-uri 'none'; "
+    "form-action 'self'; frame-ancestors 'none'; require-trusted-types-for 'script'; trusted-types 'none'"
+)
+"""The Content-Security-Policy of the web application: its own script, which makes no markup out of text."""
+
 API_POLICY = "default-src 'none'; frame-ancestors 'none'"
 """The Content-Security-Policy of answers that are no pages."""
+
+_UNUSED_FEATURES = ("camera", "display-capture", "geolocation", "microphone", "payment", "usb")
 
 
 def hsts(settings: Settings) -> str:
@@ -26,14 +34,22 @@ class SecureHeaders:
     (RFC 6797 §7.2).
     """
 
-    def __init__(self, app: Asgi, settings: Settings, content_security_policy: str = API_POLICY) -> None:
-        """Wraps ``app``."""
+    def __init__(
+        self, app: Asgi, settings: Settings, content_security_policy: str = API_POLICY, *, private: bool = False
+    ) -> None:
+        """Wraps ``app``; of a ``private`` one no answer may be kept by a cache (RFC 9111 §5.2.2.5)."""
         self.app = app
         self.headers = {
             b"x-content-type-options": b"nosniff",
-            b"referrer-policy": b"strict-origin-when-cross-origin",
+            # Not "no-referrer": browsers would then send forms with "Origin: null".
+            b"referrer-policy": b"same-origin" if private else b"strict-origin-when-cross-origin",
             b"content-security-policy": content_security_policy.encode("ascii"),
+            b"permissions-policy": ", ".join(f"{feature}=()" for feature in _UNUSED_FEATURES).encode("ascii"),
+            b"cross-origin-opener-policy": b"same-origin",
+            b"cross-origin-resource-policy": b"same-origin",
         }
+        if private:
+            self.headers[b"cache-control"] = b"no-store"
         self.tls_headers = {b"strict-transport-security": hsts(settings).encode("ascii")}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:

@@ -9,12 +9,17 @@ import jinja2
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, PlainTextResponse, Response
+from starlette.routing import Route
 
+from upheld_reference.edge.monitor import HEALTH_PATH
 from upheld_reference.platform import Platform
+
+_MEDIA_TYPES = {"site.css": "text/css", "logo.svg": "image/svg+xml"}
+_AN_HOUR = "public, max-age=3600"
 
 
 def source(name: str) -> str:
-    """The template ``name``, or the style sheet, as it lies in the package."""
+    """The template ``name``, the style sheet or the logo, as it lies in the package."""
     return resources.files(__package__).joinpath("templates", name).read_text(encoding="utf-8")
 
 
@@ -23,12 +28,13 @@ _environment = jinja2.Environment(
     autoescape=True,
     undefined=jinja2.StrictUndefined,
     trim_blocks=True,
+    lstrip_blocks=True,
 )
 
 
 def render(platform: Platform, name: str, **values: Any) -> str:
     """The HTML of the template ``name`` with the platform's own addresses and ``values``."""
-    addresses = {key: platform.listeners[key].url for key in ("www", "status")}
+    addresses = {key: platform.listeners[key].url for key in ("www", "app", "status")}
     return _environment.get_template(name).render(**addresses, **values)
 
 
@@ -46,6 +52,20 @@ def errors(platform: Platform) -> dict[Any, Any]:
     return {HTTPException: refuse, Exception: refuse}
 
 
-async def style_sheet(_request: Request) -> Response:
-    """The pages' style sheet."""
-    return Response(source("site.css"), media_type="text/css")
+def common_routes() -> list[Route]:
+    """What every site serves: the style sheet, the logo, and that it is well."""
+    return [
+        *(_static(name, media_type) for name, media_type in _MEDIA_TYPES.items()),
+        Route(HEALTH_PATH, _health, methods=["GET"], name="health"),
+    ]
+
+
+def _static(name: str, media_type: str) -> Route:
+    async def serve(_request: Request) -> Response:
+        return Response(source(name), media_type=media_type, headers={"cache-control": _AN_HOUR})
+
+    return Route(f"/{name}", serve, methods=["GET"], name=name)
+
+
+async def _health(_request: Request) -> Response:
+    return PlainTextResponse("ok\n", headers={"cache-control": "no-store"})
