@@ -19,7 +19,6 @@ from upheld_reference import deployment as deployments
 from upheld_reference.audit import chain, log
 from upheld_reference.audit.log import Entry
 
-
 _ODD = {
     "text": 'quote " back \\ tab \t delete \x7f snow \u2603 \U0001f600',
     "z": [1, -2, None, True],
