@@ -56,12 +56,14 @@ def all_parts(platform: Platform) -> tuple[Part, ...]:
     from upheld_reference.backups.part import BackupPart  # noqa: PLC0415
     from upheld_reference.edge.part import EdgePart  # noqa: PLC0415
     from upheld_reference.graph.part import GraphPart  # noqa: PLC0415
+    from upheld_reference.host.part import HostPart  # noqa: PLC0415
     from upheld_reference.network.part import NetworkPart  # noqa: PLC0415
     from upheld_reference.registers.part import RegistersPart  # noqa: PLC0415
 
     # Backups first: the first base backup is taken while the others get ready.
     return (
         BackupPart(platform),
+        HostPart(platform),
         NetworkPart(platform),
         GraphPart(platform),
         ApiPart(platform),
