@@ -15,8 +15,7 @@ from upheld.errors import Unobservable
 from upheld.probes.openapi import Operation, Parameter
 
 if TYPE_CHECKING:
-    from upheld.target.api import Api
-    from upheld.target.endpoints import Endpoint
+    from upheld.target.model import Api, Endpoint
 
 TENANT = "tenant"
 """The kind of reference that names a tenant."""

@@ -13,8 +13,7 @@ from upheld.probes.base import Probe, Session, look
 from upheld.probes.decoding import content_parameters
 from upheld.probes.http_client import Answer, HttpClient, NoHttpAnswer
 from upheld.probes.waiting import patient
-from upheld.target.api import Answers
-from upheld.target.endpoints import Endpoint
+from upheld.target.model import Answers, Endpoint
 
 __all__ = [
     "REDIRECTS",

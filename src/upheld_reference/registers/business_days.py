@@ -1,8 +1,8 @@
 """South Africa's business days: Monday to Friday without the public holidays.
 
 Public Holidays Act 36 of 1994: section 1 and schedule 1 name the days, section 2(1) makes the Monday after a holiday that
-falls on a Sunday a holiday too. Holidays that the President declares for one occasion (section 2A), such as election
-days, are not known here: whoever reckons with them grants more time, never less.
+falls on a Sunday a holiday too. Days that the President declares for one occasion (section 2A) are known here as far as
+they were declared when this was written: whoever reckons with more of them grants more time, never less.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from __future__ import annotations
 import datetime as dt
 
 _FIXED = ((1, 1), (3, 21), (4, 27), (5, 1), (6, 16), (8, 9), (9, 24), (12, 16), (12, 25), (12, 26))
+_DECLARED = (dt.date(2024, 5, 29), dt.date(2026, 11, 4))  # elections
 _SUNDAY = 6
 
 
@@ -25,11 +26,12 @@ def easter(year: int) -> dt.date:
 
 
 def holidays(year: int) -> frozenset[dt.date]:
-    """The statutory public holidays of ``year``, those that Sundays pass on to Mondays included."""
+    """The public holidays of ``year``, those that Sundays pass on to Mondays included."""
     fixed = {dt.date(year, month, day) for month, day in _FIXED}
     passed_on = {day + dt.timedelta(days=1) for day in fixed if day.weekday() == _SUNDAY}
     good_friday, family_day = easter(year) - dt.timedelta(days=2), easter(year) + dt.timedelta(days=1)
-    return frozenset(fixed | passed_on | {good_friday, family_day})
+    declared = {day for day in _DECLARED if day.year == year}
+    return frozenset(fixed | passed_on | declared | {good_friday, family_day})
 
 
 def is_business_day(day: dt.date) -> bool:
