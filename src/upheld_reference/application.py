@@ -18,13 +18,12 @@ from upheld_reference.api.tokens import TokenSigner
 from upheld_reference.audit.log import AuditLog
 from upheld_reference.database import roles, schema, seed
 from upheld_reference.database.scope import new_pool
-from upheld_reference.graph.client import GraphClient
 from upheld_reference.jobs import Retention
 from upheld_reference.network import internet
 from upheld_reference.parts import Part
 from upheld_reference.platform import Platform
 from upheld_reference.services import Services
-from upheld_reference.vault import Vault
+from upheld_reference.vault.client import VaultClient
 
 
 async def prepare_database(platform: Platform, connectable: Awaitable[None], parts: Sequence[Part]) -> None:
@@ -37,7 +36,6 @@ async def prepare_database(platform: Platform, connectable: Awaitable[None], par
     settings = platform.settings
     planned = seed.plan(settings.retention_days_default)
     hashes = asyncio.create_task(asyncio.to_thread(seed.hash_all, planned.identities))
-    vault = Vault.create(platform.secrets)
     await connectable
     superuser_url = platform.urls["superuser"]
     async with await AsyncConnection.connect(superuser_url, autocommit=True, row_factory=dict_row) as superuser:
@@ -46,7 +44,7 @@ async def prepare_database(platform: Platform, connectable: Awaitable[None], par
             platform.urls[name] = roles.url_for(superuser_url, roles.LOGIN_ROLES[name], password)
         await schema.run(superuser, [*schema.scripts(), *platform.schema])
         async with superuser.transaction():
-            await seed.sow(superuser, planned, hashes, vault, platform.exports)
+            await seed.sow(superuser, planned, hashes, platform.exports)
             for part in parts:
                 await part.seed(superuser, planned)
         await schema.run(superuser, platform.seed)
@@ -58,11 +56,10 @@ async def prepare_database(platform: Platform, connectable: Awaitable[None], par
         Services(
             pool=pool,
             audit=AuditLog(pool),
-            vault=vault,
+            vault=VaultClient(platform, "api"),
             signer=TokenSigner(settings.token_lifetime_seconds),
             session_lifetime_seconds=settings.session_lifetime_seconds,
             lockout=Lockout(settings.lockout_failures, settings.lockout_seconds),
-            graph=GraphClient(lambda: platform.listeners["graph"].url, platform.ca_file, outbound),
             outbound=outbound,
             retention=Retention(platform.urls["retention"], platform.exports, settings.retention_interval_seconds),
             exports=platform.exports,
@@ -75,5 +72,5 @@ async def close(platform: Platform) -> None:
     """Closes all connections of the application."""
     parts = services.of(platform)
     await parts.retention.close()
-    await parts.graph.close()
+    await parts.vault.close()
     await parts.pool.close()

@@ -8,6 +8,7 @@ from collections.abc import Coroutine, Sequence
 from typing import Any
 
 from upheld_reference import application, facts, listeners, logs, parts, pki, sabotages
+from upheld_reference.internal.certificates import InternalCertificates
 from upheld_reference.platform import Platform
 from upheld_reference.postgres import Postgres
 
@@ -36,6 +37,7 @@ class Assembly:
         await platform.reach("configured")
         authority = platform.authority = pki.authority()
         platform.ca_file.write_bytes(authority.pem)
+        platform.internal = InternalCertificates(platform.folder / "internal")
         listeners.bind(platform, [plan for part in self.parts for plan in part.listeners], authority)
         await application.prepare_database(platform, self._database(), self.parts)
         await platform.reach("seeded")

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator
 import uvicorn
 
 from upheld_reference import pki
+from upheld_reference.internal import mtls
 from upheld_reference.pki import Authority
 from upheld_reference.platform import Listener, ListenerPlan, Platform, Receive, Scope, Send
 
@@ -21,13 +22,20 @@ async def _not_built(_scope: Scope, _receive: Receive, _send: Send) -> None:
 
 
 def bind(platform: Platform, plans: Iterable[ListenerPlan], authority: Authority) -> None:
-    """Fills ``platform.listeners`` with bound sockets on free ports, with TLS where planned, and without applications."""
+    """Fills ``platform.listeners`` with bound sockets on free ports, with TLS where planned, and without applications.
+
+    ``authority`` signs for every listener but the internal ones, which have the internal authority and mutual TLS.
+    """
     for plan in plans:
         tls = None
         if plan.tls:
             tls = pki.server_context()
+            issuer = authority
+            if plan.audience == "internal":
+                issuer = platform.internal.authority
+                mtls.require_clients(tls, issuer.pem)
             lifetime_days = platform.settings.certificate_lifetime_days
-            pki.current_credential(authority, plan.host_name, lifetime_days).load_into(tls, platform.secrets)
+            pki.current_credential(issuer, plan.host_name, lifetime_days).load_into(tls, platform.secrets)
         platform.listeners[plan.name] = Listener(
             plan.name, plan.host_name, _not_built, tls, _socket(plan.address), plan.audience, plan.address
         )
@@ -39,8 +47,10 @@ class ListenerServer(uvicorn.Server):
     def __init__(self, listener: Listener) -> None:
         """Plans to serve ``listener``."""
         self.listener = listener
+        internal = listener.audience == "internal"
         config = uvicorn.Config(
-            listener.app,
+            mtls.PermittedCallers(listener.app, listener.name) if internal else listener.app,
+            http=mtls.PeerProtocol if internal else "auto",
             lifespan="off",
             log_config=None,
             access_log=False,  # AccessLog writes it: without the query string

@@ -59,6 +59,7 @@ def all_parts(platform: Platform) -> tuple[Part, ...]:
     from upheld_reference.host.part import HostPart  # noqa: PLC0415
     from upheld_reference.network.part import NetworkPart  # noqa: PLC0415
     from upheld_reference.registers.part import RegistersPart  # noqa: PLC0415
+    from upheld_reference.vault.part import VaultPart  # noqa: PLC0415
 
     # Backups first: the first base backup is taken while the others get ready.
     return (
@@ -66,6 +67,7 @@ def all_parts(platform: Platform) -> tuple[Part, ...]:
         HostPart(platform),
         NetworkPart(platform),
         GraphPart(platform),
+        VaultPart(platform),
         ApiPart(platform),
         EdgePart(platform),
         RegistersPart(platform),

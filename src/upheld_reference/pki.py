@@ -1,4 +1,4 @@
-"""The deployment's certificate authority and the server certificates that it signs."""
+"""Certificate authorities, and the certificates of servers and clients that they sign."""
 
 from __future__ import annotations
 
@@ -30,34 +30,41 @@ class Authority:
 
 @dataclass(frozen=True)
 class Credential:
-    """A server's certificate with its private key."""
+    """A certificate with its private key."""
 
     certificate: x509.Certificate
     key: ec.EllipticCurvePrivateKey
+
+    @property
+    def certificate_pem(self) -> bytes:
+        """The certificate as PEM."""
+        return self.certificate.public_bytes(serialization.Encoding.PEM)
+
+    @property
+    def key_pem(self) -> bytes:
+        """The private key as PEM (PKCS #8), not encrypted."""
+        return self.key.private_bytes(
+            serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+        )
 
     def load_into(self, context: ssl.SSLContext, folder: Path) -> None:
         """Makes ``context`` present this credential; the PEM file that ssl needs is in ``folder`` only meanwhile."""
         path = folder / f"{self.certificate.serial_number:x}.pem"
         path.touch(mode=0o600, exist_ok=False)
         try:
-            path.write_bytes(
-                self.certificate.public_bytes(serialization.Encoding.PEM)
-                + self.key.private_bytes(
-                    serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-                )
-            )
+            path.write_bytes(self.certificate_pem + self.key_pem)
             context.load_cert_chain(path)
         finally:
             path.unlink()
 
 
-def authority() -> Authority:
+def authority(common_name: str = "Rivet reference CA") -> Authority:
     """A new authority, valid for a year: critical basicConstraints and keyUsage, as strict verifiers want them."""
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name(
         [
             x509.NameAttribute(NameOID.ORGANIZATION_NAME, "Rivet reference deployment"),
-            x509.NameAttribute(NameOID.COMMON_NAME, "Rivet reference CA"),
+            x509.NameAttribute(NameOID.COMMON_NAME, common_name),
         ]
     )
     now = dt.datetime.now(dt.UTC)
@@ -80,7 +87,24 @@ def authority() -> Authority:
 def server_credential(
     issuer: Authority | None, host_name: str, *, not_before: dt.datetime, not_after: dt.datetime
 ) -> Credential:
-    """A certificate for ``host_name``, valid between the two instants; without an ``issuer`` it signs itself."""
+    """A server's certificate for ``host_name``, valid between the two instants; without an ``issuer`` it signs itself."""
+    return _credential(issuer, host_name, not_before, not_after, ExtendedKeyUsageOID.SERVER_AUTH)
+
+
+def client_credential(
+    issuer: Authority, host_name: str, *, not_before: dt.datetime, not_after: dt.datetime
+) -> Credential:
+    """A certificate by which the service called ``host_name`` shows who it is, valid between the two instants."""
+    return _credential(issuer, host_name, not_before, not_after, ExtendedKeyUsageOID.CLIENT_AUTH)
+
+
+def _credential(
+    issuer: Authority | None,
+    host_name: str,
+    not_before: dt.datetime,
+    not_after: dt.datetime,
+    usage: x509.ObjectIdentifier,
+) -> Credential:
     key = ec.generate_private_key(ec.SECP256R1())
     subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, host_name)])
     signer = key if issuer is None else issuer.key
@@ -94,7 +118,7 @@ def server_credential(
         .not_valid_after(not_after)
         .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
         .add_extension(_key_usage(signs_certificates=False), critical=True)
-        .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), critical=False)
+        .add_extension(x509.ExtendedKeyUsage([usage]), critical=False)
         .add_extension(x509.SubjectAlternativeName([x509.DNSName(host_name)]), critical=False)
         .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
         .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(signer.public_key()), critical=False)

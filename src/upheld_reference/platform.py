@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from upheld_reference.settings import Settings
 
 if TYPE_CHECKING:
+    from upheld_reference.internal.certificates import InternalCertificates
     from upheld_reference.pki import Authority
 
 Scope = MutableMapping[str, Any]
@@ -97,6 +98,8 @@ class Platform:
         self.settings = settings
         self.listeners: dict[str, Listener] = {}
         """Listeners by name. The sockets are bound before any application is built, so that ``url`` is known."""
+        self.internal: InternalCertificates
+        """The authority and the certificates of the internal services; there from before the first listener on."""
         self.schema: list[str] = []
         """SQL scripts that the superuser runs, in order, on the empty database."""
         self.seed: list[str] = []

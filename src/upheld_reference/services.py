@@ -13,11 +13,10 @@ if TYPE_CHECKING:
     from upheld_reference.audit.log import AuditLog
     from upheld_reference.database.scope import Pool
     from upheld_reference.database.seed import Seed
-    from upheld_reference.graph.client import GraphClient
     from upheld_reference.jobs import Retention
     from upheld_reference.network.transport import Outbound
     from upheld_reference.platform import Platform
-    from upheld_reference.vault import Vault
+    from upheld_reference.vault.client import VaultClient
 
 
 @dataclass(frozen=True)
@@ -28,16 +27,14 @@ class Services:
     """Connections of the role rivet_application."""
     audit: AuditLog
     """Adds entries to the audit log as the application, in transactions of their own."""
-    vault: Vault
-    """Seals and opens credentials."""
+    vault: VaultClient
+    """Asks the vault, which holds every credential, for what needs one."""
     signer: TokenSigner
     """Issues and verifies access tokens."""
     session_lifetime_seconds: int
     """How long a session lasts, counted from its login."""
     lockout: Lockout
     """Counts bad logins."""
-    graph: GraphClient
-    """Talks to Meta's Graph API."""
     outbound: Outbound
     """The way out: every call that leaves the platform goes through one of its transports."""
     retention: Retention

@@ -75,17 +75,25 @@ def tables(rivet: Any) -> list[tuple[str, bool]]:
 
 
 def database_violations(rivet: Any) -> set[str]:
-    """Tables without forced row security, and those that the application reads with no workspace set."""
+    """Tables without forced row security, and those that the service which uses them reads with no workspace set."""
     found = {f"{name} unforced" for name, forced in tables(rivet) if not forced}
-    with psycopg.connect(rivet.postgres("application"), autocommit=True) as db:
-        for setting in (None, ""):
-            if setting is not None:
-                db.execute("SELECT set_config('rivet.workspace_id', %s, false)", [setting])
-            for name, _ in tables(rivet):
-                column = "id" if name == "app.members" else "*"  # the application may not read password hashes
-                if db.execute(f"SELECT {column} FROM {name} LIMIT 1").fetchone():
-                    found.add(f"{name} readable")
+    for role, names in readers(rivet).items():
+        with psycopg.connect(rivet.postgres(role), autocommit=True) as db:
+            for setting in (None, ""):
+                if setting is not None:
+                    db.execute("SELECT set_config('rivet.workspace_id', %s, false)", [setting])
+                for name in names:
+                    column = "id" if name == "app.members" else "*"  # the application may not read password hashes
+                    if db.execute(f"SELECT {column} FROM {name} LIMIT 1").fetchone():
+                        found.add(f"{name} readable")
     return found
+
+
+def readers(rivet: Any) -> dict[str, list[str]]:
+    """The tables by the role of the service that uses them: credentials are the vault's, all else is the application's."""
+    names = [name for name, _ in tables(rivet)]
+    credentials = [name for name in names if name.startswith("vault.")]
+    return {"vault": credentials, "application": [name for name in names if name not in credentials]}
 
 
 def test_workspaces_do_not_reach_each_other(rivet: Any) -> None:
@@ -106,12 +114,13 @@ def test_row_security_is_forced_on_every_table(rivet: Any) -> None:
 
 def test_with_a_workspace_set_only_its_rows_are_there(rivet: Any) -> None:
     acme = rivet.workspace("acme")["id"]
-    with psycopg.connect(rivet.postgres("application"), autocommit=True) as db:
-        db.execute("SELECT set_config('rivet.workspace_id', %s, false)", [acme])
-        for name, _ in tables(rivet):
-            column = "id" if name == "app.workspaces" else "workspace_id"
-            seen = {str(row[0]) for row in db.execute(f"SELECT {column} FROM {name}").fetchall()}
-            assert seen == {acme}, name
+    for role, names in readers(rivet).items():
+        with psycopg.connect(rivet.postgres(role), autocommit=True) as db:
+            db.execute("SELECT set_config('rivet.workspace_id', %s, false)", [acme])
+            for name in names:
+                column = "id" if name == "app.workspaces" else "workspace_id"
+                seen = {str(row[0]) for row in db.execute(f"SELECT {column} FROM {name}").fetchall()}
+                assert seen == {acme}, name
 
 
 def test_a_row_cannot_be_written_into_another_workspace(rivet: Any) -> None:
@@ -130,8 +139,10 @@ def test_roles_have_no_more_than_they_need(rivet: Any) -> None:
             "SELECT rolname FROM pg_roles WHERE rolname LIKE 'rivet%' AND (rolsuper OR rolbypassrls OR rolcreaterole)"
         )
         assert db.execute(query).fetchall() == []
-        owners = db.execute("SELECT DISTINCT tableowner FROM pg_tables WHERE schemaname IN ('app', 'vault', 'meta')")
-        assert owners.fetchall() == [("rivet_owner",)]
+        owners = db.execute(
+            "SELECT DISTINCT schemaname, tableowner FROM pg_tables WHERE schemaname IN ('app', 'vault', 'meta') ORDER BY 1"
+        )
+        assert owners.fetchall() == [("app", "rivet_owner"), ("meta", "rivet_owner"), ("vault", "rivet_vault_owner")]
         with pytest.raises(psycopg.errors.ReadOnlySqlTransaction):
             db.execute("DELETE FROM app.contacts")
     with psycopg.connect(rivet.postgres("application"), autocommit=True) as db:

@@ -12,7 +12,7 @@ import pytest
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-from upheld_reference.vault import WEBHOOK_SECRETS, WHATSAPP_TOKENS, Vault, VaultError
+from upheld_reference.vault.sealing import WEBHOOK_SECRETS, WHATSAPP_TOKENS, Sealer, SealError
 
 
 def sealed_values(rivet: Any) -> list[tuple[str, Any, bytes]]:
@@ -79,27 +79,27 @@ def test_a_rotated_token_replaces_the_stored_one(rivet: Any) -> None:
 
 
 def test_a_sealed_value_opens_only_at_its_place(tmp_path: Path) -> None:
-    vault, here, elsewhere = Vault.create(tmp_path), uuid4(), uuid4()
+    vault, here, elsewhere = Sealer.create(tmp_path), uuid4(), uuid4()
     sealed = vault.seal(b"secret", WHATSAPP_TOKENS, here)
     assert vault.open(sealed, WHATSAPP_TOKENS, here) == b"secret"
     for where, row_id in ((WHATSAPP_TOKENS, elsewhere), (WEBHOOK_SECRETS, here)):
-        with pytest.raises(VaultError):
+        with pytest.raises(SealError):
             vault.open(sealed, where, row_id)
 
 
 @pytest.mark.parametrize("position", [0, 1, 9, 21, -1])
 def test_an_altered_value_does_not_open(tmp_path: Path, position: int) -> None:
-    vault, row_id = Vault.create(tmp_path), uuid4()
+    vault, row_id = Sealer.create(tmp_path), uuid4()
     sealed = bytearray(vault.seal(b"secret", WHATSAPP_TOKENS, row_id))
     sealed[position] ^= 1
-    with pytest.raises(VaultError):
+    with pytest.raises(SealError):
         vault.open(bytes(sealed), WHATSAPP_TOKENS, row_id)
 
 
 def test_another_key_and_a_short_value_do_not_open(tmp_path: Path) -> None:
-    vault, other, row_id = Vault.create(tmp_path / "a"), Vault.create(tmp_path / "b"), uuid4()
+    vault, other, row_id = Sealer.create(tmp_path / "a"), Sealer.create(tmp_path / "b"), uuid4()
     for sealed in (vault.seal(b"secret", WHATSAPP_TOKENS, row_id), b"", b"\x01"):
-        with pytest.raises(VaultError):
+        with pytest.raises(SealError):
             other.open(sealed, WHATSAPP_TOKENS, row_id)
 
 

@@ -13,6 +13,7 @@ from starlette.responses import JSONResponse
 
 from upheld_reference.api.models import ErrorBody
 from upheld_reference.logs import app_log
+from upheld_reference.vault.errors import VaultError
 
 RESPONSES: dict[int | str, dict[str, Any]] = {
     status: {"model": ErrorBody, "description": description}
@@ -24,7 +25,7 @@ RESPONSES: dict[int | str, dict[str, Any]] = {
         413: "The body is too large",
         422: "The request is not as described",
         429: "Too many requests",
-        503: "The database does not answer",
+        503: "The database or the vault does not answer",
     }.items()
 }
 """The refusals that every operation may answer with."""
@@ -45,6 +46,7 @@ def add_to(app: FastAPI) -> None:
     app.exception_handler(HTTPException)(_http)
     app.exception_handler(RequestValidationError)(_invalid)
     app.exception_handler(psycopg.OperationalError)(_unavailable)
+    app.exception_handler(VaultError)(_no_vault)
     app.exception_handler(Exception)(_crash)
 
 
@@ -65,6 +67,11 @@ def _place(location: Sequence[Any]) -> str:
 
 async def _unavailable(request: Request, error: Exception) -> JSONResponse:
     app_log.error("%s found no database: %s", _operation(request), type(error).__name__)
+    return JSONResponse({"error": "temporarily unavailable"}, 503, {"Retry-After": "1"})
+
+
+async def _no_vault(request: Request, error: Exception) -> JSONResponse:
+    app_log.error("%s got nothing from the vault: %s", _operation(request), error)
     return JSONResponse({"error": "temporarily unavailable"}, 503, {"Retry-After": "1"})
 
 

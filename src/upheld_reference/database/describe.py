@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from upheld_reference import vault
 from upheld_reference.api import roles
 from upheld_reference.platform import Platform
 from upheld_reference.services import Services
@@ -13,7 +12,7 @@ _TENANT_COLUMN = "workspace_id"
 
 
 def facts(platform: Platform, services: Services) -> dict[str, Any]:
-    """Workspaces, identities, role matrix, database, vault keys, sensitive columns and retained stores."""
+    """Workspaces, identities, role matrix, limits and retained stores."""
     return {
         "workspaces": [
             {
@@ -39,15 +38,6 @@ def facts(platform: Platform, services: Services) -> dict[str, Any]:
         ],
         "roles": {operation: sorted(allowed) for operation, allowed in roles.ALLOWED.items()},
         "public_operations": sorted(roles.PUBLIC_OPERATIONS),
-        "vault_keys": [
-            {"id": services.vault.key_id, "file": str(path)}
-            for path in [platform.secrets / f"vault-{services.vault.key_id}.key"]
-        ],
-        "sensitive_columns": [
-            dict(zip(("schema", "table", "column"), where.split("."), strict=True))
-            | {"id_column": "id", "tenant_column": _TENANT_COLUMN}
-            for where in vault.SENSITIVE_COLUMNS
-        ],
         "retained_stores": [
             {
                 "name": name,

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 LOGIN_ROLES: Mapping[str, str] = {
     "owner": "rivet_owner",
     "application": "rivet_application",
+    "vault": "rivet_vault",
     "retention": "rivet_retention",
     "auditor": "rivet_auditor",
     "planter": "rivet_planter",
@@ -26,10 +27,14 @@ LOGIN_ROLES: Mapping[str, str] = {
 }
 """Roles that log in, by the name under which ``platform.urls`` carries their URL."""
 
+GROUP_ROLES = ("rivet_login", "rivet_vault_owner", "rivet_vault_census")
+"""Roles that nobody logs in as: owners of schemas and of functions with rights of their own."""
+
 
 async def create_roles(superuser: psycopg.AsyncConnection[object]) -> dict[str, str]:
     """Creates all roles with random passwords and returns the passwords by name."""
-    await superuser.execute("CREATE ROLE rivet_login NOLOGIN")
+    for role in GROUP_ROLES:
+        await superuser.execute(sql.SQL("CREATE ROLE {} NOLOGIN").format(sql.Identifier(role)))
     passwords = {}
     for name, role in LOGIN_ROLES.items():
         passwords[name] = secrets.token_urlsafe(24)

@@ -15,10 +15,9 @@ from uuid import UUID, uuid4
 
 from psycopg.types.json import Jsonb
 
-from upheld_reference import passwords, vault
+from upheld_reference import passwords
 from upheld_reference.database import copying
 from upheld_reference.database.scope import Connection
-from upheld_reference.vault import Vault
 
 PLANS = {"acme": "business", "globex": "agency"}
 """The workspaces by name, and the plan of each."""
@@ -87,7 +86,7 @@ def hash_all(identities: tuple[Identity, ...]) -> dict[str, str]:
         return dict(zip([identity.email for identity in identities], hashes, strict=True))
 
 
-async def sow(db: Connection, seed: Seed, hashes: asyncio.Task[dict[str, str]], vault: Vault, exports: Path) -> None:
+async def sow(db: Connection, seed: Seed, hashes: asyncio.Task[dict[str, str]], exports: Path) -> None:
     """Puts ``seed`` and some of every object into the database, and the files of exports below ``exports``."""
     now = datetime.now(UTC)
     await copying.copy(
@@ -98,7 +97,7 @@ async def sow(db: Connection, seed: Seed, hashes: asyncio.Task[dict[str, str]], 
     for workspace in seed.workspaces:
         await _objects(db, workspace)
         await _records(db, workspace, exports, now)
-        await _credentials(db, workspace, vault)
+        await _accounts(db, workspace)
     ids = {workspace.name: workspace.id for workspace in seed.workspaces}
     hashed = await hashes
     await copying.copy(
@@ -185,12 +184,7 @@ async def _records(db: Connection, workspace: Workspace, exports: Path, now: dat
     workspace.objects["exports"] = [row["id"] for row in rows[:OBJECTS_EACH]]
 
 
-async def _credentials(db: Connection, workspace: Workspace, sealer: Vault) -> None:
-    def sealed(where: str, plaintext: str) -> dict[str, Any]:
-        row_id = uuid4()
-        value = sealer.seal(plaintext.encode("ascii"), where, row_id)
-        return {"id": row_id, "workspace_id": workspace.id, "sealed": value, "key_id": sealer.key_id}
-
+async def _accounts(db: Connection, workspace: Workspace) -> None:
     accounts: list[dict[str, Any]] = [
         {
             "id": uuid4(),
@@ -203,19 +197,3 @@ async def _credentials(db: Connection, workspace: Workspace, sealer: Vault) -> N
     ]
     await copying.copy(db, "meta.whatsapp_accounts", accounts)
     workspace.objects["whatsapp_accounts"] = [account["id"] for account in accounts]
-    tokens = [
-        {**sealed(vault.WHATSAPP_TOKENS, f"EAAG{secrets.token_urlsafe(60)}"), "account_id": account["id"]}
-        for account in accounts
-    ]
-    await copying.copy(db, "vault.whatsapp_tokens", tokens)
-    hooks = workspace.objects["webhooks"]
-    webhook_secrets = [
-        {**sealed(vault.WEBHOOK_SECRETS, f"whsec_{secrets.token_urlsafe(32)}"), "webhook_id": hook} for hook in hooks
-    ]
-    await copying.copy(db, "vault.webhook_secrets", webhook_secrets)
-    # A customer enters the same key for two integrations: the two ciphertexts still have nothing in common.
-    reused = f"ik_{secrets.token_urlsafe(32)}"
-    keys = [("crm", reused), ("helpdesk", reused), ("billing", f"ik_{secrets.token_urlsafe(32)}")]
-    await copying.copy(
-        db, "vault.integration_keys", [{**sealed(vault.INTEGRATION_KEYS, key), "name": name} for name, key in keys]
-    )

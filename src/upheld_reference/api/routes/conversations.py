@@ -7,13 +7,12 @@ from uuid import UUID
 
 from fastapi import APIRouter, Response
 
-from upheld_reference import vault
 from upheld_reference.api import errors, models
 from upheld_reference.api.routes import DEFAULT_LIMIT, WORKSPACE, Limit
 from upheld_reference.api.session import Caller, Member
 from upheld_reference.database import rows
-from upheld_reference.graph.client import GraphError
 from upheld_reference.logs import app_log
+from upheld_reference.vault.errors import VaultError
 
 router = APIRouter(prefix=WORKSPACE, responses=errors.RESPONSES)
 
@@ -127,17 +126,12 @@ async def get_message(caller: Member, message_id: UUID) -> dict[str, Any]:
 
 async def _deliver(caller: Caller, to: str, text: str) -> None:
     """Hands a message to WhatsApp by the number that was connected last; a failure is logged."""
-    query = """
-        SELECT a.phone_number_id, t.id, t.sealed
-        FROM meta.whatsapp_accounts a JOIN vault.whatsapp_tokens t ON t.account_id = a.id
-        WHERE a.workspace_id = %(workspace)s AND t.workspace_id = %(workspace)s ORDER BY a.created_at DESC LIMIT 1
-    """
     async with caller.workspace() as db:
-        account = await (await db.execute(query, {"workspace": caller.workspace_id})).fetchone()
-    if account is None:
-        return
-    token = caller.services.vault.open(account["sealed"], vault.WHATSAPP_TOKENS, account["id"]).decode("ascii")
-    try:
-        await caller.services.graph.send(account["phone_number_id"], token, to, text)
-    except GraphError:
-        app_log.exception("a message could not be handed to WhatsApp")
+        accounts = await rows.listing(db, rows.WHATSAPP_ACCOUNTS, caller.workspace_id, 1)
+    for account in accounts:
+        try:
+            await caller.services.vault.send_message(
+                caller.workspace_id, account["id"], account["phone_number_id"], to, text
+            )
+        except VaultError as error:
+            app_log.error("a message could not be handed to WhatsApp: %s", error)

@@ -1,6 +1,5 @@
 -- Runs as superuser. rivet_owner owns every table; row security is forced, so that not even the owner reads past a policy.
 CREATE SCHEMA app AUTHORIZATION rivet_owner;
-CREATE SCHEMA vault AUTHORIZATION rivet_owner;
 CREATE SCHEMA meta AUTHORIZATION rivet_owner;
 SET ROLE rivet_owner;
 
@@ -118,39 +117,11 @@ CREATE TABLE meta.whatsapp_accounts (
     UNIQUE (workspace_id, phone_number)
 );
 
-CREATE TABLE vault.whatsapp_tokens (
-    id uuid PRIMARY KEY,
-    workspace_id uuid NOT NULL REFERENCES app.workspaces,
-    account_id uuid NOT NULL UNIQUE,
-    sealed bytea NOT NULL,
-    key_id text NOT NULL,
-    sealed_at timestamptz NOT NULL DEFAULT now()
-);
-
-CREATE TABLE vault.webhook_secrets (
-    id uuid PRIMARY KEY,
-    workspace_id uuid NOT NULL REFERENCES app.workspaces,
-    webhook_id uuid NOT NULL UNIQUE,
-    sealed bytea NOT NULL,
-    key_id text NOT NULL,
-    sealed_at timestamptz NOT NULL DEFAULT now(),
-    FOREIGN KEY (workspace_id, webhook_id) REFERENCES app.webhooks (workspace_id, id) ON DELETE CASCADE
-);
-
-CREATE TABLE vault.integration_keys (
-    id uuid PRIMARY KEY,
-    workspace_id uuid NOT NULL REFERENCES app.workspaces,
-    name text NOT NULL,
-    sealed bytea NOT NULL,
-    key_id text NOT NULL,
-    sealed_at timestamptz NOT NULL DEFAULT now()
-);
-
 -- A workspace that is not set, or set to the empty string, is no workspace: nothing matches.
 CREATE FUNCTION app.current_workspace() RETURNS uuid LANGUAGE sql STABLE PARALLEL SAFE
     RETURN nullif(current_setting('rivet.workspace_id', true), '')::uuid;
 
-GRANT USAGE ON SCHEMA app, vault, meta TO rivet_application, rivet_auditor;
+GRANT USAGE ON SCHEMA app, meta TO rivet_application, rivet_auditor;
 GRANT USAGE ON SCHEMA app TO rivet_retention, rivet_planter, rivet_login;
 REVOKE ALL ON FUNCTION app.current_workspace() FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION app.current_workspace() TO rivet_application;
@@ -161,7 +132,7 @@ DECLARE
 BEGIN
     FOREACH name IN ARRAY ARRAY['app.workspaces', 'app.members', 'app.contacts', 'app.conversations', 'app.messages', 'app.templates',
         'app.automations', 'app.automation_runs', 'app.message_logs', 'app.webhooks', 'app.exports',
-        'meta.whatsapp_accounts', 'vault.whatsapp_tokens', 'vault.webhook_secrets', 'vault.integration_keys']
+        'meta.whatsapp_accounts']
     LOOP
         EXECUTE format('ALTER TABLE %s ENABLE ROW LEVEL SECURITY', name);
         EXECUTE format('ALTER TABLE %s FORCE ROW LEVEL SECURITY', name);
@@ -188,9 +159,7 @@ GRANT SELECT, INSERT, UPDATE, DELETE ON app.contacts, app.templates TO rivet_app
 GRANT SELECT, INSERT ON app.conversations, app.messages, app.message_logs, app.exports TO rivet_application;
 GRANT SELECT, INSERT, DELETE ON app.automations, app.webhooks TO rivet_application;
 GRANT SELECT ON app.automation_runs TO rivet_application;
-GRANT SELECT, INSERT, UPDATE ON meta.whatsapp_accounts, vault.whatsapp_tokens TO rivet_application;
-GRANT SELECT, INSERT ON vault.webhook_secrets TO rivet_application;
-GRANT SELECT ON vault.integration_keys TO rivet_application;
+GRANT SELECT, INSERT, UPDATE ON meta.whatsapp_accounts TO rivet_application;
 
 -- Before login no workspace is known: this one question, answered with the rights of a role that can read nothing else.
 CREATE POLICY login ON app.members FOR SELECT TO rivet_login USING (true);

@@ -1,0 +1,1 @@
+"""What internal services share: their names, their certificates, and who may call whom."""

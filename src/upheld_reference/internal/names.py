@@ -1,0 +1,31 @@
+"""Which internal services there are, and who may call whom: data, for the listeners and for whoever audits them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+
+DOMAIN = "internal.rivet.example"
+"""The domain of every internal service; its names are on certificates only, and resolve nowhere."""
+
+SERVICES = ("api", "worker", "vault", "staff", "backup", "monitor", "migrations", "retention", "auditor", "planter")
+"""Everybody who gets a client certificate of the internal authority."""
+
+CALLERS: Mapping[str, frozenset[str]] = MappingProxyType(
+    {
+        "vault": frozenset({"api", "worker", "migrations"}),
+        "worker": frozenset({"api"}),
+    }
+)
+"""The services that may call each internal listener; one that is not listed is called by nobody."""
+
+
+def host_name(service: str) -> str:
+    """The name on the certificate of ``service``."""
+    return f"{service}.{DOMAIN}"
+
+
+def service_of(name: str) -> str | None:
+    """The service whose certificate carries ``name``; None when it is nobody's."""
+    service, _, domain = name.partition(".")
+    return service if domain == DOMAIN and service in SERVICES else None
