@@ -20,8 +20,9 @@ from upheld.probes.waiting import patient
 if TYPE_CHECKING:
     from upheld.probes.base import Session
     from upheld.probes.openapi import Document, Operation
-    from upheld.target.model import Api as Description
-    from upheld.target.model import Endpoint, Identity
+    from upheld.target.api import Api as Description
+    from upheld.target.api import Identity
+    from upheld.target.endpoints import Endpoint
 
 TEXT_KEPT = 60_000
 """Characters of an answer's body that a reply keeps: less than an observation does, so that a replay sees the same."""

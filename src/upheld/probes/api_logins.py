@@ -16,7 +16,8 @@ from upheld.target.secrets import resolve
 if TYPE_CHECKING:
     from upheld.probes.base import Session
     from upheld.probes.http_client import Answer, HttpClient
-    from upheld.target.model import Api, Endpoint, Identity, Login
+    from upheld.target.api import Api, Identity, Login
+    from upheld.target.endpoints import Endpoint
 
 _MARGIN = 0.8
 """The part of a token's lifetime after which a new one is fetched."""

@@ -15,7 +15,7 @@ from upheld.probes.api_requests import TENANT, kinds_needed
 if TYPE_CHECKING:
     from upheld.probes.openapi import Document
     from upheld.redaction import Redactor
-    from upheld.target.model import Api
+    from upheld.target.api import Api
 
 _LONGEST_NEED_SECONDS = 60.0
 

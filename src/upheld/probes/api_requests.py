@@ -15,7 +15,8 @@ from upheld.errors import Unobservable
 from upheld.probes.openapi import Operation, Parameter
 
 if TYPE_CHECKING:
-    from upheld.target.model import Api, Endpoint
+    from upheld.target.api import Api
+    from upheld.target.endpoints import Endpoint
 
 TENANT = "tenant"
 """The kind of reference that names a tenant."""

@@ -15,7 +15,7 @@ from upheld.probes.waiting import LONGEST_WAIT_SECONDS, seconds_of
 if TYPE_CHECKING:
     from upheld.probes.api_requests import Request
     from upheld.probes.http_client import Answer, HttpClient
-    from upheld.target.model import Answers
+    from upheld.target.api import Answers
 
 THREADS = 3
 """Requests that are under way at the same time."""

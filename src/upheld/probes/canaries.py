@@ -24,7 +24,7 @@ from upheld.target.secrets import resolve
 if TYPE_CHECKING:
     from upheld.probes.base import Session
     from upheld.probes.http_client import Answer
-    from upheld.target.model import CanaryFlow, Identity
+    from upheld.target.api import CanaryFlow, Identity
 
 LENGTH = 32
 """Characters of a canary: letters and digits, so that it passes wherever a token does."""

@@ -23,7 +23,7 @@ from upheld.target.secrets import resolve
 
 if TYPE_CHECKING:
     from upheld.probes.base import Session
-    from upheld.target.model import Database as Description
+    from upheld.target.data import Database as Description
 
 ROWS_COUNTED = 1_000
 """Rows after which a count of readable rows stops: more would say no more."""

@@ -13,7 +13,8 @@ from upheld.probes.base import Probe, Session, look
 from upheld.probes.decoding import content_parameters
 from upheld.probes.http_client import Answer, HttpClient, NoHttpAnswer
 from upheld.probes.waiting import patient
-from upheld.target.model import Answers, Endpoint
+from upheld.target.api import Answers
+from upheld.target.endpoints import Endpoint
 
 __all__ = [
     "REDIRECTS",

@@ -22,7 +22,7 @@ from upheld.probes.base import Probe, look
 from upheld.probes.search import Found, Searcher
 
 if TYPE_CHECKING:
-    from upheld.target.model import LogSource
+    from upheld.target.data import LogSource
 
 CHUNK = 1 << 20
 """Bytes read at once."""

@@ -20,7 +20,7 @@ from upheld.errors import Refused, Unobservable
 
 if TYPE_CHECKING:
     from upheld.probes.http_client import HttpClient
-    from upheld.target.model import Endpoint
+    from upheld.target.endpoints import Endpoint
 
 SIZE_LIMIT = 5 * 1024 * 1024
 """Bytes of a document that are read."""

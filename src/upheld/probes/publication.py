@@ -13,7 +13,7 @@ from upheld.probes.base import Probe, Session, look
 from upheld.probes.html_text import Link, content, sentences
 from upheld.probes.http import Answer, Http
 from upheld.probes.openpgp import Signature
-from upheld.target.model import Publication as Description
+from upheld.target.endpoints import Publication as Description
 
 __all__ = ["Link", "Publication", "PublishedPage", "SecurityTxt", "Signature"]
 

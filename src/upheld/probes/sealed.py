@@ -25,7 +25,7 @@ from upheld.target.secrets import resolve
 
 if TYPE_CHECKING:
     from upheld.probes.base import Session
-    from upheld.target.model import Encryption, SealedColumn
+    from upheld.target.data import Encryption, SealedColumn
 
 VALUES_LIMIT = 20_000
 """Values of one column that are opened; a column with more is Unobservable."""

@@ -19,11 +19,11 @@ from upheld.probes.database import Database, table_of
 from upheld.probes.planted import Journal, Planted, left_behind
 from upheld.probes.store_files import files_in, head_of, write_dated
 from upheld.probes.store_rows import count_rows, fill_in, insert_row, utc
-from upheld.target.model import TableStore
+from upheld.target.data import TableStore
 
 if TYPE_CHECKING:
     from upheld.probes.base import Session
-    from upheld.target.model import FileStore, Retention
+    from upheld.target.data import FileStore, Retention
 
 TENANTS_LIMIT = 10_000
 """Tenants of one store that a look lists; more are Unobservable."""

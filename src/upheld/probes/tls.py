@@ -17,7 +17,7 @@ from typing import Any, ClassVar
 from upheld.errors import TimedOut, Unobservable
 from upheld.probes.base import Probe, Session, look
 from upheld.probes.network import ca_file
-from upheld.target.model import Endpoint
+from upheld.target.endpoints import Endpoint
 
 
 class TlsVersion(StrEnum):

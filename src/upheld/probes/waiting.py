@@ -13,7 +13,7 @@ from upheld.errors import Throttled
 
 if TYPE_CHECKING:
     from upheld.probes.http_client import Answer
-    from upheld.target.model import Answers
+    from upheld.target.api import Answers
 
 WAITS = 2
 """How often a limited request is repeated."""

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from upheld.errors import Unobservable
 from upheld.probes.openapi import Operation, load, names_identifier, parse
-from upheld.target.model import Endpoint
+from upheld.target.endpoints import Endpoint
 
 
 def document(paths: dict[str, Any], **parts: Any) -> str:

@@ -1,0 +1,60 @@
+"""What all parts of a target description share: references to secrets, templates, URLs and names."""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated, Any
+from urllib.parse import urlsplit
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic_core import PydanticCustomError
+
+_SECRET_NAME = re.compile(r"(?i)passw|secret|token|api_?key|credential")
+_PLACEHOLDER = re.compile(r"\{[a-z_][a-z0-9_.-]*\}", re.IGNORECASE)
+
+
+def _reference(value: object) -> object:
+    if isinstance(value, str) and re.fullmatch(r"(env:[A-Za-z_][A-Za-z0-9_]*|file:.+)", value):
+        return value
+    # The value is not repeated: it may be the secret itself.
+    raise PydanticCustomError("secret_value", "a secret must be a reference (env:NAME or file:PATH), never a value")
+
+
+def _no_literal_secrets(value: Any) -> Any:
+    def walk(node: object, name: str) -> None:
+        if isinstance(node, dict):
+            for key, item in node.items():
+                walk(item, str(key))
+        elif isinstance(node, list):
+            for item in node:
+                walk(item, name)
+        elif isinstance(node, str) and _SECRET_NAME.search(name) and node and not _PLACEHOLDER.search(node):
+            raise PydanticCustomError(
+                "secret_value",
+                "a secret must be a placeholder such as {password}, filled from a reference, never a value",
+            )
+
+    walk(value, "")
+    return value
+
+
+def _url(value: str) -> str:
+    parts = urlsplit(value)
+    if parts.scheme not in {"http", "https"} or not parts.hostname:
+        raise PydanticCustomError("url", "an http or https URL with a host name")
+    _ = parts.port
+    return value
+
+
+SecretRef = Annotated[str, BeforeValidator(_reference)]
+"""A reference to a secret: `env:NAME` or `file:PATH`."""
+Template = Annotated[Any, AfterValidator(_no_literal_secrets)]
+"""A JSON value in which `{placeholders}` are filled in before it is sent."""
+Url = Annotated[str, AfterValidator(_url)]
+Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9 ._-]*$", max_length=100)]
+
+
+class Part(BaseModel):
+    """A part of a target description: it is frozen, and words that it does not know are mistakes."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
