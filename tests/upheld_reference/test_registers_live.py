@@ -86,6 +86,19 @@ def test_the_last_review_covers_every_role_that_logs_in(deployment: Any) -> None
     assert {one["account"] for one in last if one["system"] == "database"} == {row[0] for row in rows}
 
 
+def test_the_last_review_covers_every_account_of_the_host(deployment: Any) -> None:
+    folder = Path(deployment.facts["host_facts"]["folder"])
+    (passwd,) = folder.rglob("passwd.txt")
+    accounts = [line.split(":") for line in passwd.read_text(encoding="utf-8").splitlines() if line.count(":") == 6]
+    shells = {name for name, *_, shell in accounts if shell.endswith("sh")}
+    last = of(deployment).entries("access-reviews")[0]["accounts"]
+    reviewed = {one["account"] for one in last if one["system"] == "host"}
+    declared = (
+        deployment.facts["host_facts"]["service_accounts"] + deployment.facts["host_facts"]["break_glass_accounts"]
+    )
+    assert reviewed == shells | set(declared)
+
+
 def test_every_host_that_was_called_is_in_the_register(deployment: Any, rivet: Any) -> None:
     body = {"code": f"AQ{uuid.uuid4().hex}"}
     account = rivet.workspace("acme")["objects"]["whatsapp_accounts"][0]

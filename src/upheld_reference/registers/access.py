@@ -16,9 +16,16 @@ REVIEWS_DAYS_AGO = (20, 111, 202, 293, 384)
 REVIEWER, SECOND_REVIEWER = "amahle", "jonas"
 """Who decides about the accounts, and who decides about those of the first."""
 HOST_ACCOUNTS = (
-    ("root", "No login: password locked, no key; reached only by break-glass"),
-    ("deploy", "Runs deployments from the pipeline; no shell"),
-    ("rivet", "Runs the platform's services; no login"),
+    ("root", "Password locked and no key; commands by break-glass only"),
+    ("breakglass", "The break-glass procedure, by a hardware token from the safe"),
+    ("deploy", "Runs deployments from the pipeline, and no other command"),
+    ("postgres", "Runs the database; no key"),
+    ("rivet-edge", "Runs the website; no login"),
+    ("rivet-api", "Runs the API; no login"),
+    ("rivet-vault", "Runs the vault; no login"),
+    ("rivet-worker", "Runs the deliveries of webhooks; no login"),
+    ("rivet-staff", "Runs the staff console; no login"),
+    ("rivet-backup", "Runs the backups; no login"),
 )
 """The accounts of the host, none of them a person's, and what each may do."""
 _SERVICES_SINCE_DAYS_AGO = 1850
