@@ -35,7 +35,11 @@ def load(name: str, clock: Clock) -> dict[str, Any]:
 
     Loader.add_constructor("!day", day)
     Loader.add_constructor("!at", at)
-    loaded: dict[str, Any] = yaml.load(text(f"{name}.yaml"), Loader)  # noqa: S506 - a safe loader with two tags
+    loader = Loader(text(f"{name}.yaml"))
+    try:
+        loaded: dict[str, Any] = loader.get_single_data()
+    finally:
+        loader.dispose()
     return loaded
 
 
