@@ -157,6 +157,7 @@ EXPECTED = {
     "data_flow_to_third_country": {"data-location: night-support"},
     "access_review_overdue": {"access-reviewed: no review for a quarter after *"},
     "account_not_reviewed": {"access-reviewed: staff-console account of naledi not reviewed"},
+    "role_change_carried_out_late": {"access-reviewed: role of jonas changed late"},
     "agreement_expired": {"subprocessors-dpa: agreement with messwert not in force"},
     "agreement_document_missing": {"subprocessors-dpa: document of kaappay"},
     "agreement_document_changed": {"subprocessors-dpa: document of hetzner"},

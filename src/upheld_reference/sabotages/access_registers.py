@@ -1,4 +1,4 @@
-"""Defects of the access reviews: one that was not held, and one that forgot somebody."""
+"""Defects of the records of access: a review that was not held, one that forgot somebody, a role taken away late."""
 
 from __future__ import annotations
 
@@ -31,3 +31,14 @@ def account_not_reviewed(platform: Platform) -> None:
         last["accounts"] = [one for one in last["accounts"] if one not in forgotten]
 
     rewriting.registers(platform, forget)
+
+
+@sabotage(breaks=_CLAIMS)
+def role_change_carried_out_late(platform: Platform) -> None:
+    """A role was taken away in the staff console three weeks after that was decided."""
+
+    def delay(books: dict[str, Any], clock: Clock) -> None:
+        (change,) = [one for one in books["staff"]["role_changes"] if one["login"] == "jonas"]
+        change.update(decided_on=clock.day(-430), carried_out_on=clock.day(-409))
+
+    rewriting.registers(platform, delay)
