@@ -20,10 +20,12 @@ from upheld_reference.database import roles, schema, seed
 from upheld_reference.database.scope import new_pool
 from upheld_reference.jobs import Retention
 from upheld_reference.network import internet
+from upheld_reference.network.guard import Guard
 from upheld_reference.parts import Part
 from upheld_reference.platform import Platform
 from upheld_reference.services import Services
 from upheld_reference.vault.client import VaultClient
+from upheld_reference.webhooks.service import WorkerClient
 
 
 async def prepare_database(platform: Platform, connectable: Awaitable[None], parts: Sequence[Part]) -> None:
@@ -61,6 +63,8 @@ async def prepare_database(platform: Platform, connectable: Awaitable[None], par
             session_lifetime_seconds=settings.session_lifetime_seconds,
             lockout=Lockout(settings.lockout_failures, settings.lockout_seconds),
             outbound=outbound,
+            guard=Guard(outbound.resolver, settings.public_network, settings.webhook_ports),
+            worker=WorkerClient(platform, "api"),
             retention=Retention(platform.urls["retention"], platform.exports, settings.retention_interval_seconds),
             exports=platform.exports,
             seed=planned,
@@ -72,5 +76,6 @@ async def close(platform: Platform) -> None:
     """Closes all connections of the application."""
     parts = services.of(platform)
     await parts.retention.close()
+    await parts.worker.close()
     await parts.vault.close()
     await parts.pool.close()

@@ -12,7 +12,7 @@ from psycopg import AsyncConnection, sql
 
 from upheld_reference.logs import app_log
 
-TABLES = ("message_logs", "automation_runs")
+TABLES = ("message_logs", "automation_runs", "webhook_deliveries")
 """The tables of schema app whose rows expire by their created_at."""
 
 

@@ -60,6 +60,7 @@ def all_parts(platform: Platform) -> tuple[Part, ...]:
     from upheld_reference.network.part import NetworkPart  # noqa: PLC0415
     from upheld_reference.registers.part import RegistersPart  # noqa: PLC0415
     from upheld_reference.vault.part import VaultPart  # noqa: PLC0415
+    from upheld_reference.webhooks.part import WebhookPart  # noqa: PLC0415
 
     # Backups first: the first base backup is taken while the others get ready.
     return (
@@ -68,6 +69,7 @@ def all_parts(platform: Platform) -> tuple[Part, ...]:
         NetworkPart(platform),
         GraphPart(platform),
         VaultPart(platform),
+        WebhookPart(platform),
         ApiPart(platform),
         EdgePart(platform),
         RegistersPart(platform),

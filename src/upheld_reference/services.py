@@ -14,9 +14,11 @@ if TYPE_CHECKING:
     from upheld_reference.database.scope import Pool
     from upheld_reference.database.seed import Seed
     from upheld_reference.jobs import Retention
+    from upheld_reference.network.guard import Guard
     from upheld_reference.network.transport import Outbound
     from upheld_reference.platform import Platform
     from upheld_reference.vault.client import VaultClient
+    from upheld_reference.webhooks.service import WorkerClient
 
 
 @dataclass(frozen=True)
@@ -37,6 +39,10 @@ class Services:
     """Counts bad logins."""
     outbound: Outbound
     """The way out: every call that leaves the platform goes through one of its transports."""
+    guard: Guard
+    """Says where a URL that a customer wrote may lead."""
+    worker: WorkerClient
+    """Wakes the worker that delivers webhooks."""
     retention: Retention
     """Removes what is older than its workspace keeps it."""
     exports: Path

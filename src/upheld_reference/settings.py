@@ -12,7 +12,7 @@ _YEAR_SECONDS = 365 * 24 * 3600
 class Settings:
     """The choices that the parts of a deployment are built from; units are in the names.
 
-    The rate limit, the lockout and the retention interval are much shorter than a production platform's, so that an
+    The rate limit, the lockout, the retention interval and the pauses between deliveries are much shorter than a production platform's, so that an
     audit can watch them act and recover within seconds.
     """
 
@@ -40,6 +40,14 @@ class Settings:
     """The block of loopback addresses that stands for the public internet, which a sandbox has not got."""
     webhook_ports: tuple[int, ...] = (443, 8443)
     """The TCP ports that webhooks may be delivered to; the second is for receivers that may not bind the first."""
+    webhook_attempts: int = 4
+    """How often a delivery is tried before it is given up."""
+    webhook_backoff_seconds: float = 0.25
+    """The pause after a delivery's first failed attempt; it doubles with each further one."""
+    webhook_timeout_seconds: float = 3.0
+    """How long a receiver has to take a connection and to answer, in all."""
+    webhook_poll_seconds: float = 0.25
+    """The pause between two looks of the worker at its queue when nobody wakes it."""
     certificate_lifetime_days: int = 90
     """How long a server certificate is valid."""
     status_interval_seconds: float = 2.0

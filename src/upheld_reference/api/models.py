@@ -18,8 +18,11 @@ Password = Annotated[str, StringConstraints(min_length=1, max_length=200)]
 PhoneNumber = Annotated[str, StringConstraints(pattern=r"^\+[1-9][0-9]{6,14}$")]
 SignUpCode = Annotated[str, StringConstraints(pattern=r"^AQ[A-Za-z0-9_-]{20,200}$")]
 WebhookUrl = Annotated[
-    str, StringConstraints(max_length=500, pattern=r"^https://[A-Za-z0-9.-]+(:[0-9]{1,5})?(/[!-~]*)?$")
+    str,
+    StringConstraints(min_length=1, max_length=500, pattern=_NO_NUL),
+    Field(description="An https URL of a host on the public internet", examples=["https://hooks.example.com/rivet"]),
 ]
+"""The guard of the network has the say; the route asks it."""
 
 
 class _In(BaseModel):
@@ -241,6 +244,25 @@ class CreatedWebhook(Webhook):
     """A new webhook with its signing secret, which is shown this once."""
 
     secret: str
+
+
+class DeliveryAttempt(_Out):
+    """One try to deliver an event: the status that came back, or why none did or it did not count."""
+
+    at: datetime
+    status: int | None
+    error: str | None
+
+
+class WebhookDelivery(_Out):
+    """An event on its way to a webhook; what is sent is not shown, and not kept once it has arrived or was given up."""
+
+    id: UUID
+    webhook_id: UUID
+    event: str
+    status: Literal["pending", "delivered", "dead"]
+    attempts: list[DeliveryAttempt]
+    created_at: datetime
 
 
 class SearchHit(_Out):

@@ -42,6 +42,8 @@ ALLOWED: Mapping[str, frozenset[str]] = MappingProxyType(
         "createWebhook": _MANAGERS,
         "getWebhook": _MANAGERS,
         "deleteWebhook": _MANAGERS,
+        "listWebhookDeliveries": _MANAGERS,
+        "pingWebhook": _MANAGERS,
         "searchWorkspace": _EVERYONE,
         "createExport": _MANAGERS,
         "getExport": _MANAGERS,

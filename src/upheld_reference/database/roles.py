@@ -24,10 +24,11 @@ LOGIN_ROLES: Mapping[str, str] = {
     "planter": "rivet_planter",
     "staff": "rivet_staff",
     "backup": "rivet_backup",
+    "worker": "rivet_worker",
 }
 """Roles that log in, by the name under which ``platform.urls`` carries their URL."""
 
-GROUP_ROLES = ("rivet_login", "rivet_vault_owner", "rivet_vault_census")
+GROUP_ROLES = ("rivet_login", "rivet_vault_owner", "rivet_vault_census", "rivet_queue")
 """Roles that nobody logs in as: owners of schemas and of functions with rights of their own."""
 
 

@@ -18,8 +18,8 @@ import httpx
 from upheld_reference.network.record import Call, OutboundRecord
 from upheld_reference.network.zone import Address, Answer, NameNotFoundError, Resolver
 
-Choose = Callable[[Answer], Address]
-"""Says which address of an answer to connect to; raises AddressRefusedError when it may be none of them."""
+Choose = Callable[[str, Answer], Address]
+"""Says which address of a host's answer to connect to; raises AddressRefusedError when it may be none of them."""
 
 _CONNECTIONS = 20
 
@@ -33,7 +33,7 @@ class AddressRefusedError(Exception):
         super().__init__(f"{address} is not an address on the public internet")
 
 
-def first(answer: Answer) -> Address:
+def first(_host: str, answer: Answer) -> Address:
     """The first address of the answer: for destinations that the platform itself has chosen."""
     return answer[0]
 
@@ -96,7 +96,7 @@ class _ResolvingBackend(httpcore.AnyIOBackend):
         socket_options: Iterable[httpcore.SOCKET_OPTION] | None = None,
     ) -> httpcore.AsyncNetworkStream:
         try:
-            address = self._choose(self._resolver.look_up(host))
+            address = self._choose(host, self._resolver.look_up(host))
         except AddressRefusedError as error:
             self._note(error.address)
             raise httpcore.ConnectError(str(error)) from error

@@ -13,6 +13,7 @@ from upheld_reference.api.session import Caller, Member
 from upheld_reference.database import rows
 from upheld_reference.logs import app_log
 from upheld_reference.vault.errors import VaultError
+from upheld_reference.webhooks import queue
 
 router = APIRouter(prefix=WORKSPACE, responses=errors.RESPONSES)
 
@@ -109,6 +110,9 @@ async def create_message(caller: Member, body: models.MessageIn) -> dict[str, An
         contact = await rows.read(db, rows.CONTACTS, caller.workspace_id, conversation["contact_id"])
         message = await rows.insert(db, rows.MESSAGES, caller.workspace_id, body.model_dump())
         await rows.insert(db, rows.MESSAGE_LOGS, caller.workspace_id, {"content": body.text})
+        told = {"message_id": message["id"], "conversation_id": body.conversation_id}
+        await queue.enqueue(db, caller.workspace_id, "message.created", told)
+    caller.services.worker.wake()
     if contact is not None:
         await _deliver(caller, contact["phone_number"], body.text)
     return message

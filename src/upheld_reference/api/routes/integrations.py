@@ -6,6 +6,7 @@ from typing import Any
 from uuid import UUID, uuid4
 
 from fastapi import APIRouter, Response
+from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 
 from upheld_reference.api import errors, models
@@ -13,6 +14,7 @@ from upheld_reference.api.models import ErrorBody
 from upheld_reference.api.routes import DEFAULT_LIMIT, WORKSPACE, Limit
 from upheld_reference.api.session import Caller, Member
 from upheld_reference.database import rows
+from upheld_reference.network.guard import UrlRefusedError
 from upheld_reference.vault.client import AccountIds
 from upheld_reference.vault.errors import UpstreamError
 
@@ -34,10 +36,16 @@ async def list_webhooks(caller: Member, limit: Limit = DEFAULT_LIMIT) -> list[di
 @router.post("/webhooks", operation_id="createWebhook", response_model=models.CreatedWebhook, status_code=201)
 async def create_webhook(caller: Member, body: models.WebhookIn) -> dict[str, Any]:
     """Registers a webhook and shows, this once, the secret that its deliveries are signed with."""
+    try:
+        url = caller.services.guard.check(body.url).url
+    except UrlRefusedError as error:
+        raise RequestValidationError(
+            [{"loc": ("body", "url"), "msg": f"the URL {error}", "type": "webhook_url"}]
+        ) from None
     webhook_id = uuid4()
     secret = await caller.services.vault.new_webhook_secret(caller.workspace_id, webhook_id)
     async with caller.workspace() as db:
-        row = await rows.insert(db, rows.WEBHOOKS, caller.workspace_id, {"id": webhook_id, **body.model_dump()})
+        row = await rows.insert(db, rows.WEBHOOKS, caller.workspace_id, {"id": webhook_id, "url": url})
     return {**row, "secret": secret}
 
 

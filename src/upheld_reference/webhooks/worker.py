@@ -1,0 +1,96 @@
+"""The worker: takes what is due from the queue, sends it, and writes down what came of it."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from dataclasses import dataclass
+from uuid import UUID
+
+from upheld_reference.database.scope import Pool, workspace_scope
+from upheld_reference.logs import app_log
+from upheld_reference.webhooks import queue
+from upheld_reference.webhooks.sending import Sender
+
+_AT_ONCE = 16
+_AT_ONCE_FOR_ONE = 4
+"""Of one workspace, so that its receivers get no more connections than that at once."""
+
+
+@dataclass(frozen=True)
+class Pace:
+    """How often and how long it tries."""
+
+    attempts: int
+    """How many attempts there are at most."""
+    backoff_seconds: float
+    """The pause after the first failed attempt; it doubles with every further one."""
+    poll_seconds: float
+    """The pause between two looks at the queue when nobody wakes it."""
+    lease_seconds: float
+    """How long a claim lasts; longer than any attempt."""
+
+    def pause_after(self, attempts: int) -> float | None:
+        """The pause after ``attempts`` failed ones; None when that was the last."""
+        return None if attempts >= self.attempts else self.backoff_seconds * float(2 ** (attempts - 1))
+
+
+class Worker:
+    """Works with the role rivet_worker, in one workspace at a time."""
+
+    def __init__(self, pool: Pool, sender: Sender, pace: Pace) -> None:
+        """Takes deliveries from the database behind ``pool`` and sends them by ``sender``."""
+        self._pool = pool
+        self._sender = sender
+        self._pace = pace
+        self._woken = asyncio.Event()
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._busy: dict[UUID, asyncio.Semaphore] = {}
+
+    def wake(self) -> None:
+        """Has it look at the queue at once."""
+        self._woken.set()
+
+    async def run(self) -> None:
+        """Works until cancelled; when the database does not answer it tries again at the next look."""
+        try:
+            while True:
+                self._woken.clear()
+                try:
+                    await self._start_due()
+                except Exception:
+                    app_log.exception("the webhook queue could not be read")
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(self._woken.wait(), self._pace.poll_seconds)
+        finally:
+            for task in self._tasks:
+                task.cancel()
+            await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    async def _start_due(self) -> None:
+        free = _AT_ONCE - len(self._tasks)
+        if free <= 0:
+            return
+        async with self._pool.connection() as db:
+            claimed = await queue.claim(db, free, self._pace.lease_seconds)
+        for delivery_id, workspace_id in claimed:
+            task = asyncio.create_task(self._deliver(delivery_id, workspace_id), name=f"delivery {delivery_id}")
+            self._tasks.add(task)
+            task.add_done_callback(self._ended)
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        if len(self._tasks) == _AT_ONCE:  # there may be more that had no room
+            self.wake()
+        self._tasks.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            app_log.error("a delivery could not be worked on", exc_info=error)
+
+    async def _deliver(self, delivery_id: UUID, workspace_id: UUID) -> None:
+        async with self._busy.setdefault(workspace_id, asyncio.Semaphore(_AT_ONCE_FOR_ONE)):
+            async with workspace_scope(self._pool, workspace_id) as db:
+                delivery = await queue.read(db, workspace_id, delivery_id)
+            if delivery is None:
+                return
+            attempt = await self._sender.send(delivery)
+            async with workspace_scope(self._pool, workspace_id) as db:
+                await queue.note(db, delivery, attempt, self._pace.pause_after(delivery.attempts + 1))
