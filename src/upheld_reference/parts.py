@@ -54,6 +54,7 @@ def all_parts(platform: Platform) -> tuple[Part, ...]:
     # Imported late: what only reads settings or facts has no need of the parts.
     from upheld_reference.api.part import ApiPart  # noqa: PLC0415
     from upheld_reference.backups.part import BackupPart  # noqa: PLC0415
+    from upheld_reference.codebase.part import CodebasePart  # noqa: PLC0415
     from upheld_reference.edge.part import EdgePart  # noqa: PLC0415
     from upheld_reference.graph.part import GraphPart  # noqa: PLC0415
     from upheld_reference.host.part import HostPart  # noqa: PLC0415
@@ -63,6 +64,7 @@ def all_parts(platform: Platform) -> tuple[Part, ...]:
     from upheld_reference.webhooks.part import WebhookPart  # noqa: PLC0415
 
     # Backups first: the first base backup is taken while the others get ready.
+    codebase = CodebasePart(platform)
     return (
         BackupPart(platform),
         HostPart(platform),
@@ -73,4 +75,5 @@ def all_parts(platform: Platform) -> tuple[Part, ...]:
         ApiPart(platform),
         EdgePart(platform),
         RegistersPart(platform),
+        codebase,
     )

@@ -1,0 +1,1 @@
+"""The platform's repository: its code with a reviewed history, its pipelines, its lock files and its deploys."""
