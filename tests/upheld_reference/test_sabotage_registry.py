@@ -90,7 +90,9 @@ def test_the_platform_itself_knows_of_no_sabotage() -> None:
     root = Path(upheld_reference.__file__).parent
     files = [path for path in root.rglob("*.py") if path.relative_to(root).parts[0] not in {"sabotages", *STARTERS}]
     assert len(files) > 50
-    assert [str(path) for path in files if "sabotage" in path.read_text(encoding="utf-8").lower()] == []
+    knowing = [path.relative_to(root).as_posix() for path in files if "sabotage" in path.read_text("utf-8").lower()]
+    # The one that copies the platform's code into its repository names the folder that it leaves out.
+    assert knowing == ["codebase/tree.py"]
 
 
 def test_the_command_lists_each_sabotage_on_a_line() -> None:
