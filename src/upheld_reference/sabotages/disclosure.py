@@ -6,7 +6,7 @@ import datetime as dt
 from collections.abc import Callable
 
 from upheld_reference.edge import security_txt
-from upheld_reference.edge.security_txt import Field
+from upheld_reference.edge.security_txt import Field, Signer
 from upheld_reference.platform import Platform
 from upheld_reference.sabotages import sabotage
 
@@ -44,6 +44,29 @@ def security_txt_canonical_elsewhere(platform: Platform) -> None:
     """The Canonical field of security.txt names another site, so that this copy of it is not to be trusted."""
     elsewhere = f"https://old.rivet.example{security_txt.PATH}"
     _rewrite(platform, lambda field: (field[0], elsewhere) if field[0] == "Canonical" else field)
+
+
+@sabotage(breaks=_CLAIMS)
+def security_txt_signature_of_other_text(platform: Platform) -> None:
+    """security.txt was edited after it had been signed, so that its signature is of another text."""
+    sign = security_txt.signed
+
+    def signed(signer: Signer, text: str) -> str:
+        return sign(signer, text).replace("Preferred-Languages: en\n", "Preferred-Languages: en, de\n")
+
+    platform.replace(security_txt, "signed", signed)
+
+
+@sabotage(breaks=("no-bounty",))
+def security_txt_names_bounty(platform: Platform) -> None:
+    """The Policy field of security.txt leads to a bug bounty programme, and another one says that there is one."""
+    right = security_txt.fields
+
+    def fields(built: Platform, now: dt.datetime) -> list[Field]:
+        kept = [field for field in right(built, now) if field[0] != "Policy"]
+        return [*kept, ("Policy", "https://bounty.example.com/programmes/rivet"), ("Bug-Bounty", "True")]
+
+    platform.replace(security_txt, "fields", fields)
 
 
 def _rewrite(platform: Platform, change: Callable[[Field], Field | None], only: str | None = None) -> None:

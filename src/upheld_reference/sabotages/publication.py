@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from upheld_reference.edge import pages
 from upheld_reference.platform import Platform
 from upheld_reference.sabotages import sabotage
@@ -35,13 +37,42 @@ def page_without_contact_link(platform: Platform) -> None:
     _edit(platform, link, "Report a vulnerability")
 
 
-def _edit(platform: Platform, before: str, after: str) -> None:
-    """Has the security page's template read with ``before`` replaced; raises ValueError if the page lacks it."""
+@sabotage(breaks=("no-bounty", *_CLAIMS))
+def page_offers_bounty(platform: Platform) -> None:
+    """The security page promises rewards to those who report a vulnerability."""
+    last = "researchers who help keep our customers safe.</p>"
+    _edit(
+        platform, last, f"{last}\n<p>Valid reports are rewarded with up to 5,000 euros by our bug bounty programme.</p>"
+    )
+
+
+@sabotage(breaks=("no-bounty",))
+def footer_links_to_bounty(platform: Platform) -> None:
+    """The footer of every page, the security page among them, links to a bug bounty programme."""
+    last = '<li><a href="{{ status }}/">Status</a></li>\n</ul>\n{% endblock %}\n</div>\n</footer>'
+    link = '<li><a href="https://bounty.example.com/programmes/rivet">Bug bounty</a></li>'
+    edit_template(platform, "base.html", last, f"{link}\n{last}")
+
+
+def edit_template(
+    platform: Platform, template: str, before: str, after: str | Callable[[], str], *, everywhere: bool = False
+) -> None:
+    """Has ``template`` read with ``before`` replaced once, or ``everywhere``; raises ValueError if it lacks it.
+
+    An ``after`` that is a function is called when the template is read, when the listeners have their ports.
+    """
     right = pages.source
-    if before not in right("security.html"):
-        raise ValueError(f"the security page has no {before!r} to change")
+    if before not in right(template):
+        raise ValueError(f"the template {template} has no {before!r} to change")
 
     def source(name: str) -> str:
-        return right(name).replace(before, after) if name == "security.html" else right(name)
+        if name != template:
+            return right(name)
+        changed = after() if callable(after) else after
+        return right(name).replace(before, changed, -1 if everywhere else 1)
 
     platform.replace(pages, "source", source)
+
+
+def _edit(platform: Platform, before: str, after: str) -> None:
+    edit_template(platform, "security.html", before, after, everywhere=True)

@@ -1,0 +1,42 @@
+"""Text of users that comes out of the web application as markup."""
+
+from __future__ import annotations
+
+from starlette.responses import JSONResponse
+
+from upheld_reference.edge import part
+from upheld_reference.edge.webapp import site
+from upheld_reference.platform import Platform
+from upheld_reference.sabotages import sabotage
+from upheld_reference.sabotages.publication import edit_template
+
+_CLAIM = "input-output"
+_INLINE_TOO = (
+    "default-src 'none'; script-src 'self' 'unsafe-inline'; connect-src 'self'; style-src 'self'; img-src 'self'; "
+    "base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
+)
+
+
+@sabotage(breaks=(_CLAIM,))
+def stored_markup_unescaped_in_inbox(platform: Platform) -> None:
+    """The inbox puts the text of messages into its page as it is, so that a script in a message runs for who reads it."""
+    edit_template(platform, "inbox.html", "<p>{{ message.text }}</p>", "<p>{{ message.text | safe }}</p>")
+    platform.replace(part, "APP_POLICY", _INLINE_TOO)
+
+
+@sabotage(breaks=(_CLAIM,))
+def markup_unescaped_in_login_error(platform: Platform) -> None:
+    """The login page repeats the e-mail address as it was typed, so that a script in it runs."""
+    edit_template(platform, "login.html", 'value="{{ email }}"', 'value="{{ email | safe }}"')
+    platform.replace(part, "APP_POLICY", _INLINE_TOO)
+
+
+@sabotage(breaks=(_CLAIM,))
+def inbox_data_served_as_html(platform: Platform) -> None:
+    """The inbox's data is served as HTML, so that a script in a message runs for who opens its address."""
+
+    class AsHtml(JSONResponse):
+        media_type = "text/html"
+
+    platform.replace(site, "JSONResponse", AsHtml)
+    platform.replace(part, "APP_POLICY", _INLINE_TOO)
