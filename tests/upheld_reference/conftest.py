@@ -6,7 +6,7 @@ import contextlib
 import socket
 import ssl
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -174,3 +174,15 @@ def sabotaged_rivet() -> Iterator[Callable[[str], Rivet]]:
         yield lambda name: stack.enter_context(
             contextlib.closing(Rivet(stack.enter_context(deployments.start([name]))))
         )
+
+
+@pytest.fixture
+def batch() -> Iterator[Callable[[Sequence[str]], tuple[Deployment, Rivet]]]:
+    """Starts a deployment with several sabotages that ends with the test, and gives it with its members' view of it."""
+    with contextlib.ExitStack() as stack:
+
+        def having(names: Sequence[str]) -> tuple[Deployment, Rivet]:
+            running = stack.enter_context(deployments.start(names))
+            return running, stack.enter_context(contextlib.closing(Rivet(running)))
+
+        yield having
