@@ -18,6 +18,7 @@ from upheld_reference.api.tokens import TokenSigner
 from upheld_reference.audit.log import AuditLog
 from upheld_reference.database import roles, schema, seed
 from upheld_reference.database.scope import new_pool
+from upheld_reference.deletion import Deletion
 from upheld_reference.jobs import Retention
 from upheld_reference.network import internet
 from upheld_reference.network.guard import Guard
@@ -53,19 +54,28 @@ async def prepare_database(platform: Platform, connectable: Awaitable[None], par
     pool = new_pool(platform.urls["application"])
     await pool.open(wait=True)
     outbound = internet.outbound(platform)
+    vault = VaultClient(platform, "api")
     services.register(
         platform,
         Services(
             pool=pool,
             audit=AuditLog(pool),
-            vault=VaultClient(platform, "api"),
+            vault=vault,
             signer=TokenSigner(settings.token_lifetime_seconds),
             session_lifetime_seconds=settings.session_lifetime_seconds,
+            deletion_after_days=settings.deletion_after_days,
             lockout=Lockout(settings.lockout_failures, settings.lockout_seconds),
             outbound=outbound,
             guard=Guard(outbound.resolver, settings.public_network, settings.webhook_ports),
             worker=WorkerClient(platform, "api"),
             retention=Retention(platform.urls["retention"], platform.exports, settings.retention_interval_seconds),
+            deletion=Deletion(
+                platform.urls["deletion"],
+                vault,
+                [platform.exports],
+                settings.deletion_after_days,
+                settings.deletion_interval_seconds,
+            ),
             exports=platform.exports,
             seed=planned,
         ),
@@ -77,5 +87,6 @@ async def close(platform: Platform) -> None:
     parts = services.of(platform)
     await parts.retention.close()
     await parts.worker.close()
+    await parts.deletion.close()
     await parts.vault.close()
     await parts.pool.close()

@@ -12,8 +12,10 @@ from psycopg import AsyncConnection, sql
 
 from upheld_reference.logs import app_log
 
-TABLES = ("message_logs", "automation_runs", "webhook_deliveries")
-"""The tables of schema app whose rows expire by their created_at."""
+TABLES = ("message_logs", "messages", "automation_runs", "notices", "webhook_deliveries")
+"""The tables of schema app whose rows expire by their created_at, after as many days as their workspace keeps them."""
+ENDED = ("sessions", "invitations")
+"""The tables of schema app whose rows go as soon as their expires_at is over."""
 
 
 def cutoff(now: datetime, retention_days: int) -> datetime:
@@ -45,6 +47,12 @@ async def expire_exports(db: AsyncConnection[Any], folder: Path, workspace_id: U
     return len(expired) + len(leftovers)
 
 
+async def remove_ended(db: AsyncConnection[Any], table: str) -> int:
+    """Removes the rows of ``table`` whose time is over and returns how many those were."""
+    query = sql.SQL("DELETE FROM {} WHERE expires_at < now()").format(sql.Identifier("app", table))
+    return (await db.execute(query)).rowcount
+
+
 class Retention:
     """The job that removes what is older than its workspace keeps it."""
 
@@ -66,6 +74,8 @@ class Retention:
                 for table in TABLES:
                     removed += await expire_rows(db, table, workspace_id, before)
                 removed += await expire_exports(db, self._exports, workspace_id, before)
+            for table in ENDED:
+                removed += await remove_ended(db, table)
         if removed:
             app_log.info("retention removed %d expired records", removed)
         return removed

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from upheld_reference.audit.log import AuditLog
     from upheld_reference.database.scope import Pool
     from upheld_reference.database.seed import Seed
+    from upheld_reference.deletion import Deletion
     from upheld_reference.jobs import Retention
     from upheld_reference.network.guard import Guard
     from upheld_reference.network.transport import Outbound
@@ -35,6 +36,8 @@ class Services:
     """Issues and verifies access tokens."""
     session_lifetime_seconds: int
     """How long a session lasts, counted from its login."""
+    deletion_after_days: int
+    """How many days after its termination a workspace is deleted."""
     lockout: Lockout
     """Counts bad logins."""
     outbound: Outbound
@@ -45,6 +48,8 @@ class Services:
     """Wakes the worker that delivers webhooks."""
     retention: Retention
     """Removes what is older than its workspace keeps it."""
+    deletion: Deletion
+    """Removes terminated workspaces."""
     exports: Path
     """The folder with one folder of export files for each workspace."""
     seed: Seed

@@ -32,8 +32,13 @@ class Settings:
     """How long a locked account stays locked."""
     retention_days_default: int = 90
     """How long a workspace's message logs and automation runs are kept unless it chose otherwise."""
+    deletion_after_days: int = 25
+    """How many days after its termination a workspace is deleted; less than the 30 that are promised, so that a job that
+    fails for a few days breaks no promise."""
     retention_interval_seconds: float = 0.5
     """The pause between two runs of the retention job."""
+    deletion_interval_seconds: float = 1.0
+    """The pause between two runs of the deletion job."""
     hsts_max_age_seconds: int = 2 * _YEAR_SECONDS
     """The max-age of Strict-Transport-Security."""
     public_network: str = "127.80.0.0/16"

@@ -47,9 +47,15 @@ def _api() -> dict[str, Any]:
             "webhook_id": "webhook",
             "export_id": "export",
             "account_id": "whatsapp account",
+            "member_id": "member",
+            "invoice_id": "invoice",
+            "Workspace-Id": "tenant",
         },
         "objects": _objects(),
         "operations": _operations(),
+        "excluded": {
+            "terminateWorkspace": "it ends the workspace that everything else is looked at in",
+        },
         "acting_role": "owner",
     }
 
@@ -66,6 +72,7 @@ def _objects() -> dict[str, Any]:
             "create": "createConversation",
             "json": {"contact_id": "{contact}"},
             "read": "getConversation",
+            "delete": "deleteConversation",
         },
         "message": {
             "create": "createMessage",
@@ -84,6 +91,12 @@ def _objects() -> dict[str, Any]:
             "read": "getAutomation",
             "delete": "deleteAutomation",
         },
+        "member": {
+            "create": "inviteMember",
+            "json": {"email": "{canary}@example.com", "name": "{search} {canary}", "role": "viewer"},
+            "read": "getMember",
+            "delete": "removeMember",
+        },
         "webhook": {
             "create": "createWebhook",
             "json": {"url": "https://hooks.example.com/{canary}"},
@@ -94,6 +107,7 @@ def _objects() -> dict[str, Any]:
             "create": "createExport",
             "json": {"kind": "contacts"},
             "read": "getExport",
+            "delete": "deleteExport",
             "after": ["contact"],
         },
     }
@@ -104,6 +118,13 @@ def _operations() -> dict[str, Any]:
     return {
         "searchWorkspace": {"query": {"q": "{search}"}},
         "updateContact": {"json": {"name": "{search} {canary}"}},
+        "updateMe": {"json": {"name": "{search}"}, "read_back": "getMe"},
+        "setRetention": {"json": {"days": 90}, "read_back": "getWorkspace"},
+        "changeMemberRole": {"json": {"role": "agent"}},
+        "getInvoice": {"existing": {"invoice": "tenant"}},
+        "updateAutomation": {"json": {"name": "{search} {canary}", "steps": [{"template_id": "{template}"}]}},
+        "runAutomation": {"json": {"contact_id": "{contact}"}, "read_back": "listAutomationRuns"},
+        "updateWebhook": {"json": {"url": "https://hooks.example.com/{canary}"}},
         "updateTemplate": {"json": {"name": "{search} {canary}"}},
         # A new automation has not run yet; those that the workspace had before have.
         "listAutomationRuns": {"existing": {"automation": "tenant"}},
@@ -119,10 +140,19 @@ def _operations() -> dict[str, Any]:
     }
 
 
+def _described(facts: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """The workspaces that an audit works in: two, for every further one multiplies the pairs that must not reach each other."""
+    return [one for one in facts["workspaces"] if one["plan"] != "starter"]
+
+
 def _tenants(facts: Mapping[str, Any]) -> list[dict[str, Any]]:
     return [
-        {"name": one["name"], "id": one["id"], "objects": {"automation": one["objects"]["automations"][0]}}
-        for one in facts["workspaces"]
+        {
+            "name": one["name"],
+            "id": one["id"],
+            "objects": {"automation": one["objects"]["automations"][0], "invoice": one["objects"]["invoices"][0]},
+        }
+        for one in _described(facts)
     ]
 
 
@@ -130,7 +160,8 @@ def _identities(facts: Mapping[str, Any]) -> list[dict[str, Any]]:
     folder = Path(facts["folder"]) / PASSWORDS
     folder.mkdir(mode=0o700, exist_ok=True)
     found = []
-    for identity in facts["identities"]:
+    described = {one["name"] for one in _described(facts)}
+    for identity in (one for one in facts["identities"] if one["tenant"] in described):
         name = identity["name"]
         file = folder / f"{name}.txt"
         file.touch(mode=0o600)

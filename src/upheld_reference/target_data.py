@@ -93,6 +93,21 @@ def _tables() -> list[dict[str, Any]]:
             "plant": {"detail": "planted {canary}"},
         },
         {
+            "name": "messages",
+            "table": "app.messages",
+            "timestamp": "created_at",
+            "tenant_column": "workspace_id",
+            "content": ["text"],
+        },
+        {
+            "name": "notices",
+            "table": "app.notices",
+            "timestamp": "created_at",
+            "tenant_column": "workspace_id",
+            "content": ["body"],
+            "plant": {"kind": "planted", "title": "planted", "body": "planted {canary}"},
+        },
+        {
             "name": "exports",
             "table": "app.exports",
             "timestamp": "created_at",

@@ -9,7 +9,17 @@ from fastapi import FastAPI
 from starlette.responses import JSONResponse
 
 from upheld_reference.api import errors, roles
-from upheld_reference.api.routes import accounts, automation, conversations, deliveries, integrations, records
+from upheld_reference.api.routes import (
+    accounts,
+    automation,
+    billing,
+    conversations,
+    deliveries,
+    integrations,
+    members,
+    records,
+    workspaces,
+)
 from upheld_reference.platform import Asgi, Message, Receive, Scope, Send
 from upheld_reference.services import Services
 
@@ -77,7 +87,17 @@ def build(services: Callable[[], Services]) -> Api:
     app.state.services = services
     app.add_middleware(BodyLimit)
     errors.add_to(app)
-    for module in (accounts, conversations, automation, records, integrations, deliveries):
+    for module in (
+        accounts,
+        workspaces,
+        members,
+        billing,
+        conversations,
+        automation,
+        records,
+        integrations,
+        deliveries,
+    ):
         # One flat list: the rate limit tells paths apart by it, and FastAPI nests the routers that it includes.
         app.router.routes.extend(module.router.routes)
     return app

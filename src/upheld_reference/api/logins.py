@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 from starlette.concurrency import run_in_threadpool
@@ -16,6 +16,7 @@ from upheld_reference.database.scope import workspace_scope
 from upheld_reference.logs import security_log
 
 if TYPE_CHECKING:
+    from upheld_reference.database.scope import Connection
     from upheld_reference.services import Services
 
 _NOBODYS_HASH = passwords.PLACEHOLDER
@@ -69,38 +70,47 @@ async def log_in(shared: Services, email: str, password: str) -> IssuedTokens:
     Raises LockedError, WrongCredentialsError, AccountDisabledError or WorkspaceTerminatedError; the last two only when the
     password was right, so that they tell nobody else anything.
     """
-    account = email.lower()
-    _refuse_locked(shared, account)
-    async with shared.pool.connection() as db:
-        row = await (await db.execute("SELECT * FROM app.member_for_login(%s)", [account])).fetchone()
-    # An unknown address takes as long as a wrong password, so that the time does not tell who has an account.
-    stored = row["password_hash"] if row else _NOBODYS_HASH
-    matches = await run_in_threadpool(passwords.matches, password, stored)
-    if row is None or not matches:
-        shared.lockout.failed(account)
-        raise WrongCredentialsError
-    _refuse_locked(shared, account)  # locked while this password was being hashed
-    shared.lockout.succeeded(account)
+    row = await prove(shared, email, password)
     if row["disabled"]:
         security_log.warning("login refused: the account of member %s is disabled", row["id"])
         raise AccountDisabledError
     if row["terminated"]:
         security_log.warning("login refused: the workspace %s is terminated", row["workspace_id"])
         raise WorkspaceTerminatedError
-    lifetime = timedelta(seconds=shared.session_lifetime_seconds)
     async with workspace_scope(shared.pool, row["workspace_id"]) as db:
-        query = "SELECT role FROM app.members WHERE workspace_id = %s AND id = %s"
-        member = await (await db.execute(query, [row["workspace_id"], row["id"]])).fetchone()
-        if member is None:  # removed while its password was being hashed
-            raise WrongCredentialsError
-        tokens = await sessions.start(db, shared.signer, row["id"], row["workspace_id"], lifetime)
+        return await issue(db, shared, row["id"], row["workspace_id"])
+
+
+async def prove(shared: Services, email: str, password: str) -> dict[str, Any]:
+    """The account with this e-mail address and password; raises LockedError or WrongCredentialsError.
+
+    It counts towards the lockout, whatever the password is asked for.
+    """
+    account = email.lower()
+    _refuse_locked(shared, account)
+    async with shared.pool.connection() as db:
+        row = await (await db.execute("SELECT * FROM app.member_for_login(%s)", [account])).fetchone()
+    # An unknown address takes as long as a wrong password, so that the time does not tell who has an account.
+    stored = (row and row["password_hash"]) or _NOBODYS_HASH
+    matches = await run_in_threadpool(passwords.matches, password, stored)
+    if row is None or not matches:
+        shared.lockout.failed(account)
+        raise WrongCredentialsError
+    _refuse_locked(shared, account)  # locked while this password was being hashed
+    shared.lockout.succeeded(account)
+    return row
+
+
+async def issue(db: Connection, shared: Services, member_id: UUID, workspace_id: UUID) -> IssuedTokens:
+    """The tokens of a new session in the workspace that ``db`` is set to; raises WrongCredentialsError for a member who is gone."""
+    query = "SELECT role FROM app.members WHERE workspace_id = %s AND id = %s"
+    member = await (await db.execute(query, [workspace_id, member_id])).fetchone()
+    if member is None:  # removed while the password was being hashed
+        raise WrongCredentialsError
+    lifetime = timedelta(seconds=shared.session_lifetime_seconds)
+    tokens = await sessions.start(db, shared.signer, member_id, workspace_id, lifetime)
     return IssuedTokens(
-        tokens.access_token,
-        tokens.refresh_token,
-        tokens.expires_in_seconds,
-        row["id"],
-        row["workspace_id"],
-        member["role"],
+        tokens.access_token, tokens.refresh_token, tokens.expires_in_seconds, member_id, workspace_id, member["role"]
     )
 
 

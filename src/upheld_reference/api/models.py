@@ -6,33 +6,21 @@ from datetime import datetime
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import Field, StringConstraints
 
-_NO_NUL = r"^[^\x00]*$"  # PostgreSQL cannot store it in a text
-
-Name = Annotated[str, StringConstraints(min_length=1, max_length=120, pattern=_NO_NUL)]
-Text = Annotated[str, StringConstraints(min_length=1, max_length=4096, pattern=_NO_NUL)]
-Note = Annotated[str, StringConstraints(max_length=1000, pattern=_NO_NUL)]
-Email = Annotated[str, StringConstraints(min_length=3, max_length=254, pattern=r"^[^\x00-\x20@]+@[^\x00-\x20@]+$")]
-Password = Annotated[str, StringConstraints(min_length=1, max_length=200)]
-PhoneNumber = Annotated[str, StringConstraints(pattern=r"^\+[1-9][0-9]{6,14}$")]
-SignUpCode = Annotated[str, StringConstraints(pattern=r"^AQ[A-Za-z0-9_-]{20,200}$")]
-WebhookUrl = Annotated[
-    str,
-    StringConstraints(min_length=1, max_length=500, pattern=_NO_NUL),
-    Field(description="An https URL of a host on the public internet", examples=["https://hooks.example.com/rivet"]),
-]
-"""The guard of the network has the say; the route asks it."""
-
-
-class _In(BaseModel):
-    """A body that is sent: fields that it does not know are refused, and errors do not repeat what was sent."""
-
-    model_config = ConfigDict(extra="forbid", hide_input_in_errors=True)
-
-
-class _Out(BaseModel):
-    """A body that is returned."""
+from upheld_reference.api.bodies import (
+    Email,
+    Name,
+    Note,
+    Password,
+    PhoneNumber,
+    RandomToken,
+    SignUpCode,
+    Text,
+    WebhookUrl,
+)
+from upheld_reference.api.bodies import Incoming as _In
+from upheld_reference.api.bodies import Outgoing as _Out
 
 
 class ErrorBody(_Out):
@@ -61,7 +49,7 @@ class Tokens(_Out):
 class RefreshIn(_In):
     """A refresh token to exchange (RFC 6749 §6)."""
 
-    refresh_token: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]{43}$")]
+    refresh_token: RandomToken
 
 
 class RevocationIn(_In):
@@ -73,33 +61,6 @@ class RevocationIn(_In):
 
 class Revoked(_Out):
     """Nothing: a token that is not valid any more is revoked, whatever it was."""
-
-
-class Workspace(_Out):
-    """A customer's workspace."""
-
-    id: UUID
-    name: str
-    plan: str
-    retention_days: int
-
-
-class Member(_Out):
-    """Somebody who works in a workspace."""
-
-    id: UUID
-    email: str
-    role: str
-    created_at: datetime
-
-
-class Me(_Out):
-    """The caller."""
-
-    id: UUID
-    email: str
-    role: str
-    workspace_id: UUID
 
 
 class ContactIn(_In):
@@ -202,6 +163,19 @@ class Step(_Out):
     template: Template | None
 
 
+class AutomationChange(_In):
+    """The fields of an automation to change."""
+
+    name: Name | None = None
+    steps: Annotated[list[StepIn], Field(min_length=1, max_length=20)] | None = None
+
+
+class RunIn(_In):
+    """For whom to run an automation."""
+
+    contact_id: UUID
+
+
 class AutomationSummary(_Out):
     """An automation without its steps."""
 
@@ -228,6 +202,12 @@ class AutomationRun(_Out):
 
 class WebhookIn(_In):
     """A webhook to register; https only."""
+
+    url: WebhookUrl
+
+
+class WebhookChange(_In):
+    """Where a webhook's events are to go from now on; https only."""
 
     url: WebhookUrl
 

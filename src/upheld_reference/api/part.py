@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Coroutine, Mapping
-from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from upheld_reference import services, serving
-from upheld_reference.api import app, sessions
-from upheld_reference.database import copying, describe
+from upheld_reference import deletion, services, serving
+from upheld_reference.api import app, seeding
+from upheld_reference.database import describe
 from upheld_reference.parts import Part
 from upheld_reference.platform import ListenerPlan
 
@@ -26,14 +25,8 @@ class ApiPart(Part):
     listeners = (API,)
 
     async def seed(self, superuser: Connection, planned: Seed) -> None:
-        """Every owner is logged in already, on some device of theirs."""
-        lifetime = timedelta(seconds=self.platform.settings.session_lifetime_seconds)
-        ids = {workspace.name: workspace.id for workspace in planned.workspaces}
-        owners = [identity for identity in planned.identities if identity.role == "owner"]
-        now = datetime.now(UTC)
-        seeded = [sessions.seed_rows(ids[owner.tenant], owner.id, now, lifetime) for owner in owners]
-        await copying.copy(superuser, "app.sessions", [session for session, _ in seeded])
-        await copying.copy(superuser, "app.refresh_tokens", [token for _, token in seeded])
+        """Sessions, an invitation, notices and invoices."""
+        await seeding.sow(superuser, planned, self.platform.settings)
 
     async def prepare(self) -> None:
         """Removes what has expired before anybody can ask for it."""
@@ -44,10 +37,16 @@ class ApiPart(Part):
         api = app.build(lambda: services.of(self.platform))
         serving.publish(self.platform, API, api, api.routes, private=True)
 
+    async def settle(self) -> None:
+        """Removes the workspaces that ended long ago; the vault, which has a part in it, serves by now."""
+        await services.of(self.platform).deletion.once()
+
     def jobs(self) -> Mapping[str, Coroutine[Any, Any, None]]:
-        """The retention job."""
-        return {"retention": services.of(self.platform).retention.run()}
+        """Retention, and the deletion of terminated workspaces."""
+        shared = services.of(self.platform)
+        return {"retention": shared.retention.run(), "deletion": shared.deletion.run()}
 
     def facts(self) -> dict[str, Any]:
         """Who, where and what is promised."""
-        return describe.facts(self.platform, services.of(self.platform))
+        shared = services.of(self.platform)
+        return describe.facts(self.platform, shared) | {"deletion": deletion.facts(self.platform, shared.seed)}

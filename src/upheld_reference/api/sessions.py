@@ -6,7 +6,6 @@ import hashlib
 import secrets
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from typing import Any
 from uuid import UUID
 
 from upheld_reference.api.tokens import Claims, TokenSigner
@@ -84,7 +83,7 @@ async def refresh(pool: Pool, signer: TokenSigner, refresh_token: str) -> Sessio
 
     A token that was exchanged before ends its session, for then two have it and one of them is a thief (RFC 9700 §4.14.2).
     """
-    digest = _digest(refresh_token)
+    digest = digest_of(refresh_token)
     async with pool.connection() as db:
         query = "SELECT * FROM app.session_of_refresh_token(%s)"
         known = await (await db.execute(query, [digest])).fetchone()
@@ -120,6 +119,15 @@ async def revoke(db: Connection, workspace_id: UUID, session_id: UUID) -> None:
     await db.execute(query, [workspace_id, session_id])
 
 
+async def revoke_all(db: Connection, workspace_id: UUID, member_id: UUID, but: UUID | None = None) -> None:
+    """Ends every session of a member, except the one named by ``but``."""
+    query = """
+        UPDATE app.sessions SET revoked_at = now()
+        WHERE workspace_id = %s AND member_id = %s AND revoked_at IS NULL AND id IS DISTINCT FROM %s
+    """
+    await db.execute(query, [workspace_id, member_id, but])
+
+
 async def revoke_by_token(pool: Pool, signer: TokenSigner, token: str) -> UUID | None:
     """Ends the session that an access or refresh token belongs to and returns its id; None for a token of no session."""
     claims = signer.verify(token)
@@ -128,7 +136,7 @@ async def revoke_by_token(pool: Pool, signer: TokenSigner, token: str) -> UUID |
     else:
         async with pool.connection() as db:
             query = "SELECT * FROM app.session_of_refresh_token(%s)"
-            known = await (await db.execute(query, [_digest(token)])).fetchone()
+            known = await (await db.execute(query, [digest_of(token)])).fetchone()
         if known is None:
             return None
         workspace_id, session_id = known["workspace_id"], known["session_id"]
@@ -138,31 +146,17 @@ async def revoke_by_token(pool: Pool, signer: TokenSigner, token: str) -> UUID |
 
 
 async def _hand_out(db: Connection, signer: TokenSigner, claims: Claims) -> SessionTokens:
-    token = secrets.token_urlsafe(_RANDOM_BYTES)
+    token = new_token()
     query = "INSERT INTO app.refresh_tokens (workspace_id, session_id, digest) VALUES (%s, %s, %s)"
-    await db.execute(query, [claims.workspace_id, claims.session_id, _digest(token)])
+    await db.execute(query, [claims.workspace_id, claims.session_id, digest_of(token)])
     return SessionTokens(signer.issue(claims), token, signer.lifetime_seconds)
 
 
-def _digest(refresh_token: str) -> bytes:
-    return hashlib.sha256(refresh_token.encode("utf-8", "surrogatepass")).digest()
+def new_token() -> str:
+    """43 characters that nobody guesses."""
+    return secrets.token_urlsafe(_RANDOM_BYTES)
 
 
-def seed_rows(
-    workspace_id: UUID, member_id: UUID, now: datetime, lifetime: timedelta
-) -> tuple[dict[str, Any], dict[str, Any]]:
-    """A session that was started an hour before ``now`` and its refresh token, which nobody knows."""
-    session = {
-        "id": UUID(bytes=secrets.token_bytes(16), version=4),
-        "workspace_id": workspace_id,
-        "member_id": member_id,
-        "created_at": now - timedelta(hours=1),
-        "expires_at": now - timedelta(hours=1) + lifetime,
-    }
-    token = {
-        "workspace_id": workspace_id,
-        "session_id": session["id"],
-        "digest": _digest(secrets.token_urlsafe(_RANDOM_BYTES)),
-        "created_at": session["created_at"],
-    }
-    return session, token
+def digest_of(token: str) -> bytes:
+    """What is kept of a token; it is random enough for one fast hash."""
+    return hashlib.sha256(token.encode("utf-8", "surrogatepass")).digest()

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Any
 
-from upheld_reference.api import roles
+from upheld_reference import jobs
+from upheld_reference.api import plans, roles
 from upheld_reference.platform import Platform
 from upheld_reference.services import Services
 
@@ -13,6 +15,7 @@ _TENANT_COLUMN = "workspace_id"
 
 def facts(platform: Platform, services: Services) -> dict[str, Any]:
     """Workspaces, identities, role matrix, limits and retained stores."""
+    living = {workspace.name for workspace in services.seed.workspaces if workspace.lives}
     return {
         "workspaces": [
             {
@@ -23,6 +26,7 @@ def facts(platform: Platform, services: Services) -> dict[str, Any]:
                 "objects": {kind: [str(id_) for id_ in ids] for kind, ids in workspace.objects.items()},
             }
             for workspace in services.seed.workspaces
+            if workspace.lives
         ],
         "identities": [
             {
@@ -35,8 +39,12 @@ def facts(platform: Platform, services: Services) -> dict[str, Any]:
                 "throwaway": identity.throwaway,
             }
             for identity in services.seed.identities
+            if identity.tenant in living
         ],
         "roles": {operation: sorted(allowed) for operation, allowed in roles.ALLOWED.items()},
+        "privileged_operations": dict(roles.PRIVILEGED),
+        "plans": {name: dataclasses.asdict(plan) for name, plan in plans.PLANS.items()},
+        "retention_bounds_days": [plans.RETENTION_DAYS_AT_LEAST, plans.RETENTION_DAYS_AT_MOST],
         "public_operations": sorted(roles.PUBLIC_OPERATIONS),
         "retained_stores": [
             {
@@ -47,7 +55,7 @@ def facts(platform: Platform, services: Services) -> dict[str, Any]:
                 "timestamp_column": "created_at",
                 "tenant_column": _TENANT_COLUMN,
             }
-            for name in ("message_logs", "automation_runs", "exports")
+            for name in (*jobs.TABLES, "exports")
         ]
         + [{"name": "export_files", "kind": "files", "folder": str(platform.exports), "pattern": "*/*.json"}],
         "rate_limit": {

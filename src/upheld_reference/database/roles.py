@@ -20,6 +20,7 @@ LOGIN_ROLES: Mapping[str, str] = {
     "application": "rivet_application",
     "vault": "rivet_vault",
     "retention": "rivet_retention",
+    "deletion": "rivet_deletion",
     "auditor": "rivet_auditor",
     "planter": "rivet_planter",
     "staff": "rivet_staff",

@@ -38,7 +38,7 @@ class Table:
         return sql.SQL(", ").join(map(sql.Identifier, self.columns))
 
 
-MEMBERS = Table("app", "members", ("id", "email", "role", "created_at"))
+MEMBERS = Table("app", "members", ("id", "email", "name", "role", "disabled_at", "created_at"))
 CONTACTS = Table("app", "contacts", ("id", "name", "phone_number", "note", "created_at"))
 CONVERSATIONS = Table("app", "conversations", ("id", "contact_id", "created_at"))
 MESSAGES = Table("app", "messages", ("id", "conversation_id", "direction", "text", "created_at"))
@@ -48,6 +48,8 @@ AUTOMATION_RUNS = Table("app", "automation_runs", ("id", "automation_id", "outco
 MESSAGE_LOGS = Table("app", "message_logs", ("id", "direction", "content", "created_at"))
 WEBHOOKS = Table("app", "webhooks", ("id", "url", "created_at"))
 EXPORTS = Table("app", "exports", ("id", "kind", "created_at"))
+NOTICES = Table("app", "notices", ("id", "kind", "title", "body", "created_at"))
+INVOICES = Table("app", "invoices", ("id", "account", "billed_to", "plan", "cents", "currency", "created_at"))
 WHATSAPP_ACCOUNTS = Table(
     "meta", "whatsapp_accounts", ("id", "waba_id", "phone_number_id", "phone_number", "created_at")
 )
@@ -59,17 +61,34 @@ async def read(db: Connection, table: Table, workspace_id: UUID, row_id: UUID) -
     return await (await db.execute(query, [workspace_id, row_id])).fetchone()
 
 
+@dataclass(frozen=True)
+class Page:
+    """A part of a listing."""
+
+    limit: int
+    offset: int = 0
+
+
 async def listing(
-    db: Connection, table: Table, workspace_id: UUID, limit: int, where: Mapping[str, Any] | None = None
+    db: Connection, table: Table, workspace_id: UUID, page: Page, where: Mapping[str, Any] | None = None
 ) -> list[Row]:
-    """The newest ``limit`` rows of the workspace whose columns equal ``where``, newest first."""
+    """One page of the workspace's rows whose columns equal ``where``, newest first."""
     conditions = {"workspace_id": workspace_id, **(where or {})}
-    query = sql.SQL("SELECT {} FROM {} WHERE {} ORDER BY created_at DESC, id LIMIT %s").format(
+    query = sql.SQL("SELECT {} FROM {} WHERE {} ORDER BY created_at DESC, id LIMIT %s OFFSET %s").format(
         table.shown,
         table.identifier,
         sql.SQL(" AND ").join(sql.SQL("{} = %s").format(sql.Identifier(c)) for c in conditions),
     )
-    return await (await db.execute(query, [*conditions.values(), limit])).fetchall()
+    return await (await db.execute(query, [*conditions.values(), page.limit, page.offset])).fetchall()
+
+
+async def contacts_named(db: Connection, workspace_id: UUID, name: str, page: Page) -> list[Row]:
+    """One page of the workspace's contacts whose name contains ``name`` in any case, newest first."""
+    query = sql.SQL("""
+        SELECT {} FROM {} WHERE workspace_id = %s AND strpos(lower(name), lower(%s)) > 0
+        ORDER BY created_at DESC, id LIMIT %s OFFSET %s
+    """).format(CONTACTS.shown, CONTACTS.identifier)
+    return await (await db.execute(query, [workspace_id, name, page.limit, page.offset])).fetchall()
 
 
 async def insert(db: Connection, table: Table, workspace_id: UUID, values: Mapping[str, Any]) -> Row:

@@ -1,4 +1,4 @@
-"""The rows that a deployment starts with: two workspaces, their members, and some of every object."""
+"""The rows that a deployment starts with: its workspaces, living and terminated, their members, and some of every object."""
 
 from __future__ import annotations
 
@@ -19,16 +19,20 @@ from upheld_reference import passwords
 from upheld_reference.database import copying
 from upheld_reference.database.scope import Connection
 
-PLANS = {"acme": "business", "globex": "agency"}
+PLANS = {"acme": "business", "globex": "agency", "initech": "starter"}
 """The workspaces by name, and the plan of each."""
+TERMINATED_DAYS_AGO = {"hooli": 45, "vandelay": 3}
+"""The workspaces that have been terminated, on the business plan, and how many days ago that was."""
 ROLES = ("owner", "admin", "agent", "viewer")
 """The roles that a member can have; each workspace has one member of each."""
 THROWAWAYS = 4
-"""How many further members, of the role agent, each workspace has for tests that lock accounts."""
+"""How many further members, of the role agent, each workspace but the one on the starter plan has, for tests that lock accounts."""
 LOG_AGES_DAYS = (*range(90), 95, 100, 120, 150, 200)
 """The ages of message logs and automation runs at the start; what is over 90 the first retention run removes."""
 EXPORT_AGES_DAYS = (0, 1, 7, 30, 60, 89, 95, 120, 200)
 """The ages of exports at the start."""
+TERMINATED_AGES_DAYS = (46, 50, 60)
+"""The ages of everything that a terminated workspace has at the start."""
 OBJECTS_EACH = 3
 """How many contacts, conversations, templates, automations and webhooks each workspace has."""
 
@@ -56,6 +60,13 @@ class Workspace:
     retention_days: int
     id: UUID = field(default_factory=uuid4)
     objects: dict[str, list[UUID]] = field(default_factory=dict)
+    terminated_days_ago: int | None = None
+    """None for a workspace that is not terminated."""
+
+    @property
+    def lives(self) -> bool:
+        """Whether it is not terminated."""
+        return self.terminated_days_ago is None
 
 
 @dataclass(frozen=True)
@@ -69,14 +80,22 @@ class Seed:
 def plan(retention_days: int) -> Seed:
     """Workspaces and identities with new ids and random passwords, not in any database yet."""
     identities = []
-    for tenant in PLANS:
+    for tenant, plan_name in PLANS.items():
         people = [(role, role, False) for role in ROLES]
-        people += [(f"burn{number}", "agent", True) for number in range(1, THROWAWAYS + 1)]
+        burnt = 0 if plan_name == "starter" else THROWAWAYS
+        people += [(f"burn{number}", "agent", True) for number in range(1, burnt + 1)]
         for person, role, throwaway in people:
             email, password = f"{person}@{tenant}.example.com", secrets.token_urlsafe(15)
             identities.append(Identity(f"{tenant}-{person}", tenant, role, email, password, throwaway))
-    workspaces = tuple(Workspace(name, plan, retention_days) for name, plan in PLANS.items())
-    return Seed(workspaces, tuple(identities))
+    for tenant in TERMINATED_DAYS_AGO:
+        email, password = f"owner@{tenant}.example.com", secrets.token_urlsafe(15)
+        identities.append(Identity(f"{tenant}-owner", tenant, "owner", email, password, throwaway=False))
+    living = [Workspace(name, plan, retention_days) for name, plan in PLANS.items()]
+    ended = [
+        Workspace(name, "business", retention_days, terminated_days_ago=days)
+        for name, days in TERMINATED_DAYS_AGO.items()
+    ]
+    return Seed((*living, *ended), tuple(identities))
 
 
 def hash_all(identities: tuple[Identity, ...]) -> dict[str, str]:
@@ -92,7 +111,16 @@ async def sow(db: Connection, seed: Seed, hashes: asyncio.Task[dict[str, str]], 
     await copying.copy(
         db,
         "app.workspaces",
-        [{"id": w.id, "name": w.name, "plan": w.plan, "retention_days": w.retention_days} for w in seed.workspaces],
+        [
+            {
+                "id": w.id,
+                "name": w.name,
+                "plan": w.plan,
+                "retention_days": w.retention_days,
+                "terminated_at": None if w.terminated_days_ago is None else now - timedelta(days=w.terminated_days_ago),
+            }
+            for w in seed.workspaces
+        ],
     )
     for workspace in seed.workspaces:
         await _objects(db, workspace)
@@ -160,7 +188,7 @@ async def _objects(db: Connection, workspace: Workspace) -> None:
 async def _records(db: Connection, workspace: Workspace, exports: Path, now: datetime) -> None:
     # An hour less than the full days, so that the oldest that are to stay do stay for the time of a test.
     logs, runs = [], []
-    for age in LOG_AGES_DAYS:
+    for age in LOG_AGES_DAYS if workspace.lives else TERMINATED_AGES_DAYS:
         at = now - timedelta(days=age) + timedelta(hours=1) * (age > 0)
         common = {"workspace_id": workspace.id, "created_at": at}
         logs.append({"id": uuid4(), **common, "content": f"{workspace.name} message {age} days ago"})
@@ -171,7 +199,7 @@ async def _records(db: Connection, workspace: Workspace, exports: Path, now: dat
     await copying.copy(db, "app.message_logs", logs)
     await copying.copy(db, "app.automation_runs", runs)
     rows: list[dict[str, Any]] = []
-    for age in EXPORT_AGES_DAYS:
+    for age in EXPORT_AGES_DAYS if workspace.lives else TERMINATED_AGES_DAYS:
         at = now - timedelta(days=age) + timedelta(hours=1) * (age > 0)
         row = {"id": uuid4(), "workspace_id": workspace.id, "oldest_record_at": at, "created_at": at}
         rows.append(row)

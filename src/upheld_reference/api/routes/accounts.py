@@ -1,15 +1,16 @@
-"""Login, sessions, the caller, the workspace and its members."""
+"""Login, sessions, invitations, and the caller's own account."""
 
 from __future__ import annotations
 
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends
+from fastapi import APIRouter, Depends, Response
+from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 
-from upheld_reference.api import errors, logins, models, sessions
-from upheld_reference.api.routes import DEFAULT_LIMIT, WORKSPACE, Limit
-from upheld_reference.api.session import Authenticated, Member, services
+from upheld_reference import passwords
+from upheld_reference.api import errors, invitations, logins, models, sessions, team_models
+from upheld_reference.api.session import Authenticated, services
 from upheld_reference.api.sessions import SessionTokens
 from upheld_reference.database import rows
 from upheld_reference.services import Services
@@ -25,8 +26,7 @@ async def create_token(
     try:
         return _shown(await logins.log_in(shared, credentials.email, credentials.password))
     except logins.LockedError as error:
-        retry = {"Retry-After": str(error.retry_seconds)}
-        raise HTTPException(429, "too many bad logins; try again later", retry) from None
+        raise _locked(error) from None
     except logins.AccountDisabledError:
         raise HTTPException(403, "this account is disabled") from None
     except logins.WorkspaceTerminatedError:
@@ -51,33 +51,59 @@ async def revoke_token(body: models.RevocationIn, shared: Annotated[Services, De
     return {}
 
 
-@router.get("/v1/me", operation_id="getMe", response_model=models.Me)
+@router.post("/v1/invitations/accept", operation_id="acceptInvitation", response_model=models.Tokens, status_code=201)
+async def accept_invitation(
+    body: team_models.Acceptance, shared: Annotated[Services, Depends(services)]
+) -> dict[str, Any]:
+    """Sets the first password of somebody who was invited, and logs them in; the invitation is worth nothing afterwards."""
+    try:
+        return _shown(await invitations.accept(shared, body.invitation_token, body.password))
+    except invitations.InvitationError:
+        raise errors.unauthenticated("this invitation is not valid") from None
+
+
+@router.get("/v1/me", operation_id="getMe", response_model=team_models.Me)
 async def get_me(caller: Authenticated) -> dict[str, Any]:
     """The caller."""
-    return {
-        "id": caller.member_id,
-        "email": caller.email,
-        "role": caller.role,
-        "workspace_id": caller.workspace_id,
-    }
-
-
-@router.get(WORKSPACE, operation_id="getWorkspace", response_model=models.Workspace)
-async def get_workspace(caller: Member) -> dict[str, Any]:
-    """The workspace."""
     async with caller.workspace() as db:
-        query = "SELECT id, name, plan, retention_days FROM app.workspaces WHERE id = %s"
-        row = await (await db.execute(query, [caller.workspace_id])).fetchone()
+        row = await rows.read(db, rows.MEMBERS, caller.workspace_id, caller.member_id)
+    if row is None:  # removed while this was being asked
+        raise errors.unauthenticated()
+    return {**row, "role": caller.role, "workspace_id": caller.workspace_id}
+
+
+@router.patch("/v1/me", operation_id="updateMe", response_model=team_models.Me)
+async def update_me(caller: Authenticated, body: team_models.MeChange) -> dict[str, Any]:
+    """Changes the caller's own name."""
+    async with caller.workspace() as db:
+        row = await rows.update(db, rows.MEMBERS, caller.workspace_id, caller.member_id, body.model_dump())
     if row is None:
-        raise errors.not_found()
-    return row
+        raise errors.unauthenticated()
+    return {**row, "workspace_id": caller.workspace_id}
 
 
-@router.get(f"{WORKSPACE}/members", operation_id="listMembers", response_model=list[models.Member])
-async def list_members(caller: Member, limit: Limit = DEFAULT_LIMIT) -> list[dict[str, Any]]:
-    """The members of the workspace."""
+@router.put("/v1/me/password", operation_id="changePassword", status_code=204)
+async def change_password(caller: Authenticated, body: team_models.PasswordChange) -> Response:
+    """Changes the caller's password and ends every other session of theirs."""
+    target = f"member:{caller.member_id}"
+    try:
+        await logins.prove(caller.services, caller.email, body.password)
+    except logins.LockedError as error:
+        raise _locked(error) from None
+    except logins.LoginError:
+        await caller.refuse(403, "the present password is wrong", target)
+    hashed = await run_in_threadpool(passwords.hash_password, body.new_password)
     async with caller.workspace() as db:
-        return await rows.listing(db, rows.MEMBERS, caller.workspace_id, limit)
+        query = "UPDATE app.members SET password_hash = %s WHERE workspace_id = %s AND id = %s"
+        await db.execute(query, [hashed, caller.workspace_id, caller.member_id])
+        await sessions.revoke_all(db, caller.workspace_id, caller.member_id, but=caller.session_id)
+        await caller.note(db, target)
+    return Response(status_code=204)
+
+
+def _locked(error: logins.LockedError) -> HTTPException:
+    retry = {"Retry-After": str(error.retry_seconds)}
+    return HTTPException(429, "too many bad logins; try again later", retry)
 
 
 def _shown(tokens: SessionTokens) -> dict[str, Any]:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any
 from uuid import UUID
 
-from fastapi import APIRouter, Response
+from fastapi import APIRouter, Query, Response
 
 from upheld_reference.api import errors, models
-from upheld_reference.api.routes import DEFAULT_LIMIT, WORKSPACE, Limit
+from upheld_reference.api.routes import WORKSPACE, Page
 from upheld_reference.api.session import Caller, Member
 from upheld_reference.database import rows
 from upheld_reference.logs import app_log
@@ -19,10 +19,14 @@ router = APIRouter(prefix=WORKSPACE, responses=errors.RESPONSES)
 
 
 @router.get("/contacts", operation_id="listContacts", response_model=list[models.Contact])
-async def list_contacts(caller: Member, limit: Limit = DEFAULT_LIMIT) -> list[dict[str, Any]]:
-    """The contacts of the workspace."""
+async def list_contacts(
+    caller: Member, page: Page, name: Annotated[str, Query(max_length=120, pattern=r"^[^\x00]*$")] = ""
+) -> list[dict[str, Any]]:
+    """The contacts of the workspace, or those whose name contains a text, in any case."""
     async with caller.workspace() as db:
-        return await rows.listing(db, rows.CONTACTS, caller.workspace_id, limit)
+        if name:
+            return await rows.contacts_named(db, caller.workspace_id, name, page)
+        return await rows.listing(db, rows.CONTACTS, caller.workspace_id, page)
 
 
 @router.post("/contacts", operation_id="createContact", response_model=models.Contact, status_code=201)
@@ -63,10 +67,10 @@ async def delete_contact(caller: Member, contact_id: UUID) -> Response:
 
 
 @router.get("/conversations", operation_id="listConversations", response_model=list[models.Conversation])
-async def list_conversations(caller: Member, limit: Limit = DEFAULT_LIMIT) -> list[dict[str, Any]]:
+async def list_conversations(caller: Member, page: Page) -> list[dict[str, Any]]:
     """The conversations of the workspace."""
     async with caller.workspace() as db:
-        return await rows.listing(db, rows.CONVERSATIONS, caller.workspace_id, limit)
+        return await rows.listing(db, rows.CONVERSATIONS, caller.workspace_id, page)
 
 
 @router.post("/conversations", operation_id="createConversation", response_model=models.Conversation, status_code=201)
@@ -88,16 +92,23 @@ async def get_conversation(caller: Member, conversation_id: UUID) -> dict[str, A
     return row
 
 
+@router.delete("/conversations/{conversation_id}", operation_id="deleteConversation", status_code=204)
+async def delete_conversation(caller: Member, conversation_id: UUID) -> Response:
+    """Deletes a conversation with its messages."""
+    async with caller.workspace() as db:
+        if not await rows.delete(db, rows.CONVERSATIONS, caller.workspace_id, conversation_id):
+            raise errors.not_found()
+    return Response(status_code=204)
+
+
 @router.get("/messages", operation_id="listMessages", response_model=list[models.Message])
-async def list_messages(
-    caller: Member, conversation_id: UUID | None = None, limit: Limit = DEFAULT_LIMIT
-) -> list[dict[str, Any]]:
+async def list_messages(caller: Member, page: Page, conversation_id: UUID | None = None) -> list[dict[str, Any]]:
     """The messages of the workspace, or those of one conversation."""
     where = {"conversation_id": conversation_id} if conversation_id else {}
     async with caller.workspace() as db:
         if conversation_id and await rows.read(db, rows.CONVERSATIONS, caller.workspace_id, conversation_id) is None:
             raise errors.not_found()
-        return await rows.listing(db, rows.MESSAGES, caller.workspace_id, limit, where)
+        return await rows.listing(db, rows.MESSAGES, caller.workspace_id, page, where)
 
 
 @router.post("/messages", operation_id="createMessage", response_model=models.Message, status_code=201)
@@ -114,7 +125,7 @@ async def create_message(caller: Member, body: models.MessageIn) -> dict[str, An
         await queue.enqueue(db, caller.workspace_id, "message.created", told)
     caller.services.worker.wake()
     if contact is not None:
-        await _deliver(caller, contact["phone_number"], body.text)
+        await deliver(caller, contact["phone_number"], body.text)
     return message
 
 
@@ -128,10 +139,10 @@ async def get_message(caller: Member, message_id: UUID) -> dict[str, Any]:
     return row
 
 
-async def _deliver(caller: Caller, to: str, text: str) -> None:
+async def deliver(caller: Caller, to: str, text: str) -> None:
     """Hands a message to WhatsApp by the number that was connected last; a failure is logged."""
     async with caller.workspace() as db:
-        accounts = await rows.listing(db, rows.WHATSAPP_ACCOUNTS, caller.workspace_id, 1)
+        accounts = await rows.listing(db, rows.WHATSAPP_ACCOUNTS, caller.workspace_id, rows.Page(1))
     for account in accounts:
         try:
             await caller.services.vault.send_message(

@@ -8,7 +8,7 @@ from uuid import UUID
 from fastapi import APIRouter
 
 from upheld_reference.api import errors, models
-from upheld_reference.api.routes import DEFAULT_LIMIT, WORKSPACE, Limit
+from upheld_reference.api.routes import WORKSPACE, Page
 from upheld_reference.api.session import Member
 from upheld_reference.database import rows
 from upheld_reference.webhooks import queue
@@ -17,14 +17,12 @@ router = APIRouter(prefix=f"{WORKSPACE}/webhooks/{{webhook_id}}", responses=erro
 
 
 @router.get("/deliveries", operation_id="listWebhookDeliveries", response_model=list[models.WebhookDelivery])
-async def list_webhook_deliveries(
-    caller: Member, webhook_id: UUID, limit: Limit = DEFAULT_LIMIT
-) -> list[dict[str, Any]]:
+async def list_webhook_deliveries(caller: Member, webhook_id: UUID, page: Page) -> list[dict[str, Any]]:
     """The deliveries of one webhook with the attempts that were made, without what was sent."""
     async with caller.workspace() as db:
         if await rows.read(db, rows.WEBHOOKS, caller.workspace_id, webhook_id) is None:
             raise errors.not_found()
-        return await rows.listing(db, queue.DELIVERIES, caller.workspace_id, limit, {"webhook_id": webhook_id})
+        return await rows.listing(db, queue.DELIVERIES, caller.workspace_id, page, {"webhook_id": webhook_id})
 
 
 @router.post("/ping", operation_id="pingWebhook", response_model=models.WebhookDelivery, status_code=202)

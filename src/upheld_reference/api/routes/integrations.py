@@ -11,7 +11,7 @@ from starlette.exceptions import HTTPException
 
 from upheld_reference.api import errors, models
 from upheld_reference.api.models import ErrorBody
-from upheld_reference.api.routes import DEFAULT_LIMIT, WORKSPACE, Limit
+from upheld_reference.api.routes import WORKSPACE, Page
 from upheld_reference.api.session import Caller, Member
 from upheld_reference.database import rows
 from upheld_reference.network.guard import UrlRefusedError
@@ -27,25 +27,21 @@ _UPSTREAM: dict[int | str, dict[str, Any]] = {
 
 
 @router.get("/webhooks", operation_id="listWebhooks", response_model=list[models.Webhook])
-async def list_webhooks(caller: Member, limit: Limit = DEFAULT_LIMIT) -> list[dict[str, Any]]:
+async def list_webhooks(caller: Member, page: Page) -> list[dict[str, Any]]:
     """The webhooks of the workspace, without their secrets."""
     async with caller.workspace() as db:
-        return await rows.listing(db, rows.WEBHOOKS, caller.workspace_id, limit)
+        return await rows.listing(db, rows.WEBHOOKS, caller.workspace_id, page)
 
 
 @router.post("/webhooks", operation_id="createWebhook", response_model=models.CreatedWebhook, status_code=201)
 async def create_webhook(caller: Member, body: models.WebhookIn) -> dict[str, Any]:
     """Registers a webhook and shows, this once, the secret that its deliveries are signed with."""
-    try:
-        url = caller.services.guard.check(body.url).url
-    except UrlRefusedError as error:
-        raise RequestValidationError(
-            [{"loc": ("body", "url"), "msg": f"the URL {error}", "type": "webhook_url"}]
-        ) from None
+    url = _checked(caller, body.url)
     webhook_id = uuid4()
     secret = await caller.services.vault.new_webhook_secret(caller.workspace_id, webhook_id)
     async with caller.workspace() as db:
         row = await rows.insert(db, rows.WEBHOOKS, caller.workspace_id, {"id": webhook_id, "url": url})
+        await caller.note(db, f"webhook:{webhook_id}")
     return {**row, "secret": secret}
 
 
@@ -59,12 +55,38 @@ async def get_webhook(caller: Member, webhook_id: UUID) -> dict[str, Any]:
     return row
 
 
+@router.patch("/webhooks/{webhook_id}", operation_id="updateWebhook", response_model=models.Webhook)
+async def update_webhook(caller: Member, webhook_id: UUID, body: models.WebhookChange) -> dict[str, Any]:
+    """Has a webhook's events delivered to another URL; its secret stays."""
+    url = _checked(caller, body.url)
+    async with caller.workspace() as db:
+        row = await rows.update(db, rows.WEBHOOKS, caller.workspace_id, webhook_id, {"url": url})
+        if row is None:
+            raise errors.not_found()
+        await caller.note(db, f"webhook:{webhook_id}")
+    return row
+
+
+@router.post("/webhooks/{webhook_id}/secret", operation_id="rotateWebhookSecret", response_model=models.CreatedWebhook)
+async def rotate_webhook_secret(caller: Member, webhook_id: UUID) -> dict[str, Any]:
+    """Replaces the secret of a webhook and shows the new one, this once; the old one signs nothing any more."""
+    async with caller.workspace() as db:
+        row = await rows.read(db, rows.WEBHOOKS, caller.workspace_id, webhook_id)
+    if row is None:
+        raise errors.not_found()
+    secret = await caller.services.vault.new_webhook_secret(caller.workspace_id, webhook_id)
+    async with caller.workspace() as db:
+        await caller.note(db, f"webhook:{webhook_id}")
+    return {**row, "secret": secret}
+
+
 @router.delete("/webhooks/{webhook_id}", operation_id="deleteWebhook", status_code=204)
 async def delete_webhook(caller: Member, webhook_id: UUID) -> Response:
     """Deletes a webhook with its secret."""
     async with caller.workspace() as db:
         if not await rows.delete(db, rows.WEBHOOKS, caller.workspace_id, webhook_id):
             raise errors.not_found()
+        await caller.note(db, f"webhook:{webhook_id}")
     await caller.services.vault.forget_webhook(caller.workspace_id, webhook_id)
     return Response(status_code=204)
 
@@ -80,7 +102,7 @@ async def sign_up_whatsapp(caller: Member, body: models.SignUpIn) -> dict[str, A
     """Connects a WhatsApp number with the code that Embedded Signup gave; a known number gets the new token."""
     async with caller.workspace() as db:
         known = await rows.listing(
-            db, rows.WHATSAPP_ACCOUNTS, caller.workspace_id, 1, {"phone_number": body.phone_number}
+            db, rows.WHATSAPP_ACCOUNTS, caller.workspace_id, rows.Page(1), {"phone_number": body.phone_number}
         )
     account_id = known[0]["id"] if known else uuid4()
     ids = await _connect(caller, account_id, body.code)
@@ -95,6 +117,8 @@ async def sign_up_whatsapp(caller: Member, body: models.SignUpIn) -> dict[str, A
         """
         values = [account_id, caller.workspace_id, ids.waba_id, ids.phone_number_id, body.phone_number]
         row = await (await db.execute(query, values)).fetchone()
+        if row is not None:
+            await caller.note(db, f"whatsapp_account:{account_id}")
     if row is None:
         await caller.services.vault.forget_whatsapp(caller.workspace_id, account_id)
         raise HTTPException(409, "another sign-up of this number came first")
@@ -102,10 +126,10 @@ async def sign_up_whatsapp(caller: Member, body: models.SignUpIn) -> dict[str, A
 
 
 @router.get("/whatsapp", operation_id="getWhatsApp", response_model=list[models.WhatsAppAccount])
-async def get_whatsapp(caller: Member, limit: Limit = DEFAULT_LIMIT) -> list[dict[str, Any]]:
+async def get_whatsapp(caller: Member, page: Page) -> list[dict[str, Any]]:
     """The WhatsApp numbers of the workspace."""
     async with caller.workspace() as db:
-        return await rows.listing(db, rows.WHATSAPP_ACCOUNTS, caller.workspace_id, limit)
+        return await rows.listing(db, rows.WHATSAPP_ACCOUNTS, caller.workspace_id, page)
 
 
 @router.post(
@@ -121,7 +145,19 @@ async def rotate_whatsapp_token(caller: Member, account_id: UUID, body: models.R
     if row is None:
         raise errors.not_found()
     await _connect(caller, account_id, body.code)
+    async with caller.workspace() as db:
+        await caller.note(db, f"whatsapp_account:{account_id}")
     return row
+
+
+def _checked(caller: Caller, url: str) -> str:
+    """The URL as it is stored, once the guard of the network has let it pass; raises a 422."""
+    try:
+        return caller.services.guard.check(url).url
+    except UrlRefusedError as error:
+        raise RequestValidationError(
+            [{"loc": ("body", "url"), "msg": f"the URL {error}", "type": "webhook_url"}]
+        ) from None
 
 
 async def _connect(caller: Caller, account_id: UUID, code: str) -> AccountIds:

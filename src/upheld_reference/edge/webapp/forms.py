@@ -13,7 +13,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
-from upheld_reference.api.models import Email, Password, Text
+from upheld_reference.api.bodies import Email, Password, Text
 from upheld_reference.edge.webapp.sessions import BrowserSessions
 from upheld_reference.logs import security_log
 

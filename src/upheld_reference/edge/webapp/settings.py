@@ -18,5 +18,5 @@ async def contents(caller: Caller) -> dict[str, Any]:
         workspace = await (await db.execute(query, [caller.workspace_id])).fetchone()
         webhooks = None
         if roles.may(caller.role, "listWebhooks"):
-            webhooks = await rows.listing(db, rows.WEBHOOKS, caller.workspace_id, _MOST_WEBHOOKS)
+            webhooks = await rows.listing(db, rows.WEBHOOKS, caller.workspace_id, rows.Page(_MOST_WEBHOOKS))
     return {"workspace": workspace, "webhooks": webhooks}
