@@ -77,6 +77,7 @@ class Catalogue:
         self._entries: dict[str, Entry] = {}
         self._generation = 0
         self._last = ""
+        self._cut_off = False
 
     @property
     def entries(self) -> tuple[Entry, ...]:
@@ -95,6 +96,7 @@ class Catalogue:
         """
         with self._lock:
             text = self.path.read_text(encoding="utf-8")
+            self._cut_off = not text.endswith("\n")
             lines = text[: text.rfind("\n") + 1].splitlines()
             macs = []
             self._last = ""
@@ -115,7 +117,7 @@ class Catalogue:
         """Enters objects that are in the store; an object that is entered already is entered anew."""
         with self._lock:
             fresh = list(entries)
-            if self._generation == 0 or any(entry.name in self._entries for entry in fresh):
+            if self._generation == 0 or self._cut_off or any(entry.name in self._entries for entry in fresh):
                 self._entries |= {entry.name: entry for entry in fresh}
                 self._write_all()
                 return
@@ -147,6 +149,7 @@ class Catalogue:
         partial.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         partial.write_text("".join(lines), encoding="utf-8")
         partial.replace(self.path)
+        self._cut_off = False
         self._keep_head()
 
     def _line(self, content: dict[str, Any]) -> str:
@@ -161,7 +164,7 @@ class Catalogue:
         try:
             content: dict[str, Any] = json.loads(line)
             mac = str(content.pop("mac"))
-        except (ValueError, KeyError, AttributeError) as error:
+        except (ValueError, KeyError, AttributeError, TypeError) as error:
             raise CatalogueError(f"line {number} of the catalogue is no entry") from error
         expected = self._mac(self._last, content)
         if not hmac.compare_digest(mac.encode(), expected.encode()):

@@ -56,10 +56,11 @@ class BackupPart(Part):
         return Path(str(conninfo_to_dict(self.platform.urls["superuser"])["host"])) / "wal-spool"
 
     async def settle(self) -> None:
-        """Waits for the first base backup, and empties the spool."""
+        """Waits for the first base backup, empties the spool, and lets go of write-ahead log from before that backup."""
         if self._beginning is not None:
             await self._beginning
         await asyncio.to_thread(self._agent.drain)
+        await self._expire()
 
     def jobs(self) -> Mapping[str, Coroutine[Any, Any, None]]:
         """The agent, the daily backup and the heartbeat."""
@@ -112,17 +113,20 @@ class BackupPart(Part):
 
     async def _back_up(self) -> None:
         settings = self.platform.settings
-        interval, window = timedelta(hours=settings.backup_interval_hours), timedelta(days=settings.backup_window_days)
+        interval = timedelta(hours=settings.backup_interval_hours)
         while True:
             await asyncio.sleep(settings.backup_poll_seconds)
             try:
-                now, entries = datetime.now(UTC), self._agent.catalogue.entries
-                if schedule.due(entries, now, interval):
+                if schedule.due(self._agent.catalogue.entries, datetime.now(UTC), interval):
                     await asyncio.to_thread(self._agent.take_base_backup)
-                    entries = self._agent.catalogue.entries
-                await asyncio.to_thread(self._agent.forget, schedule.expired(entries, now, window))
+                await self._expire()
             except FAILURES:
                 app_log.exception("the base backup failed")
+
+    async def _expire(self) -> None:
+        window = timedelta(days=self.platform.settings.backup_window_days)
+        gone = schedule.expired(self._agent.catalogue.entries, datetime.now(UTC), window)
+        await asyncio.to_thread(self._agent.forget, gone)
 
     async def _beat(self) -> None:
         """Writes the heartbeat whenever somebody else has written since, so that an idle deployment stays quiet."""
