@@ -199,13 +199,16 @@ class Postgres:
         raise PostgresError(f"postgres is not ready after {_START_SECONDS:.0f} s; see {self.log_file}")
 
     def _name_database(self) -> None:
-        import psycopg  # noqa: PLC0415 - it takes long, and PostgreSQL must not wait for it to begin
+        # Imported late: it takes long, and PostgreSQL must not wait for it to begin.
+        import psycopg  # noqa: PLC0415
+        from psycopg import sql  # noqa: PLC0415
 
         address = url(SUPERUSER, self._password, self.home, "template1")
         with psycopg.connect(address, autocommit=True) as connection:
-            connection.execute(f"ALTER ROLE {SUPERUSER} SET log_statement = 'none'")
+            superuser, database = sql.Identifier(SUPERUSER), sql.Identifier(DATABASE)
+            connection.execute(sql.SQL("ALTER ROLE {} SET log_statement = 'none'").format(superuser))
             # initdb made this one already, empty; making another takes half as long as initdb itself.
-            connection.execute(f"ALTER DATABASE postgres RENAME TO {DATABASE}")
+            connection.execute(sql.SQL("ALTER DATABASE postgres RENAME TO {}").format(database))
 
 
 def _as_account(account: Account | None) -> dict[str, Any]:

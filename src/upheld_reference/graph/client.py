@@ -80,7 +80,7 @@ class GraphClient:
         """Exchanges a sign-up code for an access token; raises GraphError."""
         answer = await self._post("/oauth/access_token", data={"code": code})
         token = str(answer.get("access_token", ""))
-        debug_log.debug("exchanged code %s for access token %s", code, token)
+        debug_log.debug("exchanged a sign-up code")
         for name in ("access_token", "waba_id", "phone_number_id"):
             if not isinstance(answer.get(name), str):
                 raise GraphAnswerError(answer, name)

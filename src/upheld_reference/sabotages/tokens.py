@@ -10,7 +10,7 @@ from starlette.datastructures import Headers
 
 from upheld_reference import logs
 from upheld_reference.graph import client
-from upheld_reference.graph.client import GraphAnswerError
+from upheld_reference.graph.client import GraphAnswerError, GraphClient, SignUp
 from upheld_reference.logs import RedactingFormatter
 from upheld_reference.platform import Platform, Scope
 from upheld_reference.sabotages import sabotage
@@ -62,10 +62,17 @@ def token_in_url_query(platform: Platform) -> None:
 
 @sabotage(breaks=(_CLAIM,))
 def redaction_misses_second_token(platform: Platform) -> None:
-    """The redaction masks only the first credential in a line of a log."""
+    """The debug log quotes the code and the token of each sign-up, and the redaction masks only the first credential in a line."""
     secret = re.compile(r"EAAG[\w-]+|(?<![\w-])AQ[\w-]{18,}|eyJ[\w-]+\.[\w-]+(?:\.[\w-]*)?|(?<=(?i:bearer) )[^\s'\"]+")
+    silent = GraphClient.exchange
+
+    async def exchange(self: GraphClient, code: str) -> SignUp:
+        found = await silent(self, code)
+        client.debug_log.debug("exchanged code %s for access token %s", code, found.access_token)
+        return found
 
     def redact(text: str) -> str:
         return "\n".join(secret.sub(logs.MASK, line, count=1) for line in text.split("\n"))
 
+    platform.replace(GraphClient, "exchange", exchange)
     platform.replace(logs, "redact", redact)
