@@ -44,7 +44,7 @@ async def prepare_database(platform: Platform, connectable: Awaitable[None], par
     async with await AsyncConnection.connect(superuser_url, autocommit=True, row_factory=dict_row) as superuser:
         passwords = await roles.create_roles(superuser)
         for name, password in passwords.items():
-            platform.urls[name] = roles.url_for(superuser_url, roles.LOGIN_ROLES[name], password)
+            platform.urls[name] = roles.url_for(platform, name, password)
         await schema.run(superuser, [*schema.scripts(), *platform.schema])
         async with superuser.transaction():
             await seed.sow(superuser, planned, hashes, platform.exports)

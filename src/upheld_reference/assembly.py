@@ -8,6 +8,7 @@ from collections.abc import Coroutine, Sequence
 from typing import Any
 
 from upheld_reference import application, facts, listeners, logs, parts, pki, sabotages
+from upheld_reference.database import roles
 from upheld_reference.internal.certificates import InternalCertificates
 from upheld_reference.platform import Platform
 from upheld_reference.postgres import Postgres
@@ -37,8 +38,10 @@ class Assembly:
         await platform.reach("configured")
         authority = platform.authority = pki.authority()
         platform.ca_file.write_bytes(authority.pem)
-        platform.internal = InternalCertificates(platform.folder / "internal")
+        platform.internal = InternalCertificates(platform.folder / "internal", roles.services())
         listeners.bind(platform, [plan for part in self.parts for plan in part.listeners], authority)
+        for part in self.parts:
+            await part.open()
         await application.prepare_database(platform, self._database(), self.parts)
         await platform.reach("seeded")
         for part in self.parts:
@@ -65,11 +68,11 @@ class Assembly:
         await asyncio.gather(*self._tasks, return_exceptions=True)
         if self._servers is not None:
             await self._servers.stop()
-        for part in reversed(self.parts):
-            with contextlib.suppress(Exception):  # a part that is gone must not keep the deployment from ending
-                await part.close()
-        with contextlib.suppress(Exception):  # likewise
+        with contextlib.suppress(Exception):  # a part that is gone must not keep the deployment from ending
             await application.close(self.platform)
+        for part in reversed(self.parts):
+            with contextlib.suppress(Exception):  # likewise
+                await part.close()
 
     async def _database(self) -> None:
         await asyncio.to_thread(self.postgres.wait)

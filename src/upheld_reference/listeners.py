@@ -15,6 +15,8 @@ from upheld_reference.pki import Authority
 from upheld_reference.platform import Listener, ListenerPlan, Platform, Receive, Scope, Send
 
 _DRAIN_SECONDS = 1
+_ALPN = {"http": "http/1.1", "postgresql": "postgresql"}
+"""The name of each protocol in TLS (RFC 7301)."""
 
 
 async def _not_built(_scope: Scope, _receive: Receive, _send: Send) -> None:
@@ -29,7 +31,7 @@ def bind(platform: Platform, plans: Iterable[ListenerPlan], authority: Authority
     for plan in plans:
         tls = None
         if plan.tls:
-            tls = pki.server_context()
+            tls = pki.server_context(_ALPN[plan.protocol])
             issuer = authority
             if plan.audience == "internal":
                 issuer = platform.internal.authority
@@ -37,7 +39,14 @@ def bind(platform: Platform, plans: Iterable[ListenerPlan], authority: Authority
             lifetime_days = platform.settings.certificate_lifetime_days
             pki.current_credential(issuer, plan.host_name, lifetime_days).load_into(tls, platform.secrets)
         platform.listeners[plan.name] = Listener(
-            plan.name, plan.host_name, _not_built, tls, _socket(plan.address), plan.audience, plan.address
+            plan.name,
+            plan.host_name,
+            _not_built,
+            tls,
+            _socket(plan.address),
+            plan.audience,
+            plan.address,
+            plan.protocol,
         )
 
 
@@ -73,8 +82,10 @@ class Servers:
     """Every listener of a platform, being served."""
 
     def __init__(self, platform: Platform) -> None:
-        """Plans to serve the listeners that the platform has now."""
-        self._servers = [ListenerServer(listener) for listener in platform.listeners.values()]
+        """Plans to serve the HTTP listeners that the platform has now."""
+        self._servers = [
+            ListenerServer(listener) for listener in platform.listeners.values() if listener.protocol == "http"
+        ]
         self._tasks: list[asyncio.Task[None]] = []
 
     async def start(self) -> None:

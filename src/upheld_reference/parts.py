@@ -25,6 +25,9 @@ class Part:
         """Belongs to ``platform``, of which nothing but the settings is there yet."""
         self.platform = platform
 
+    async def open(self) -> None:
+        """Begins what other parts need before they have a database; its listeners are bound, and nothing else is there."""
+
     async def seed(self, superuser: Connection, planned: Seed) -> None:
         """Adds its first rows to those of the application, in the same transaction."""
 
@@ -55,6 +58,7 @@ def all_parts(platform: Platform) -> tuple[Part, ...]:
     from upheld_reference.api.part import ApiPart  # noqa: PLC0415
     from upheld_reference.backups.part import BackupPart  # noqa: PLC0415
     from upheld_reference.codebase.part import CodebasePart  # noqa: PLC0415
+    from upheld_reference.database.part import DatabasePart  # noqa: PLC0415
     from upheld_reference.edge.part import EdgePart  # noqa: PLC0415
     from upheld_reference.graph.part import GraphPart  # noqa: PLC0415
     from upheld_reference.host.part import HostPart  # noqa: PLC0415
@@ -66,6 +70,7 @@ def all_parts(platform: Platform) -> tuple[Part, ...]:
     # Backups first: the first base backup is taken while the others get ready.
     codebase = CodebasePart(platform)
     return (
+        DatabasePart(platform),
         BackupPart(platform),
         HostPart(platform),
         NetworkPart(platform),

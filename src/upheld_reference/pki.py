@@ -135,14 +135,17 @@ def current_credential(issuer: Authority, host_name: str, lifetime_days: int) ->
     )
 
 
-def server_context() -> ssl.SSLContext:
-    """A server's TLS context without a certificate yet: TLS 1.2 and 1.3, forward secrecy, authenticated ciphers."""
+def server_context(protocol: str = "http/1.1") -> ssl.SSLContext:
+    """A server's TLS context without a certificate yet: TLS 1.2 and 1.3, forward secrecy, authenticated ciphers.
+
+    ``protocol`` is the name of what is spoken inside (RFC 7301).
+    """
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.sslobject_class = _AlertingConnection
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.set_ciphers("ECDHE+AESGCM:ECDHE+CHACHA20")
     context.options |= ssl.OP_NO_COMPRESSION | ssl.OP_NO_RENEGOTIATION | ssl.OP_CIPHER_SERVER_PREFERENCE
-    context.set_alpn_protocols(["http/1.1"])
+    context.set_alpn_protocols([protocol])
     return context
 
 

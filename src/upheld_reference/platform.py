@@ -32,6 +32,9 @@ Audience = Literal["public", "staff", "internal", "outside"]
 """Who reaches a listener: ``public``: customers; ``staff``: the platform's own people; ``internal``: its own services, by
 mTLS; ``outside``: the platform itself, for the listener stands for somebody else's service."""
 
+Protocol = Literal["http", "postgresql"]
+"""What a listener speaks."""
+
 Action = Callable[["Platform"], Awaitable[None] | None]
 """What a stage runs."""
 
@@ -50,6 +53,8 @@ class ListenerPlan:
     """Whether it speaks TLS."""
     address: str = "127.0.0.1"
     """The address that it is bound to."""
+    protocol: Protocol = "http"
+    """What it speaks, inside TLS where it has that."""
 
 
 @dataclass
@@ -70,6 +75,8 @@ class Listener:
     """Who reaches it."""
     address: str = "127.0.0.1"
     """The address that the socket is bound to."""
+    protocol: Protocol = "http"
+    """What it speaks; one that is not HTTP has no ``app``, and the part that planned it serves it."""
 
     @property
     def public(self) -> bool:
@@ -84,7 +91,8 @@ class Listener:
     @property
     def url(self) -> str:
         """Scheme, host name and port, without a final slash."""
-        return f"{'http' if self.tls is None else 'https'}://{self.host_name}:{self.port}"
+        scheme = "postgresql" if self.protocol == "postgresql" else "http" if self.tls is None else "https"
+        return f"{scheme}://{self.host_name}:{self.port}"
 
 
 class Platform:

@@ -1,4 +1,4 @@
-"""One real PostgreSQL server of the deployment's own, reached only over a Unix socket."""
+"""One real PostgreSQL server of the deployment's own, on a Unix socket that others reach by the sidecar only."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _STOP_SECONDS = 5.0
 
 _SETTINGS: Mapping[str, str] = {
     "listen_addresses": "",
-    "unix_socket_permissions": "0777",  # the folder around it and scram decide who may come in
+    "unix_socket_permissions": "0700",  # the sidecar of this process, which brings others in by their certificates
     "max_connections": "60",
     "shared_buffers": "16MB",
     "fsync": "off",  # the data lives as long as the process

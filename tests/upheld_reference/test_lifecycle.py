@@ -129,11 +129,15 @@ def test_secrets_are_for_the_owner_only(deployment: Deployment) -> None:
         assert stat.S_IMODE((deployment.folder / name).stat().st_mode) == 0o700, name
 
 
-def test_postgresql_listens_on_its_socket_only(deployment: Deployment) -> None:
-    with psycopg.connect(deployment.facts["postgres"]["urls"]["auditor"]) as connection:
+def test_postgresql_listens_on_a_socket_that_is_closed_to_others(deployment: Deployment) -> None:
+    facts = deployment.facts["postgres"]
+    with psycopg.connect(facts["urls"]["auditor"]) as connection:
         assert connection.execute("SHOW listen_addresses").fetchone() == ("",)
+    folder = Path(facts["socket_folder"])
+    for path in (folder, folder / ".s.PGSQL.5432"):
+        assert stat.S_IMODE(path.stat().st_mode) & 0o077 == 0, path
     with pytest.raises(psycopg.OperationalError, match="password authentication failed"):
-        psycopg.connect(deployment.facts["postgres"]["urls"]["auditor"], password="wrong")
+        psycopg.connect(facts["urls"]["auditor"], password="wrong")
 
 
 def test_statements_are_logged_without_passwords(deployment: Deployment) -> None:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import secrets
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING
+from urllib.parse import quote, urlencode
 
 import psycopg
 from psycopg import sql
@@ -14,6 +16,8 @@ from upheld_reference import postgres
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    from upheld_reference.platform import Platform
 
 LOGIN_ROLES: Mapping[str, str] = {
     "owner": "rivet_owner",
@@ -28,6 +32,16 @@ LOGIN_ROLES: Mapping[str, str] = {
     "worker": "rivet_worker",
 }
 """Roles that log in, by the name under which ``platform.urls`` carries their URL."""
+
+_SERVICES = {"application": "api", "owner": "migrations"}
+
+SERVICES: Mapping[str, frozenset[str]] = MappingProxyType(
+    {role: frozenset({_SERVICES.get(name, name)}) for name, role in LOGIN_ROLES.items()}
+)
+"""The services whose certificate lets them connect as each role; but for these two, service and role have the same name."""
+
+ON_THE_HOST = frozenset({"backup"})
+"""Roles of what runs on the database's own host and connects by the socket: the tools for base backups know no TLS."""
 
 GROUP_ROLES = ("rivet_login", "rivet_vault_owner", "rivet_vault_census", "rivet_queue")
 """Roles that nobody logs in as: owners of schemas and of functions with rights of their own."""
@@ -50,7 +64,30 @@ async def create_roles(superuser: psycopg.AsyncConnection[object]) -> dict[str, 
     return passwords
 
 
-def url_for(superuser_url: str, role: str, password: str) -> str:
-    """The URL under which ``role`` reaches the database that ``superuser_url`` names."""
-    parts = conninfo_to_dict(superuser_url)
-    return postgres.url(role, password, Path(str(parts["host"])), str(parts["dbname"]))
+def services() -> frozenset[str]:
+    """Every service whose certificate is one for a database role."""
+    return frozenset().union(*SERVICES.values())
+
+
+def url_for(platform: Platform, name: str, password: str) -> str:
+    """The URL under which the role called ``name`` reaches the database: by mutual TLS with its service's certificate.
+
+    Raises KeyError when no role is called that.
+    """
+    role = LOGIN_ROLES[name]
+    local = conninfo_to_dict(platform.urls["superuser"])
+    if name in ON_THE_HOST:
+        return postgres.url(role, password, Path(str(local["host"])), str(local["dbname"]))
+    listener = platform.listeners["database"]
+    files = platform.internal.clients[min(SERVICES[role])]
+    options = {
+        "hostaddr": listener.address,
+        "sslmode": "verify-full",
+        "sslnegotiation": "direct",
+        "sslrootcert": str(platform.internal.ca_file),
+        "sslcert": str(files.certificate),
+        "sslkey": str(files.key),
+        "gssencmode": "disable",
+    }
+    place = f"{listener.host_name}:{listener.port}/{local['dbname']}"
+    return f"postgresql://{quote(role)}:{quote(password, safe='')}@{place}?{urlencode(options)}"

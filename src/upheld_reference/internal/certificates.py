@@ -6,7 +6,7 @@ It is another one than that of the public names, so that no certificate that the
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -34,8 +34,8 @@ class ClientFiles:
 class InternalCertificates:
     """The internal authority with the credentials of every service; the authority's key is in no file."""
 
-    def __init__(self, folder: Path) -> None:
-        """Makes the authority and a credential for each service, as files in ``folder``."""
+    def __init__(self, folder: Path, services: Collection[str]) -> None:
+        """Makes the authority and a credential for each of the ``services``, as files in ``folder``."""
         self.folder = folder
         folder.mkdir(mode=0o700)
         self.authority = pki.authority("Rivet internal CA")
@@ -44,7 +44,7 @@ class InternalCertificates:
         until = now + dt.timedelta(days=CLIENT_LIFETIME_DAYS)
         self.clients: Mapping[str, ClientFiles] = {
             service: self._client(service, self.authority, service, now - dt.timedelta(hours=1), until)
-            for service in names.SERVICES
+            for service in sorted({*names.SERVICES, *services})
         }
         # What must not get in anywhere, for whoever tries: made like the right one but for the one difference.
         stranger = pki.authority("Somebody else's CA")

@@ -8,8 +8,8 @@ from types import MappingProxyType
 DOMAIN = "internal.rivet.example"
 """The domain of every internal service; its names are on certificates only, and resolve nowhere."""
 
-SERVICES = ("api", "worker", "vault", "staff", "backup", "monitor", "migrations", "retention", "auditor", "planter")
-"""Everybody who gets a client certificate of the internal authority."""
+SERVICES = ("api", "worker", "vault", "migrations")
+"""The services that have a client certificate of the internal authority, beside those that a database role is for."""
 
 CALLERS: Mapping[str, frozenset[str]] = MappingProxyType(
     {
@@ -26,6 +26,6 @@ def host_name(service: str) -> str:
 
 
 def service_of(name: str) -> str | None:
-    """The service whose certificate carries ``name``; None when it is nobody's."""
+    """The service whose certificate carries ``name``; None for a name outside the domain of internal services."""
     service, _, domain = name.partition(".")
-    return service if domain == DOMAIN and service in SERVICES else None
+    return service if domain == DOMAIN else None
