@@ -68,6 +68,7 @@ class Api(FastAPI):
         """The OpenAPI 3.1 document."""
         if self.openapi_schema is None:
             document = super().openapi()
+            errors.add_schema(document)
             for path in document["paths"].values():
                 for operation in path.values():
                     if operation["operationId"] in roles.PUBLIC_OPERATIONS:

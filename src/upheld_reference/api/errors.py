@@ -15,8 +15,25 @@ from upheld_reference.api.models import ErrorBody
 from upheld_reference.logs import app_log
 from upheld_reference.vault.errors import VaultError
 
+_SCHEMA = {"$ref": "#/components/schemas/ErrorBody"}
+
+
+def refusal(description: str) -> dict[str, Any]:
+    """The OpenAPI description of an answer in the one shape.
+
+    It refers to the schema, which `add_schema` puts in its place: a model given here would be built anew for every
+    status of every operation, which took a third of the start.
+    """
+    return {"description": description, "content": {"application/json": {"schema": _SCHEMA}}}
+
+
+def add_schema(document: dict[str, Any]) -> None:
+    """Adds the schema that `refusal` refers to, to an OpenAPI document."""
+    document.setdefault("components", {}).setdefault("schemas", {})["ErrorBody"] = ErrorBody.model_json_schema()
+
+
 RESPONSES: dict[int | str, dict[str, Any]] = {
-    status: {"model": ErrorBody, "description": description}
+    status: refusal(description)
     for status, description in {
         400: "The body cannot be read",
         401: "No valid access token",

@@ -10,7 +10,6 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 
 from upheld_reference.api import errors, models
-from upheld_reference.api.models import ErrorBody
 from upheld_reference.api.routes import WORKSPACE, Page
 from upheld_reference.api.session import Caller, Member
 from upheld_reference.database import rows
@@ -21,8 +20,8 @@ from upheld_reference.vault.errors import UpstreamError
 router = APIRouter(prefix=WORKSPACE, responses=errors.RESPONSES)
 
 _UPSTREAM: dict[int | str, dict[str, Any]] = {
-    409: {"model": ErrorBody, "description": "Another request for the same number came first"},
-    502: {"model": ErrorBody, "description": "Meta's Graph API did not do its part"},
+    409: errors.refusal("Another request for the same number came first"),
+    502: errors.refusal("Meta's Graph API did not do its part"),
 }
 
 
