@@ -64,6 +64,7 @@ async def prepare_database(platform: Platform, connectable: Awaitable[None], par
             signer=TokenSigner(settings.token_lifetime_seconds),
             session_lifetime_seconds=settings.session_lifetime_seconds,
             deletion_after_days=settings.deletion_after_days,
+            token_rotation_advised_days=settings.token_rotation_advised_days,
             lockout=Lockout(settings.lockout_failures, settings.lockout_seconds),
             outbound=outbound,
             guard=Guard(outbound.resolver, settings.public_network, settings.webhook_ports),

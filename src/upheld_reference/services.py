@@ -38,6 +38,8 @@ class Services:
     """How long a session lasts, counted from its login."""
     deletion_after_days: int
     """How many days after its termination a workspace is deleted."""
+    token_rotation_advised_days: int
+    """How old a WhatsApp access token may get before its workspace is advised to rotate it."""
     lockout: Lockout
     """Counts bad logins."""
     outbound: Outbound

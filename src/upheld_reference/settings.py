@@ -53,6 +53,10 @@ class Settings:
     """How long a receiver has to take a connection and to answer, in all."""
     webhook_poll_seconds: float = 0.25
     """The pause between two looks of the worker at its queue when nobody wakes it."""
+    token_rotation_advised_days: int = 90
+    """How old a WhatsApp access token may get before its workspace is advised to rotate it."""
+    token_advice_interval_seconds: float = 5.0
+    """The pause between two runs of the job that looks for old tokens and for credentials that belong to nothing."""
     certificate_lifetime_days: int = 90
     """How long a server certificate is valid."""
     status_interval_seconds: float = 2.0

@@ -298,3 +298,5 @@ class WhatsAppAccount(_Out):
     phone_number_id: str
     phone_number: str
     created_at: datetime
+    token_age_days: int | None
+    rotation_advised: bool

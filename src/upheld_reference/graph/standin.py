@@ -10,6 +10,7 @@ from typing import Any
 from urllib.parse import parse_qs
 
 from starlette.applications import Starlette
+from starlette.datastructures import Headers
 from starlette.requests import Request
 from starlette.responses import JSONResponse
 from starlette.routing import Route
@@ -66,8 +67,21 @@ def _has_token(request: Request) -> bool:
     return (token or request.query_params.get("access_token", "")).startswith("EAAG")
 
 
+def fingerprint(token: str) -> str:
+    """The first 16 hexadecimal digits of the token's SHA-256."""
+    return hashlib.sha256(token.encode("utf-8")).hexdigest()[:16]
+
+
+def _fingerprint_of(scope: Scope) -> str:
+    token = Headers(scope=scope).get("authorization", "").removeprefix("Bearer ")
+    return fingerprint(token) if token else "-"
+
+
 class _RequestLog:
-    """Writes the request line of each call, query included, as the access log of a web server at Meta would."""
+    """Writes the request line of each call, query included, as the access log of a web server at Meta would.
+
+    With it goes the fingerprint of the bearer token, by which an auditor sees which of two tokens a call was made with.
+    """
 
     def __init__(self, app: Asgi, path: Path) -> None:
         self.app = app
@@ -82,7 +96,8 @@ class _RequestLog:
             if message["type"] == "http.response.start":
                 query = f"?{scope['query_string'].decode('latin-1')}" if scope["query_string"] else ""
                 now = datetime.now(UTC)
-                line = f'{now:%Y-%m-%dT%H:%M:%SZ} "{scope["method"]} {scope["path"]}{query}" {message["status"]}\n'
+                line = f'{now:%Y-%m-%dT%H:%M:%SZ} "{scope["method"]} {scope["path"]}{query}" {message["status"]}'
+                line += f" token-sha256={_fingerprint_of(scope)}\n"
                 with self.path.open("a", encoding="utf-8", errors="backslashreplace") as log:
                     log.write(line)
             await send(message)

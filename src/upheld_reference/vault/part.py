@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Coroutine, Mapping
 from typing import Any
 
 from upheld_reference import services
+from upheld_reference.api.advice import Upkeep
 from upheld_reference.database.scope import Connection, Pool, new_pool
 from upheld_reference.database.seed import Seed
 from upheld_reference.graph.client import GraphClient
@@ -38,6 +40,14 @@ class VaultPart(Part):
         for workspace in planned.workspaces:
             await seed.sow(superuser, workspace, self._sealer)
 
+    async def settle(self) -> None:
+        """Tells of tokens that are old already."""
+        await self._upkeep().once()
+
+    def jobs(self) -> Mapping[str, Coroutine[Any, Any, None]]:
+        """The advice on old tokens, with the removal of what belongs to nothing."""
+        return {"credentials": self._upkeep().run()}
+
     async def prepare(self) -> None:
         """Connects to its own schema; Meta it will call by the platform's one way out."""
         platform = self.platform
@@ -63,8 +73,15 @@ class VaultPart(Part):
                 | {"id_column": "id", "tenant_column": "workspace_id"}
                 for where in sealing.SENSITIVE_COLUMNS
             ],
+            "token_rotation_advised_days": self.platform.settings.token_rotation_advised_days,
             "vault_operations": {name: sorted(callers) for name, callers in service.PERMITTED.items()},
         }
+
+    def _upkeep(self) -> Upkeep:
+        shared, settings = services.of(self.platform), self.platform.settings
+        return Upkeep(
+            shared.pool, shared.vault, settings.token_rotation_advised_days, settings.token_advice_interval_seconds
+        )
 
     async def close(self) -> None:
         """Closes its connections."""

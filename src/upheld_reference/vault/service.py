@@ -37,7 +37,7 @@ PERMITTED: Mapping[str, frozenset[str]] = MappingProxyType(
         "token_ages": frozenset({"api"}),
         "forget_whatsapp": frozenset({"api"}),
         "new_webhook_secret": frozenset({"api"}),
-        "sign_webhook": frozenset({"api", "worker"}),
+        "sign_webhook": frozenset({"worker"}),
         "forget_webhook": frozenset({"api"}),
         "forget_workspace": frozenset({"api"}),
         "workspaces": frozenset({"api"}),

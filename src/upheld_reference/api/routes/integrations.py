@@ -9,7 +9,7 @@ from fastapi import APIRouter, Response
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 
-from upheld_reference.api import errors, models
+from upheld_reference.api import advice, errors, models
 from upheld_reference.api.routes import WORKSPACE, Page
 from upheld_reference.api.session import Caller, Member
 from upheld_reference.database import rows
@@ -121,14 +121,15 @@ async def sign_up_whatsapp(caller: Member, body: models.SignUpIn) -> dict[str, A
     if row is None:
         await caller.services.vault.forget_whatsapp(caller.workspace_id, account_id)
         raise HTTPException(409, "another sign-up of this number came first")
-    return row
+    return (await _advised(caller, [row]))[0]
 
 
 @router.get("/whatsapp", operation_id="getWhatsApp", response_model=list[models.WhatsAppAccount])
 async def get_whatsapp(caller: Member, page: Page) -> list[dict[str, Any]]:
-    """The WhatsApp numbers of the workspace."""
+    """The WhatsApp numbers of the workspace, with the age of each token and whether to rotate it."""
     async with caller.workspace() as db:
-        return await rows.listing(db, rows.WHATSAPP_ACCOUNTS, caller.workspace_id, page)
+        accounts = await rows.listing(db, rows.WHATSAPP_ACCOUNTS, caller.workspace_id, page)
+    return await _advised(caller, accounts)
 
 
 @router.post(
@@ -146,7 +147,14 @@ async def rotate_whatsapp_token(caller: Member, account_id: UUID, body: models.R
     await _connect(caller, account_id, body.code)
     async with caller.workspace() as db:
         await caller.note(db, f"whatsapp_account:{account_id}")
-    return row
+    return (await _advised(caller, [row]))[0]
+
+
+async def _advised(caller: Caller, accounts: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The accounts with the ages of their tokens, which the vault knows."""
+    received = await caller.services.vault.token_ages(caller.workspace_id)
+    advised_days = caller.services.token_rotation_advised_days
+    return [advice.with_advice(account, received, advised_days) for account in accounts]
 
 
 def _checked(caller: Caller, url: str) -> str:
