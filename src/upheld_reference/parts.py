@@ -60,6 +60,7 @@ def all_parts(platform: Platform) -> tuple[Part, ...]:
     from upheld_reference.codebase.part import CodebasePart  # noqa: PLC0415
     from upheld_reference.database.part import DatabasePart  # noqa: PLC0415
     from upheld_reference.edge.part import EdgePart  # noqa: PLC0415
+    from upheld_reference.forge.part import ForgePart  # noqa: PLC0415
     from upheld_reference.graph.part import GraphPart  # noqa: PLC0415
     from upheld_reference.host.part import HostPart  # noqa: PLC0415
     from upheld_reference.network.part import NetworkPart  # noqa: PLC0415
@@ -81,4 +82,5 @@ def all_parts(platform: Platform) -> tuple[Part, ...]:
         EdgePart(platform),
         RegistersPart(platform),
         codebase,
+        ForgePart(platform, codebase),
     )
