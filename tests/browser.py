@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -18,22 +18,26 @@ _FLAGS = ("--headless", "--no-sandbox", "--disable-gpu", "--disable-background-n
 
 
 @contextlib.contextmanager
-def browser_of(deployment: Deployment) -> Iterator[Browser]:
-    """A browser in which the deployment's names lead to its addresses, and no other name leads anywhere."""
+def chromium() -> Iterator[Callable[[Deployment], Browser]]:
+    """Starts browsers in which a deployment's names lead to its addresses, and no other name leads anywhere.
+
+    Playwright runs once at a time, so that tests share one of these.
+    """
     playwright = pytest.importorskip("playwright.sync_api", reason="Playwright is not installed")
-    chromium = shutil.which("chromium") or shutil.which("chromium-browser")
-    if chromium is None:
+    program = shutil.which("chromium") or shutil.which("chromium-browser")
+    if program is None:
         pytest.skip("there is no chromium on PATH")
-    names = {(facts["host_name"], facts["address"]) for facts in deployment.facts["listeners"].values()}
-    rules = ", ".join([*(f"MAP {name} {address}" for name, address in sorted(names)), "MAP * ~NOTFOUND"])
-    with playwright.sync_playwright() as started:
-        running = started.chromium.launch(
-            executable_path=chromium, args=[*_FLAGS, f"--host-resolver-rules={rules}, EXCLUDE 127.0.0.1"]
-        )
-        try:
-            yield running
-        finally:
-            running.close()
+    with playwright.sync_playwright() as started, contextlib.ExitStack() as stack:
+
+        def launch(deployment: Deployment) -> Browser:
+            names = {(facts["host_name"], facts["address"]) for facts in deployment.facts["listeners"].values()}
+            rules = ", ".join([*(f"MAP {name} {address}" for name, address in sorted(names)), "MAP * ~NOTFOUND"])
+            flags = [*_FLAGS, f"--host-resolver-rules={rules}, EXCLUDE 127.0.0.1"]
+            running: Browser = started.chromium.launch(executable_path=program, args=flags)
+            stack.callback(running.close)
+            return running
+
+        yield launch
 
 
 class Tab:

@@ -20,8 +20,9 @@ _BATCHES = (
     ("tls_1_0_on_one_port", "hsts_too_short", "security_txt_expired", "page_with_new_sentence"),
     ("tls_1_1_on_one_port", "hsts_missing", "security_txt_without_expires", "page_with_changed_number"),
     ("certificate_expired", "plain_http_serves_content", "security_txt_http_contact", "page_with_removed_sentence"),
-    ("certificate_wrong_name", "security_txt_wrong_media_type"),
+    ("certificate_wrong_name", "security_txt_wrong_media_type", "footer_links_to_bounty"),
     ("certificate_self_signed", "security_txt_canonical_elsewhere"),
+    ("security_txt_signature_of_other_text", "page_offers_bounty"),
 )
 """Sabotages that do not get in each other's way share a deployment, for each start takes seconds."""
 

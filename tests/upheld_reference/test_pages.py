@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import datetime as dt
+import shutil
+import subprocess
+import tempfile
 from collections.abc import Callable
 from html.parser import HTMLParser
 from pathlib import Path
@@ -200,6 +203,83 @@ def test_security_txt_has_a_plain_http_contact(sabotaged: Sabotaged, request_of:
 def test_security_txt_has_the_wrong_media_type(sabotaged: Sabotaged, request_of: Request) -> None:
     answer = request_of(sabotaged("security_txt_wrong_media_type"), "www", "/.well-known/security.txt")
     assert answer.headers["content-type"] == "text/html; charset=utf-8"
+
+
+def gpg_verdict(answer: httpx.Response, key: str) -> str:
+    """What gpg says of a signed security.txt: GOODSIG, BADSIG, or nothing of the kind."""
+    gpg = shutil.which("gpg")
+    if gpg is None:
+        pytest.skip("there is no gpg on PATH")
+    # Not in tmp_path: gpg's sockets need a short path.
+    with tempfile.TemporaryDirectory(prefix="rivet-gpg-") as home:
+        command = [gpg, "--homedir", home, "--batch", "--no-autostart", "--status-fd", "1"]
+        subprocess.run([*command, "--import"], input=key, text=True, capture_output=True, check=True)
+        verified = subprocess.run(
+            [*command, "--verify"], input=answer.text, text=True, errors="replace", capture_output=True, check=False
+        ).stdout
+    return next((word for word in ("GOODSIG", "BADSIG") if word in verified), "")
+
+
+def bounty_violations(running: Deployment, request_of: Request) -> set[str]:
+    """Where a bounty is offered."""
+    found = set()
+    if "bounty" in request_of(running, "www", "/.well-known/security.txt").text.lower():
+        found.add("security.txt")
+    for path in ("/", "/security", "/privacy"):
+        text = request_of(running, "www", path).text.lower()
+        if "bounty" in text.replace("we do not currently offer a bug bounty programme", ""):
+            found.add(path)
+    return found
+
+
+def test_nobody_is_offered_a_bounty(deployment: Deployment, request_of: Request) -> None:
+    assert bounty_violations(deployment, request_of) == set()
+
+
+@pytest.mark.parametrize(
+    ("sabotage", "where"),
+    [
+        ("security_txt_names_bounty", {"security.txt"}),
+        ("page_offers_bounty", {"/security"}),
+        ("footer_links_to_bounty", {"/", "/security", "/privacy"}),
+    ],
+)
+def test_a_bounty_is_offered(sabotaged: Sabotaged, request_of: Request, sabotage: str, where: set[str]) -> None:
+    assert bounty_violations(sabotaged(sabotage), request_of) == where
+
+
+def test_security_txt_is_signed_with_the_key_that_it_names(deployment: Deployment, request_of: Request) -> None:
+    answer = request_of(deployment, "www", "/.well-known/security.txt")
+    assert answer.text.startswith("-----BEGIN PGP SIGNED MESSAGE-----\n")
+    www = deployment.facts["listeners"]["www"]["url"]
+    key = request_of(deployment, "www", dict(fields_of(answer))["Encryption"].removeprefix(www))
+    assert key.headers["content-type"] == "application/pgp-keys"
+    assert key.text == Path(deployment.facts["security_txt_key"]).read_text(encoding="ascii")
+    assert "PRIVATE" not in key.text
+    assert gpg_verdict(answer, key.text) == "GOODSIG"
+
+
+def test_security_txt_was_edited_after_it_was_signed(sabotaged: Sabotaged, request_of: Request) -> None:
+    running = sabotaged("security_txt_signature_of_other_text")
+    answer = request_of(running, "www", "/.well-known/security.txt")
+    assert dict(fields_of(answer))["Preferred-Languages"] == "en, de"
+    assert gpg_verdict(answer, request_of(running, "www", "/security-key.asc").text) == "BADSIG"
+
+
+@pytest.mark.parametrize("listener", ["www", "status", "app"])
+@pytest.mark.parametrize("path", ["/", "/no-such-page", "/site.css", "/logo.svg"])
+def test_pages_keep_other_sites_out(deployment: Deployment, request_of: Request, listener: str, path: str) -> None:
+    headers = request_of(deployment, listener, path).headers
+    assert headers["cross-origin-opener-policy"] == headers["cross-origin-resource-policy"] == "same-origin"
+    assert "camera=()" in headers["permissions-policy"]
+    assert "frame-ancestors 'none'" in headers["content-security-policy"]
+    assert ("script-src 'self'" in headers["content-security-policy"]) == (listener == "app")
+
+
+def test_a_trailing_slash_leads_nowhere(deployment: Deployment, request_of: Request) -> None:
+    for listener, path in (("www", "/security/"), ("app", "/login/"), ("status", "/status.json/")):
+        answer = request_of(deployment, listener, path, headers={"host": "evil.example"})
+        assert (answer.status_code, "location" in answer.headers) == (404, False)
 
 
 def test_security_txt_is_canonical_elsewhere(sabotaged: Sabotaged, request_of: Request) -> None:

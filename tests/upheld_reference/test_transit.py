@@ -12,7 +12,7 @@ from cryptography import x509
 
 from upheld_reference.deployment import Deployment
 
-TLS_LISTENERS = ("www", "api", "status", "graph")
+TLS_LISTENERS = ("www", "app", "api", "status", "graph")
 TWO_YEARS = "max-age=63072000; includeSubDomains"
 
 Handshake = Callable[..., str]
@@ -48,7 +48,7 @@ def test_the_authority_satisfies_strict_verifiers(deployment: Deployment) -> Non
     assert usage.value.key_cert_sign
 
 
-@pytest.mark.parametrize("listener", ["www", "api", "status"])
+@pytest.mark.parametrize("listener", ["www", "app", "api", "status"])
 @pytest.mark.parametrize("path", ["/", "/no-such-page"])
 def test_every_answer_over_tls_has_the_security_headers(
     deployment: Deployment, request_of: Request, listener: str, path: str
@@ -62,14 +62,25 @@ def test_every_answer_over_tls_has_the_security_headers(
 
 @pytest.mark.parametrize("path", ["/", "/security", "/a/b?x=1&y=2", "//other.example/", "/line%0d%0abreak"])
 @pytest.mark.parametrize("method", ["GET", "POST", "TRACE"])
+@pytest.mark.parametrize("listener", ["www", "app", "status"])
 def test_plain_http_only_redirects_to_https(
-    deployment: Deployment, request_of: Request, path: str, method: str
+    deployment: Deployment, request_of: Request, listener: str, path: str, method: str
 ) -> None:
-    answer = request_of(deployment, "www-http", path, method)
+    answer = request_of(deployment, f"{listener}-http", path, method)
     assert answer.status_code == 308
-    assert answer.headers["location"].lower() == deployment.facts["listeners"]["www"]["url"] + path
+    assert answer.headers["location"].lower() == deployment.facts["listeners"][listener]["url"] + path
     assert "strict-transport-security" not in answer.headers
     assert answer.content == b""
+
+
+@pytest.mark.parametrize("path", ["/", "/v1/me", "/openapi.json", "//other.example/", "/line%0d%0abreak"])
+@pytest.mark.parametrize("method", ["GET", "POST", "TRACE"])
+def test_programs_are_refused_in_plain_http(
+    deployment: Deployment, request_of: Request, path: str, method: str
+) -> None:
+    answer = request_of(deployment, "api-http", path, method)
+    assert (answer.status_code, answer.content) == (403, b"")
+    assert "location" not in answer.headers
 
 
 @pytest.mark.parametrize(
@@ -86,7 +97,7 @@ def test_an_old_version_is_accepted_on_one_port_only(
                 seen[listener].add(handshake(sabotaged(sabotage), listener, version))
             except ssl.SSLError:
                 continue
-    assert seen == {"www": set(), "api": set(), "status": accepted, "graph": set()}
+    assert seen == {"www": set(), "app": set(), "api": set(), "status": accepted, "graph": set()}
 
 
 @pytest.mark.parametrize(
@@ -104,7 +115,7 @@ def test_a_wrong_certificate_is_on_the_status_page_only(
     with pytest.raises(ssl.SSLCertVerificationError, match=reason):
         handshake(running, "status", ssl.TLSVersion.TLSv1_3)
     assert handshake(running, "status", ssl.TLSVersion.TLSv1_3, verify=False) == "TLSv1.3"
-    for listener in ("www", "api", "graph"):
+    for listener in ("www", "app", "api", "graph"):
         assert handshake(running, listener, ssl.TLSVersion.TLSv1_3) == "TLSv1.3"
 
 

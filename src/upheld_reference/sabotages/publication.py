@@ -57,13 +57,15 @@ def footer_links_to_bounty(platform: Platform) -> None:
 def edit_template(
     platform: Platform, template: str, before: str, after: str | Callable[[], str], *, everywhere: bool = False
 ) -> None:
-    """Has ``template`` read with ``before`` replaced once, or ``everywhere``; raises ValueError if it lacks it.
+    """Has ``template`` read with ``before`` replaced once, or ``everywhere``; a deployment whose template lacks it fails.
 
     An ``after`` that is a function is called when the template is read, when the listeners have their ports.
     """
     right = pages.source
-    if before not in right(template):
-        raise ValueError(f"the template {template} has no {before!r} to change")
+
+    def check(_built: Platform) -> None:
+        if before not in right(template):
+            raise ValueError(f"the template {template} has no {before!r} to change")
 
     def source(name: str) -> str:
         if name != template:
@@ -72,6 +74,7 @@ def edit_template(
         return right(name).replace(before, changed, -1 if everywhere else 1)
 
     platform.replace(pages, "source", source)
+    platform.on("built", check)
 
 
 def _edit(platform: Platform, before: str, after: str) -> None:
