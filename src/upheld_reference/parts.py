@@ -65,6 +65,7 @@ def all_parts(platform: Platform) -> tuple[Part, ...]:
     from upheld_reference.host.part import HostPart  # noqa: PLC0415
     from upheld_reference.network.part import NetworkPart  # noqa: PLC0415
     from upheld_reference.registers.part import RegistersPart  # noqa: PLC0415
+    from upheld_reference.staff.part import StaffPart  # noqa: PLC0415
     from upheld_reference.vault.part import VaultPart  # noqa: PLC0415
     from upheld_reference.webhooks.part import WebhookPart  # noqa: PLC0415
 
@@ -83,4 +84,5 @@ def all_parts(platform: Platform) -> tuple[Part, ...]:
         RegistersPart(platform),
         codebase,
         ForgePart(platform, codebase),
+        StaffPart(platform),
     )

@@ -22,6 +22,14 @@ class Settings:
     """How long an API access token is valid."""
     session_lifetime_seconds: int = 12 * 3600
     """How long somebody stays logged in by refresh tokens, counted from the login: a working day."""
+    staff_session_seconds: int = 4 * 3600
+    """How long a session of the staff console lasts at most."""
+    staff_session_idle_seconds: int = 900
+    """How long a session of the staff console lasts without being used."""
+    staff_challenge_seconds: int = 120
+    """How long staff has, after the password, to show the second factor."""
+    staff_reset_seconds: int = 600
+    """How long a link to set a password of staff works."""
     rate_limit_requests: int = 30
     """How many requests one client or one account may make to one route within a window."""
     rate_limit_window_seconds: int = 2

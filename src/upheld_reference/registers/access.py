@@ -10,6 +10,7 @@ from upheld_reference import people, postgres
 from upheld_reference.database import roles
 from upheld_reference.people import Person
 from upheld_reference.registers.clock import Clock
+from upheld_reference.staff import roster
 
 REVIEWS_DAYS_AGO = (20, 111, 202, 293, 384)
 """When the reviews were held, the last one first: one each quarter."""
@@ -75,12 +76,14 @@ def accounts(person: Person) -> Iterator[Account]:
 
 
 def service_accounts() -> Iterator[Account]:
-    """The accounts that belong to no person: those of the host, and the roles that log in to the database."""
+    """The accounts that belong to no person: those of the host, the database roles that log in, and those for audits."""
     for name, purpose in HOST_ACCOUNTS:
         yield Account("host", name, "service", purpose, _SERVICES_SINCE_DAYS_AGO, None)
     for name in (postgres.SUPERUSER, *roles.LOGIN_ROLES.values()):
         purpose = "superuser, for installation only" if name == postgres.SUPERUSER else f"privileges of {name}"
         yield Account("database", name, "service", purpose, _SERVICES_SINCE_DAYS_AGO, None)
+    for entry in roster.AUDIT_ACCOUNTS:
+        yield Account("staff-console", entry.email, "service", entry.role, entry.since_days_ago, entry.off_days_ago)
 
 
 def role_then(account: Account, days_ago: int) -> str:

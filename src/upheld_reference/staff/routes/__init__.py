@@ -1,0 +1,1 @@
+"""The operations of the staff console, a module for each kind."""
