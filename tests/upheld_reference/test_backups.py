@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import shutil
+import signal
+import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
@@ -127,6 +130,28 @@ def test_an_instant_that_was_never_reached_is_refused(backups: Backups, tmp_path
         restore(backups.store.folder, backups.key_file, ahead, tmp_path / "scratch")
 
 
+def test_the_command_restores_until_a_signal(backups: Backups) -> None:
+    at = backups.write("for the command")
+    backups.write("after the command's instant")
+    assert backups.archived(at)
+    command = [sys.executable, "-m", "upheld_reference", "restore", "--store", str(backups.store.folder)]
+    command += ["--key", str(backups.key_file), "--at", at.isoformat()]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        shown = dict(process.stdout.readline().strip().split(None, 1) for _ in range(2) if process.poll() is None)
+        lines = [shown["base"].removeprefix("backup").strip(), shown["database"]]
+        with psycopg.connect(lines[1]) as db:
+            query = "SELECT content FROM app.message_logs WHERE content LIKE '%the command%'"
+            assert db.execute(query).fetchall() == [("for the command",)]
+        process.send_signal(signal.SIGINT)
+        assert process.wait(20) == 0
+    assert lines[0].startswith("base/")
+    command[-1] = "yesterday"
+    refused = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert refused.returncode == 2
+    assert "'yesterday' is no instant in RFC 3339" in refused.stderr
+
+
 def test_an_object_that_was_altered_is_not_restored_from(backups: Backups, tmp_path: Path) -> None:
     copy = tmp_path / "store"
     shutil.copytree(backups.store.folder, copy)
@@ -198,6 +223,9 @@ def test_sabotages_of_encryption_leave_recovery_alone(tmp_path: Path) -> None:
         backups = Backups(running)
         assert pitr_violations(backups, tmp_path / "scratch") == set()
         key = backups.key_file.name
+        [dump] = [backups.store.path(name) for name in backups.store.names() if name.startswith("dump/")]
+        with subprocess.Popen(["gzip", "-dc", dump], stdout=subprocess.PIPE) as plain:  # as any stranger would
+            assert subprocess.run(["grep", "-q", "note of acme"], stdin=plain.stdout, check=False).returncode == 0
         assert encryption_violations(backups, "written before") == {
             *(f"dump: {what}" for what in ("gzip", "unpacked by gzip", "does not open with the key")),
             *(f"{key}: {what}" for what in ("the key", "does not open with the key")),

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import io
 import threading
 import zlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Literal
@@ -15,8 +16,6 @@ from upheld_reference.backups.catalogue import Catalogue, Entry
 from upheld_reference.backups.sealing import BackupKey, SealError
 from upheld_reference.backups.store import Store, Stored, compressed
 from upheld_reference.logs import app_log
-
-_CHUNK_BYTES = 1 << 18
 
 
 def rfc3339(at: datetime) -> str:
@@ -99,13 +98,19 @@ class Agent:
                 raise BackupError("pg_basebackup did not say where its write-ahead log begins and ends")
             return self._base_entry(name, "agent", (taken, datetime.now(UTC)), stored, backup.plain_bytes, backup.span)
 
-    def renew(self, entry: Entry, taken: datetime, finished: datetime) -> Entry:
-        """Puts the content of the base backup ``entry`` into the store once more, with those dates, as seeded history."""
-        name = base_name(taken)
-        stored = self.store.put(name, self.key.seal(name, self._opened(entry.name)))
-        self.store.date(name, finished)
+    def history(self, entry: Entry, moments: Iterable[tuple[datetime, datetime]]) -> list[Entry]:
+        """Puts the content of the base backup ``entry`` into the store once for each begin and end, as seeded history."""
+        packed = io.BytesIO()  # in memory: it is compressed but not encrypted, and so must not become a file
+        with self.store.path(entry.name).open("rb") as sealed:
+            self.key.open_into(entry.name, sealed, packed)
         span = Span(entry.timeline, entry.start_lsn, entry.end_lsn)
-        return self._base_entry(name, "seed", (taken, finished), stored, entry.plain_bytes, span)
+        entries = []
+        for taken, finished in moments:
+            name = base_name(taken)
+            stored = self.store.put(name, self.key.seal(name, [packed.getbuffer()]))
+            self.store.date(name, finished)
+            entries.append(self._base_entry(name, "seed", (taken, finished), stored, entry.plain_bytes, span))
+        return entries
 
     def forget(self, entries: Iterable[Entry]) -> None:
         """Removes objects; the catalogue loses them first, so that it never names what is not there."""
@@ -123,17 +128,6 @@ class Agent:
             self._backup.stop()
         with self._draining, self._backing_up:
             return
-
-    def _opened(self, name: str) -> Iterator[bytes]:
-        import tempfile  # noqa: PLC0415 - only a start needs it
-
-        # In memory: it is compressed but not encrypted, and so must not become a file.
-        with tempfile.SpooledTemporaryFile(max_size=1 << 30) as plain:
-            with self.store.path(name).open("rb") as sealed:
-                self.key.open_into(name, sealed, plain)
-            plain.seek(0)
-            while piece := plain.read(_CHUNK_BYTES):
-                yield piece
 
     def _wal_entry(self, archived: str, name: str, taken: datetime, stored: Stored, plain_bytes: int) -> Entry:
         timeline = int(archived[:8], 16)

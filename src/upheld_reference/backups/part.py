@@ -24,6 +24,7 @@ from upheld_reference.parts import Part
 HEARTBEAT_TABLE = "operations.heartbeat"
 """A row that is written after others wrote, so that there is a transaction to stop at after any instant."""
 _BEAT = "UPDATE operations.heartbeat SET beaten_at = clock_timestamp()"
+_RETRY_SECONDS = 2.0
 _NEXT_TRANSACTION = "SELECT pg_snapshot_xmax(pg_current_snapshot())::text"
 
 
@@ -110,6 +111,7 @@ class BackupPart(Part):
                 await asyncio.to_thread(self._agent.drain)
             except FAILURES:  # the files stay in the spool, and the next round tries again
                 app_log.exception("write-ahead log did not get from the spool to the store")
+                await asyncio.sleep(_RETRY_SECONDS)
 
     async def _back_up(self) -> None:
         settings = self.platform.settings
@@ -142,4 +144,4 @@ class BackupPart(Part):
                             [seen] = await (await db.execute(_NEXT_TRANSACTION)).fetchone() or [""]
             except Exception:
                 app_log.exception("the heartbeat failed")
-            await asyncio.sleep(self.platform.settings.heartbeat_seconds)
+            await asyncio.sleep(_RETRY_SECONDS)

@@ -41,8 +41,6 @@ def begin(agent: Agent, now: datetime) -> None:
     """Takes the first base backup and enters it after a history of restorable backups under earlier dates."""
     first = agent.stream_base_backup()
     took = first.finished - datetime.fromisoformat(first.taken_at)
-    history = []
-    for age in HISTORY_DAYS:
-        taken = now - timedelta(days=age)
-        history.append(agent.renew(first, taken, taken + took))
+    begun = [now - timedelta(days=age) for age in HISTORY_DAYS]
+    history = agent.history(first, [(taken, taken + took) for taken in begun])
     agent.catalogue.add([*history, first])

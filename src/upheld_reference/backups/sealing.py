@@ -70,7 +70,7 @@ class BackupKey:
         """A key of 32 bytes for another purpose (HKDF-SHA256, RFC 5869), from which nobody gets back to this one."""
         return HKDF(SHA256(), KEY_BYTES, None, purpose.encode("utf-8")).derive(self._key)
 
-    def seal(self, name: str, plain: Iterable[bytes]) -> Iterator[bytes]:
+    def seal(self, name: str, plain: Iterable[bytes | memoryview]) -> Iterator[bytes]:
         """The object ``name`` with the content ``plain``, piece by piece."""
         nonce = secrets.token_bytes(NONCE_BYTES)
         encryptor = Cipher(algorithms.AES(self._key), modes.GCM(nonce)).encryptor()
