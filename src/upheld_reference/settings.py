@@ -55,11 +55,11 @@ class Settings:
     """The TCP ports that webhooks may be delivered to; the second is for receivers that may not bind the first."""
     webhook_attempts: int = 4
     """How often a delivery is tried before it is given up."""
-    webhook_backoff_seconds: float = 0.25
+    webhook_backoff_seconds: float = 0.1
     """The pause after a delivery's first failed attempt; it doubles with each further one."""
     webhook_timeout_seconds: float = 3.0
     """How long a receiver has to take a connection and to answer, in all."""
-    webhook_poll_seconds: float = 0.25
+    webhook_poll_seconds: float = 1.0
     """The pause between two looks of the worker at its queue when nobody wakes it."""
     token_rotation_advised_days: int = 90
     """How old a WhatsApp access token may get before its workspace is advised to rotate it."""

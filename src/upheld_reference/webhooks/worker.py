@@ -92,5 +92,8 @@ class Worker:
             if delivery is None:
                 return
             attempt = await self._sender.send(delivery)
+            pause = None if attempt.error is None else self._pace.pause_after(delivery.attempts + 1)
             async with workspace_scope(self._pool, workspace_id) as db:
-                await queue.note(db, delivery, attempt, self._pace.pause_after(delivery.attempts + 1))
+                await queue.note(db, delivery, attempt, pause)
+            if pause is not None:
+                asyncio.get_running_loop().call_later(pause, self.wake)
