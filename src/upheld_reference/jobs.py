@@ -23,6 +23,11 @@ def cutoff(now: datetime, retention_days: int) -> datetime:
     return now - timedelta(days=retention_days)
 
 
+async def periods(db: AsyncConnection[Any]) -> list[tuple[UUID, int]]:
+    """Every workspace, and for how many days it keeps its records now."""
+    return list(await (await db.execute("SELECT id, retention_days FROM app.workspaces")).fetchall())
+
+
 async def expire_rows(db: AsyncConnection[Any], table: str, workspace_id: UUID, before: datetime) -> int:
     """Removes the rows of ``table`` that the workspace created ``before``, and returns how many those were."""
     query = sql.SQL("DELETE FROM {} WHERE workspace_id = %s AND created_at < %s").format(sql.Identifier("app", table))
@@ -68,8 +73,7 @@ class Retention:
         db = await self._connected()
         removed = 0
         async with db.transaction():
-            workspaces = await (await db.execute("SELECT id, retention_days FROM app.workspaces")).fetchall()
-            for workspace_id, retention_days in workspaces:
+            for workspace_id, retention_days in await periods(db):
                 before = cutoff(datetime.now(UTC), retention_days)
                 for table in TABLES:
                     removed += await expire_rows(db, table, workspace_id, before)

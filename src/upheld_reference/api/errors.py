@@ -39,6 +39,7 @@ RESPONSES: dict[int | str, dict[str, Any]] = {
         401: "No valid access token",
         403: "The role may not do this",
         404: "Not in this workspace",
+        409: "The rules or another change forbid it",
         413: "The body is too large",
         422: "The request is not as described",
         429: "Too many requests",
@@ -64,6 +65,7 @@ def add_to(app: FastAPI) -> None:
     app.exception_handler(RequestValidationError)(_invalid)
     app.exception_handler(psycopg.OperationalError)(_unavailable)
     app.exception_handler(VaultError)(_no_vault)
+    app.exception_handler(psycopg.IntegrityError)(_conflict)
     app.exception_handler(Exception)(_crash)
 
 
@@ -90,6 +92,12 @@ async def _unavailable(request: Request, error: Exception) -> JSONResponse:
 async def _no_vault(request: Request, error: Exception) -> JSONResponse:
     app_log.error("%s got nothing from the vault: %s", _operation(request), error)
     return JSONResponse({"error": "temporarily unavailable"}, 503, {"Retry-After": "1"})
+
+
+async def _conflict(request: Request, error: Exception) -> JSONResponse:
+    # What a request refers to was there when it was looked at, and is gone now that it is used.
+    app_log.info("%s met a conflict: %s", _operation(request), type(error).__name__)
+    return JSONResponse({"error": "something else changed at the same time; try again"}, 409)
 
 
 async def _crash(request: Request, error: Exception) -> JSONResponse:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Coroutine, Mapping
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from upheld_reference import deletion, services, serving
@@ -12,6 +13,7 @@ from upheld_reference.parts import Part
 from upheld_reference.platform import ListenerPlan
 
 if TYPE_CHECKING:
+    from upheld_reference.api.tokens import Claims
     from upheld_reference.database.scope import Connection
     from upheld_reference.database.seed import Seed
 
@@ -23,10 +25,12 @@ class ApiPart(Part):
     """What customers' programs talk to."""
 
     listeners = (API,)
+    _old_session: Claims
+    _expired_token = ""
 
     async def seed(self, superuser: Connection, planned: Seed) -> None:
         """Sessions, an invitation, notices and invoices."""
-        await seeding.sow(superuser, planned, self.platform.settings)
+        self._old_session = await seeding.sow(superuser, planned, self.platform.settings)
 
     async def prepare(self) -> None:
         """Removes what has expired before anybody can ask for it."""
@@ -39,7 +43,11 @@ class ApiPart(Part):
 
     async def settle(self) -> None:
         """Removes the workspaces that ended long ago; the vault, which has a part in it, serves by now."""
-        await services.of(self.platform).deletion.once()
+        shared = services.of(self.platform)
+        await shared.deletion.once()
+        # What somebody may have found in an old browser: right in every way, and over.
+        expired = datetime.now(UTC) - timedelta(minutes=10, seconds=shared.signer.lifetime_seconds)
+        self._expired_token = shared.signer.issue(self._old_session, expired)
 
     def jobs(self) -> Mapping[str, Coroutine[Any, Any, None]]:
         """Retention, and the deletion of terminated workspaces."""
@@ -49,4 +57,5 @@ class ApiPart(Part):
     def facts(self) -> dict[str, Any]:
         """Who, where and what is promised."""
         shared = services.of(self.platform)
-        return describe.facts(self.platform, shared) | {"deletion": deletion.facts(self.platform, shared.seed)}
+        told = {"deletion": deletion.facts(self.platform, shared.seed), "expired_access_token": self._expired_token}
+        return describe.facts(self.platform, shared) | told

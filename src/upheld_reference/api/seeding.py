@@ -9,6 +9,7 @@ from uuid import uuid4
 
 from upheld_reference.api import invitations, sessions
 from upheld_reference.api.plans import PLANS
+from upheld_reference.api.tokens import Claims
 from upheld_reference.database import copying
 
 if TYPE_CHECKING:
@@ -20,10 +21,13 @@ _INVOICE_AGES_DAYS = (70, 100, 130)
 _HOUR = timedelta(hours=1)
 
 
-async def sow(superuser: Connection, planned: Seed, settings: Settings) -> None:
-    """Every owner is logged in on some device, and every workspace has a notice, three invoices and somebody invited."""
+async def sow(superuser: Connection, planned: Seed, settings: Settings) -> Claims:
+    """Every owner is logged in on some device, and every workspace has a notice, three invoices and somebody invited.
+
+    Returns the first of those sessions, which began an hour ago.
+    """
     now = datetime.now(UTC)
-    await _sessions(superuser, planned, now, timedelta(seconds=settings.session_lifetime_seconds))
+    first = await _sessions(superuser, planned, now, timedelta(seconds=settings.session_lifetime_seconds))
     await _invitations(superuser, planned, now)
     notices = [
         {
@@ -54,13 +58,14 @@ async def sow(superuser: Connection, planned: Seed, settings: Settings) -> None:
     await copying.copy(superuser, "app.invoices", invoices)
     for workspace in planned.workspaces:
         workspace.objects["invoices"] = [one["id"] for one in invoices if one["workspace_id"] == workspace.id]
+    return first
 
 
-async def _sessions(superuser: Connection, planned: Seed, now: datetime, lifetime: timedelta) -> None:
+async def _sessions(superuser: Connection, planned: Seed, now: datetime, lifetime: timedelta) -> Claims:
     ids = {workspace.name: workspace.id for workspace in planned.workspaces}
     owners = [identity for identity in planned.identities if identity.role == "owner"]
     begun = now - _HOUR
-    started = [
+    started: list[dict[str, Any]] = [
         {
             "id": uuid4(),
             "workspace_id": ids[owner.tenant],
@@ -81,6 +86,7 @@ async def _sessions(superuser: Connection, planned: Seed, now: datetime, lifetim
         for session in started
     ]
     await copying.copy(superuser, "app.refresh_tokens", tokens)
+    return Claims(owners[0].id, ids[owners[0].tenant], started[0]["id"])
 
 
 async def _invitations(superuser: Connection, planned: Seed, now: datetime) -> None:

@@ -123,7 +123,7 @@ async def revoke_all(db: Connection, workspace_id: UUID, member_id: UUID, but: U
     """Ends every session of a member, except the one named by ``but``."""
     query = """
         UPDATE app.sessions SET revoked_at = now()
-        WHERE workspace_id = %s AND member_id = %s AND revoked_at IS NULL AND id IS DISTINCT FROM %s
+        WHERE workspace_id = %s AND member_id = %s AND revoked_at IS NULL AND id IS DISTINCT FROM %s::uuid
     """
     await db.execute(query, [workspace_id, member_id, but])
 

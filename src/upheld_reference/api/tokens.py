@@ -36,9 +36,9 @@ class TokenSigner:
         self._public_key = self._key.public_key()
         self._verified: dict[str, tuple[float, Claims]] = {}
 
-    def issue(self, claims: Claims) -> str:
-        """A token for ``claims`` that is valid from now."""
-        now = datetime.now(UTC)
+    def issue(self, claims: Claims, at: datetime | None = None) -> str:
+        """A token for ``claims`` that is valid from ``at`` on, which is now unless it is said."""
+        now = at or datetime.now(UTC)
         body = {
             "iss": _ISSUER,
             "sub": str(claims.member_id),

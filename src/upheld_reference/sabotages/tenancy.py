@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
-from upheld_reference.api.routes import records
+from upheld_reference.api.routes import billing, records
 from upheld_reference.api.session import Caller
 from upheld_reference.database import rows
 from upheld_reference.database.rows import Row, Table
@@ -131,3 +131,9 @@ def export_downloadable_across_tenants(platform: Platform) -> None:
         return None
 
     platform.replace(records, "export_content", export_content)
+
+
+@sabotage(breaks=(_CLAIM,))
+def workspace_header_unchecked(platform: Platform) -> None:
+    """The usage of whichever workspace the header Workspace-Id names is shown, also to those who do not belong to it."""
+    platform.replace(billing, "header_workspace", lambda _caller, workspace_id: workspace_id)

@@ -112,13 +112,18 @@ async def _changed(caller: Caller, member_id: UUID, values: dict[str, Any], role
                 raise RuleError(403, "nobody gives a role above their own")
             row = await rows.update(db, rows.MEMBERS, caller.workspace_id, member_id, values)
             if values.get("disabled_at"):
-                await sessions.revoke_all(db, caller.workspace_id, member_id)
+                await end_sessions(db, caller.workspace_id, member_id)
             await caller.note(db, target, **({"from": found["role"], "to": role} if role else {}))
     except RuleError as error:
         await caller.refuse(error.status, error.reason, target)
     if row is None:
         raise errors.not_found()
     return row
+
+
+async def end_sessions(db: Connection, workspace_id: UUID, member_id: UUID) -> None:
+    """Ends every session of an account that is being disabled, so that enabling it again brings none of them back."""
+    await sessions.revoke_all(db, workspace_id, member_id)
 
 
 async def _changeable(db: Connection, caller: Caller, member_id: UUID, *, leaves_owner: bool) -> Row:
@@ -153,7 +158,7 @@ async def _count(db: Connection, caller: Caller) -> int:
 async def _owners(db: Connection, caller: Caller) -> int:
     query = """
         SELECT count(*) AS owners FROM app.members
-        WHERE workspace_id = %s AND role = 'owner' AND disabled_at IS NULL AND password_hash IS NOT NULL
+        WHERE workspace_id = %s AND role = 'owner' AND disabled_at IS NULL AND can_log_in
     """
     row = await (await db.execute(query, [caller.workspace_id])).fetchone()
     return int(row["owners"]) if row else 0

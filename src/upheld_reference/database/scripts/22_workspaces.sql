@@ -4,7 +4,13 @@ SET ROLE rivet_owner;
 -- Whoever is invited has no password yet. A name is what a member chose to be called.
 ALTER TABLE app.members
     ALTER COLUMN password_hash DROP NOT NULL,
-    ADD COLUMN name text NOT NULL DEFAULT '';
+    ADD COLUMN name text NOT NULL DEFAULT '',
+    ADD COLUMN can_log_in boolean GENERATED ALWAYS AS (password_hash IS NOT NULL) STORED;
+
+-- What the API checks the database checks too.
+ALTER TABLE app.workspaces
+    DROP CONSTRAINT workspaces_retention_days_check,
+    ADD CONSTRAINT workspaces_retention_days_check CHECK (retention_days BETWEEN 1 AND 365);
 
 -- Of an invitation's token only the SHA-256 digest is kept; it works once.
 CREATE TABLE app.invitations (
@@ -59,7 +65,7 @@ END $$;
 
 GRANT INSERT ON app.invitations, app.notices TO rivet_application;
 GRANT UPDATE (accepted_at) ON app.invitations TO rivet_application;
-GRANT SELECT (name), INSERT (id, workspace_id, email, name, role), DELETE ON app.members TO rivet_application;
+GRANT SELECT (name, can_log_in), INSERT (id, workspace_id, email, name, role), DELETE ON app.members TO rivet_application;
 GRANT UPDATE (name, role, disabled_at, password_hash) ON app.members TO rivet_application;
 GRANT UPDATE (retention_days, terminated_at) ON app.workspaces TO rivet_application;
 GRANT INSERT ON app.automation_runs TO rivet_application;
