@@ -187,3 +187,12 @@ def batch() -> Iterator[Callable[[Sequence[str]], tuple[Deployment, Rivet]]]:
             return running, stack.enter_context(contextlib.closing(Rivet(running)))
 
         yield having
+
+
+@pytest.fixture
+def sabotaged_rivets() -> Iterator[Callable[..., Rivet]]:
+    """As ``sabotaged_rivet``, with any number of sabotages that do not get in each other's way; with none it is untouched."""
+    with contextlib.ExitStack() as stack:
+        yield lambda *names: stack.enter_context(
+            contextlib.closing(Rivet(stack.enter_context(deployments.start(names))))
+        )

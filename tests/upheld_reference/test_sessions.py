@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
+from uuid import uuid4
 
 import jwt
 import psycopg
@@ -51,6 +53,8 @@ def violations(rivet: Any) -> set[str]:
         found.add("lives long")
     assert me(rivet, tokens["access_token"]) == 200
     found |= {f"{how} accepted" for how, token in forged(claims).items() if me(rivet, token) != 401}
+    if me(rivet, rivet.facts["expired_access_token"]) != 401:
+        found.add("expired accepted")
     altered = tokens["access_token"][:-8] + ("A" * 8)
     if me(rivet, altered) != 401:
         found.add("altered accepted")
@@ -92,3 +96,100 @@ def test_revoking_what_is_no_token_says_nothing(rivet: Any) -> None:
 @pytest.mark.parametrize("token", ["", "x", "A" * 43, "A" * 5000, 7, None, {"a": 1}])
 def test_refreshing_what_is_no_token_is_refused(rivet: Any, token: Any) -> None:
     assert refresh(rivet, token).status_code in {401, 422}
+
+
+def promptness_violations(rivet: Any) -> set[str]:
+    """What is wrong with how fast a lowered role, a disabled account and a removed member take effect."""
+    found = set()
+    name, password = f"temp-{uuid4().hex[:8]}@example.com", uuid4().hex
+    members = rivet.path("acme", "/members")
+    invited = rivet.call("POST", members, "acme-owner", json={"email": name, "role": "admin"}).json()
+    body = {"invitation_token": invited["invitation_token"], "password": password}
+    accepted = rivet.call("POST", "/v1/invitations/accept", json=body)
+    assert accepted.status_code == 201
+    member = f"{members}/{invited['id']}"
+    old = accepted.json()
+
+    def as_old(path: str) -> int:
+        headers = {"Authorization": f"Bearer {old['access_token']}"}
+        status: int = rivet.call("GET", path, headers=headers).status_code
+        return status
+
+    assert as_old(members) == 200
+    assert rivet.call("PUT", f"{member}/role", "acme-owner", json={"role": "viewer"}).json()["role"] == "viewer"
+    if as_old(members) != 403:
+        found.add("old role kept")
+    assert rivet.call("POST", f"{member}/disable", "acme-owner").status_code == 200
+    if as_old("/v1/me") != 401 or refresh(rivet, old["refresh_token"]).status_code != 401:
+        found.add("disabled account kept its session")
+    assert rivet.call("POST", "/v1/tokens", json={"email": name, "password": password}).status_code == 403
+    assert rivet.call("POST", f"{member}/enable", "acme-owner").status_code == 200
+    if as_old("/v1/me") != 401 and "disabled account kept its session" not in found:
+        found.add("enabling brings sessions back")
+    again = rivet.call("POST", "/v1/tokens", json={"email": name, "password": password}).json()
+    assert rivet.call("DELETE", member, "acme-owner").status_code == 204
+    assert me(rivet, again["access_token"]) == 401
+    return found
+
+
+def test_roles_and_accounts_are_looked_at_in_every_request(rivet: Any) -> None:
+    assert promptness_violations(rivet) == set()
+
+
+def test_an_invitation_works_once(rivet: Any) -> None:
+    members = rivet.path("globex", "/members")
+    email = f"once-{uuid4().hex[:8]}@example.com"
+    invited = rivet.call("POST", members, "globex-admin", json={"email": email, "role": "viewer"}).json()
+    body = {"invitation_token": invited["invitation_token"], "password": uuid4().hex}
+    assert rivet.call("POST", "/v1/invitations/accept", json={**body, "password": "short"}).status_code == 422
+    assert rivet.call("POST", "/v1/invitations/accept", json=body).status_code == 201
+    assert rivet.call("POST", "/v1/invitations/accept", json=body).status_code == 401
+    assert rivet.call("POST", members, "globex-admin", json={"email": email, "role": "viewer"}).status_code == 409
+    assert rivet.call("DELETE", f"{members}/{invited['id']}", "globex-admin").status_code == 204
+
+
+def test_a_new_password_ends_every_other_session(rivet: Any) -> None:
+    identity = rivet.identity("globex-burn4")
+    first, second = log_in(rivet, "globex-burn4"), log_in(rivet, "globex-burn4")
+    headers = {"Authorization": f"Bearer {first['access_token']}"}
+
+    def change(old: str, new: str) -> int:
+        body = {"password": old, "new_password": new}
+        status: int = rivet.call("PUT", "/v1/me/password", json=body, headers=headers).status_code
+        return status
+
+    new = uuid4().hex
+    assert change("wrong", new) == 403
+    assert change(identity["password"], "short") == 422
+    assert change(identity["password"], new) == 204
+    assert (me(rivet, first["access_token"]), me(rivet, second["access_token"])) == (200, 401)
+    assert change(new, identity["password"]) == 204
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("names", "tokens", "promptness"),
+    [
+        (
+            ("tokens_live_30_days", "token_alg_none_accepted", "refresh_tokens_reusable", "old_session_keeps_its_role"),
+            {"lives long", "alg none accepted", "refresh token reused"},
+            {"old role kept"},
+        ),
+        (
+            ("token_expiry_not_checked", "revoked_tokens_accepted"),
+            {"expired accepted", "session outlives a reused refresh token", "revoked accepted", "revoked refreshed"},
+            set(),
+        ),
+        (
+            ("token_of_other_key_accepted", "disabled_account_keeps_its_session"),
+            {"other key accepted", "altered accepted"},
+            {"disabled account kept its session"},
+        ),
+    ],
+)
+def test_sabotages(
+    sabotaged_rivets: Callable[..., Any], names: tuple[str, ...], tokens: set[str], promptness: set[str]
+) -> None:
+    rivet = sabotaged_rivets(*names)
+    assert violations(rivet) == tokens
+    assert promptness_violations(rivet) == promptness
