@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
@@ -163,6 +165,42 @@ def test_an_object_that_was_altered_is_not_restored_from(backups: Backups, tmp_p
     path.write_bytes(content)
     with pytest.raises(RestoreError, match=r"does not authenticate"):
         restore(copy, backups.key_file, at, tmp_path / "scratch")
+
+
+_OFTEN = """
+import functools, sys
+from upheld_reference import server
+from upheld_reference.settings import Settings
+server.Settings = functools.partial(Settings, backup_interval_hours=2 / 3600, backup_poll_seconds=0.2)
+sys.exit(server.main(["--folder", sys.argv[1]]))
+"""
+"""A deployment for which two seconds are a day."""
+
+
+@pytest.mark.slow
+def test_the_next_backup_is_taken_when_it_is_due_and_restores(tmp_path: Path) -> None:
+    folder = Path(tempfile.mkdtemp(prefix="rivet-"))
+    command = [sys.executable, "-c", _OFTEN, str(folder)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "ready\n"
+        backups = Backups(Deployment(folder, process, json.loads((folder / "deployment.json").read_text())))
+        seeded = [entry for entry in backups.entries() if entry.origin == "seed"]
+        assert eventually(lambda: sum(e.kind == "base" for e in backups.entries()) >= len(seeded) + 3)
+        at = backups.write("after the third backup")
+        backups.write("later")
+        assert backups.archived(at)
+        bases = [entry for entry in backups.entries() if entry.kind == "base" and entry.finished <= at]
+        with restore(backups.store.folder, backups.key_file, at, tmp_path / "scratch") as restored:
+            assert restored.base == bases[-1]
+            assert restored.base.origin == "agent"
+            with psycopg.connect(restored.url) as db:
+                query = "SELECT content FROM app.message_logs WHERE content IN ('after the third backup', 'later')"
+                assert db.execute(query).fetchall() == [("after the third backup",)]
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(20) == 0
+    assert len({entry.start_lsn for entry in bases if entry.origin == "agent"}) >= 3
+    assert not folder.exists()
 
 
 @pytest.mark.slow

@@ -95,6 +95,8 @@ class Catalogue:
         Raises CatalogueError when a line does not authenticate, or when lines are missing that the host knows of.
         """
         with self._lock:
+            # The head first: the agent may write between the two looks, and must not seem to have lost what it adds.
+            head = self._read_head()
             text = self.path.read_text(encoding="utf-8")
             self._cut_off = not text.endswith("\n")
             lines = text[: text.rfind("\n") + 1].splitlines()
@@ -110,7 +112,7 @@ class Catalogue:
                     self._entries[content["name"]] = Entry(**content)
             if not lines:
                 raise CatalogueError("the catalogue is empty")
-            self._compare_head(macs)
+            self._compare(head, macs)
         return self
 
     def add(self, entries: Iterable[Entry]) -> None:
@@ -185,13 +187,19 @@ class Catalogue:
             partial.write_text(json.dumps(head), encoding="utf-8")
             partial.replace(self._head)
 
-    def _compare_head(self, macs: list[str]) -> None:
+    def _read_head(self) -> dict[str, Any] | None:
         if self._head is None or not self._head.exists():
+            return None
+        head: dict[str, Any] = json.loads(self._head.read_text(encoding="utf-8"))
+        return head
+
+    def _compare(self, head: dict[str, Any] | None, macs: list[str]) -> None:
+        """Raises CatalogueError when lines that the host noted are missing from ``macs``.
+
+        A crash between the two writes leaves the file one step ahead of the host's note, never behind it.
+        """
+        if head is None or head["generation"] < self._generation:
             return
-        head = json.loads(self._head.read_text(encoding="utf-8"))
-        # A crash between the two writes leaves the file one step ahead of the host's note, never behind it.
-        if head["generation"] > self._generation or (
-            head["generation"] == self._generation
-            and (head["lines"] > len(macs) or macs[head["lines"] - 1] != head["mac"])
-        ):
+        same = head["generation"] == self._generation and head["lines"] <= len(macs)
+        if not same or macs[head["lines"] - 1] != head["mac"]:
             raise CatalogueError("the catalogue lacks lines that were written to it")
