@@ -122,9 +122,8 @@ def test_everybody_is_in_the_register_of_staff(kept: Registers) -> None:
     consoles = {one["account"] for one in last if one["system"] == "staff-console"}
     people_with_one = {person.email for person in people.working() if person.staff_role}
     assert consoles == people_with_one | {account.email for account in roster.AUDIT_ACCOUNTS}
-    assert {one["account"] for one in last if one["system"] == "forge"} == {
-        person.login for person in people.working() if person.teams
-    }
+    own = {one["account"] for one in last if one["system"] == "forge" and one["holder"] != "service"}
+    assert own == {person.login for person in people.working() if person.teams}
 
 
 def test_earlier_reviews_list_who_was_there_then(kept: Registers) -> None:
@@ -159,6 +158,7 @@ EXPECTED = {
     "data_flow_to_third_country": {"data-location: night-support"},
     "access_review_overdue": {"access-reviewed: no review for a quarter after *"},
     "account_not_reviewed": {"access-reviewed: staff-console account of naledi not reviewed"},
+    "leaver_still_active": {"access-reviewed: staff-console account of erik still on"},
     "role_change_carried_out_late": {"access-reviewed: role of jonas changed late"},
     "agreement_expired": {"subprocessors-dpa: agreement with messwert not in force"},
     "agreement_document_missing": {"subprocessors-dpa: document of kaappay"},
@@ -229,4 +229,5 @@ def defects_of_registers() -> set[str]:
 
 def test_every_defect_of_the_registers_is_tried() -> None:
     with_a_deployment = {"privacy_policy_without_transfer", "column_not_in_inventory"}
-    assert defects_of_registers() == EXPECTED.keys() | with_a_deployment
+    of_the_staff_console = {"leaver_still_active"}
+    assert defects_of_registers() == (EXPECTED.keys() | with_a_deployment) - of_the_staff_console

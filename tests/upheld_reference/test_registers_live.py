@@ -86,6 +86,57 @@ def test_the_last_review_covers_every_role_that_logs_in(deployment: Any) -> None
     assert {one["account"] for one in last if one["system"] == "database"} == {row[0] for row in rows}
 
 
+def test_the_last_review_covers_every_account_of_the_staff_console(deployment: Any) -> None:
+    query = "SELECT email, role FROM staff.accounts WHERE disabled_at IS NULL"
+    with psycopg.connect(deployment.facts["postgres"]["urls"]["superuser"]) as db:
+        rows = set(db.execute(query).fetchall())
+    last = of(deployment).entries("access-reviews")[0]["accounts"]
+    reviewed = {(one["account"], one["role"]) for one in last if one["system"] == "staff-console"}
+    assert {email for email, _ in reviewed} == {email for email, _ in rows}
+    # Other tests change the roles of the accounts for audits.
+    assert {one for one in reviewed if not one[0].startswith("audit-")} <= rows
+
+
+def test_accounts_of_leavers_are_off_on_the_day_that_the_register_says(deployment: Any) -> None:
+    query = (
+        "SELECT email, (disabled_at AT TIME ZONE 'Africa/Johannesburg')::date FROM staff.accounts WHERE kind = 'person'"
+    )
+    with psycopg.connect(deployment.facts["postgres"]["urls"]["superuser"]) as db:
+        off = {email: day and day.isoformat() for email, day in db.execute(query).fetchall()}
+    listed = {
+        account["account"]: account["off_on"]
+        for person in of(deployment).read("staff")["people"]
+        for account in person["accounts"]
+        if account["system"] == "staff-console"
+    }
+    assert off == listed
+    assert len([day for day in off.values() if day]) == 2
+
+
+def test_the_last_review_covers_every_account_of_the_forge(deployment: Any, request_of: Callable[..., Any]) -> None:
+    forge = deployment.facts["forge"]
+    headers = {"authorization": f"Bearer {forge['token']}"}
+
+    def answered(path: str) -> Any:
+        return request_of(deployment, "forge", path, headers=headers).json()
+
+    repository = f"/repos/{forge['owner']}/{forge['repository']}"
+    found = {one["login"] for one in answered(f"/orgs/{forge['owner']}/members?per_page=100")}
+    found |= {one["login"] for one in answered(f"{repository}/collaborators?per_page=100")}
+    found |= {answered("/user")["login"], "dependabot[bot]"}
+    last = of(deployment).entries("access-reviews")[0]["accounts"]
+    assert {one["account"] for one in last if one["system"] == "forge"} == found
+    teams = {
+        slug: {one["login"] for one in answered(f"/orgs/{forge['owner']}/teams/{slug}/members?per_page=100")}
+        for slug in ("engineering", "operations", "security")
+    }
+    for one in last:
+        if one["system"] == "forge" and one["holder"] != "service":
+            assert set(one["role"].split(", ")) == {
+                slug for slug, members in teams.items() if one["account"] in members
+            }
+
+
 def test_the_last_review_covers_every_account_of_the_host(deployment: Any) -> None:
     folder = Path(deployment.facts["host_facts"]["folder"])
     (passwd,) = folder.rglob("passwd.txt")

@@ -16,6 +16,11 @@ REVIEWS_DAYS_AGO = (20, 111, 202, 293, 384)
 """When the reviews were held, the last one first: one each quarter."""
 REVIEWER, SECOND_REVIEWER = "amahle", "jonas"
 """Who decides about the accounts, and who decides about those of the first."""
+FORGE_ACCOUNTS = (
+    ("rivet-audit", "Reads the repository and its settings, for audits"),
+    ("dependabot[bot]", "Opens merge requests that update dependencies; may not approve or merge"),
+)
+"""The accounts of the forge that are nobody's, and what each may do."""
 HOST_ACCOUNTS = (
     ("root", "Password locked and no key; commands by break-glass only"),
     ("breakglass", "The break-glass procedure, by a hardware token from the safe"),
@@ -68,15 +73,20 @@ class Account:
 
 def accounts(person: Person) -> Iterator[Account]:
     """The accounts of ``person`` with the roles of today, or of the last day; a leaver's are off on the day of leaving."""
-    span = (person.joined_days_ago, person.left_days_ago)
-    if person.staff_role is not None:
-        yield Account("staff-console", person.email, person.email, person.staff_role, *span)
+    for entry in roster.entries():
+        if entry.kind == "person" and entry.email == person.email:
+            yield Account(
+                "staff-console", entry.email, entry.email, entry.role, entry.since_days_ago, entry.off_days_ago
+            )
     if person.teams:
-        yield Account("forge", person.login, person.email, ", ".join(person.teams), *span)
+        teams = ", ".join(person.teams)
+        yield Account("forge", person.login, person.email, teams, person.joined_days_ago, person.left_days_ago)
 
 
 def service_accounts() -> Iterator[Account]:
-    """The accounts that belong to no person: those of the host, the database roles that log in, and those for audits."""
+    """The accounts that belong to no person: for audits, of bots, of the host, and the database roles that log in."""
+    for name, purpose in FORGE_ACCOUNTS:
+        yield Account("forge", name, "service", purpose, _SERVICES_SINCE_DAYS_AGO, None)
     for name, purpose in HOST_ACCOUNTS:
         yield Account("host", name, "service", purpose, _SERVICES_SINCE_DAYS_AGO, None)
     for name in (postgres.SUPERUSER, *roles.LOGIN_ROLES.values()):
