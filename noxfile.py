@@ -56,7 +56,7 @@ def bench(session: nox.Session) -> None:
 def calibrate(session: nox.Session) -> None:
     """Audit the reference with each sabotage, and write what every check is known to catch to calibration.json."""
     session.install("-e", ".[all,dev]")
-    session.run("python", "tests/calibration.py", "--write", *session.posargs)
+    session.run("upheld", "calibrate", "--write", *session.posargs)
 
 
 @nox.session

@@ -9,7 +9,7 @@ import json
 
 import pytest
 
-from calibration import ROOT, audit, caught, defects, expected, statuses
+from calibration import ROOT, audit, expected, statuses
 from upheld_reference.sabotages import catalogue
 
 DECIDED = {
@@ -73,8 +73,8 @@ WORDS = {
 
 @pytest.fixture(scope="module")
 def untouched():
-    code, run, words = audit("-n", "2")
-    return code, run, words
+    audited = audit("-n", "2")
+    return audited.code, audited.run, audited.words
 
 
 def test_the_untouched_reference_is_upheld_as_far_as_it_is_decided(untouched):
@@ -124,15 +124,15 @@ def test_a_sabotage_turns_exactly_its_claims_and_is_named(name):
     sabotage = catalogue()[name]
     # The rate limits take two thirds of an audit and are turned by their own sabotages only, which `nox -s calibrate` shows
     # for all; here they are audited where they are meant.
-    audited = {"sensitive-encrypted", "retention-header", *DECIDED} - ({"rate-limits"} - expected(sabotage))
-    code, run, words = audit("-n", "2", "--sabotage", name, "--claims", ",".join(sorted(audited)))
-    assert code == 1, words
-    found = statuses(run)
-    assert {claim for claim, status in found.items() if status == "refuted"} == expected(sabotage), words
-    upheld = {claim for claim, status in found.items() if status == "upheld"}
-    assert upheld == (DECIDED & audited) - expected(sabotage), words
-    said = "\n".join(defects(run))
+    claims = {"sensitive-encrypted", "retention-header", *DECIDED} - ({"rate-limits"} - expected(sabotage))
+    audited = audit("-n", "2", "--sabotage", name, "--claims", ",".join(sorted(claims)))
+    assert audited.code == 1, audited.words
+    assert audited.claims("refuted") == expected(sabotage), audited.words
+    assert audited.claims("upheld") == (DECIDED & claims) - expected(sabotage), audited.words
+    said = "\n".join(audited.findings())
     for word in WORDS[name]:
         assert word in said
     shipped = json.loads((ROOT / "calibration.json").read_text(encoding="utf-8"))["checks"]
-    assert set(caught(run)) <= {check for check, entry in shipped.items() if name in entry["caught"]}
+    assert {check for check, _ in audited.failing()} <= {
+        check for check, entry in shipped.items() if name in entry["caught"]
+    }

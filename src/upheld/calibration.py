@@ -1,6 +1,6 @@
 """What each check is known to catch: the sabotages of the reference deployment under which it found the defect.
 
-The table is made by `nox -s calibrate` and shipped as `calibration.json`. It holds for the code that was calibrated: a check
+The table is made by `upheld calibrate` and shipped as `calibration.json`. It holds for the code that was calibrated: a check
 whose digest differs is shown as uncalibrated, whatever the table says of an earlier version.
 """
 
@@ -15,7 +15,7 @@ from pathlib import Path
 from upheld.errors import InternalFault
 from upheld.resources import builtin
 
-FORMAT = "upheld-calibration/1"
+FORMAT = "upheld-calibration/2"
 FILE = "calibration.json"
 
 
@@ -27,24 +27,36 @@ class Calibration:
     caught: tuple[str, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class Table:
+    """All that calibration.json says: what each check caught, and which claims each seeded defect breaks."""
+
+    checks: Mapping[str, Calibration]
+    breaks: Mapping[str, tuple[str, ...]]
+
+    def caught_by(self, check: str, code_digest: str) -> tuple[str, ...]:
+        """The sabotages that this very code of the check is known to catch."""
+        entry = self.checks.get(check)
+        return entry.caught if entry is not None and entry.code_digest == code_digest else ()
+
+    def seeded(self, claim: str) -> tuple[str, ...]:
+        """The sabotages that break the claim, caught or not."""
+        return tuple(name for name, claims in self.breaks.items() if claim in claims)
+
+
 @cache
-def table(path: Path | None = None) -> Mapping[str, Calibration]:
-    """The calibration of each check by its id; empty where there is none. Raises InternalFault when the file is broken."""
+def table(path: Path | None = None) -> Table:
+    """The shipped table; empty where there is none. Raises InternalFault when the file is broken."""
     file = path or builtin() / FILE
     if not file.is_file():
-        return {}
+        return Table({}, {})
     try:
         data = json.loads(file.read_text(encoding="utf-8"))
         if data["format"] != FORMAT:
             raise InternalFault(f"{file} is of format {data['format']!r}, expected {FORMAT!r}")
-        return {
-            name: Calibration(entry["code_digest"], tuple(entry["caught"])) for name, entry in data["checks"].items()
-        }
+        return Table(
+            {name: Calibration(one["code_digest"], tuple(one["caught"])) for name, one in data["checks"].items()},
+            {name: tuple(one["breaks"]) for name, one in data["sabotages"].items()},
+        )
     except (ValueError, KeyError, TypeError) as error:
         raise InternalFault(f"{file} is no calibration table: {error}") from error
-
-
-def caught_by(check: str, code_digest: str) -> tuple[str, ...]:
-    """The sabotages that this very code of the check is known to catch."""
-    entry = table().get(check)
-    return entry.caught if entry is not None and entry.code_digest == code_digest else ()

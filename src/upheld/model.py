@@ -224,6 +224,14 @@ class ClaimResult:
     waivers: tuple[Waiver, ...] = ()
     gated: bool = True
     note: str = ""
+    sabotages_seeded: tuple[str, ...] = ()
+    """The defects that break this claim, which the embedded reference can be started with."""
+
+    @property
+    def sabotages_caught(self) -> tuple[str, ...]:
+        """Those of them that at least one of its checks is known to find."""
+        caught = {name for check in self.checks for name in check.sabotages_caught}
+        return tuple(name for name in self.sabotages_seeded if name in caught)
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING
 
-from upheld.calibration import caught_by
+from upheld.calibration import table
 from upheld.errors import InputError
 from upheld.execution import unfinished
 from upheld.judging import decide
@@ -38,7 +38,7 @@ def assemble(audit: Audit) -> Run:
     by_claim: dict[str, list[CheckResult]] = {}
     for planned in audit.plan:
         result = audit.results.get(planned.key) or unfinished(planned, "planned, and never reported")
-        caught = caught_by(result.id, result.code_digest)
+        caught = table().caught_by(result.id, result.code_digest)
         by_claim.setdefault(planned.claim, []).append(
             dataclasses.replace(result, sabotages_caught=caught, calibrated=bool(caught)) if caught else result
         )
@@ -74,6 +74,7 @@ def assemble(audit: Audit) -> Run:
                 waivers=tuple(waiver for waiver in audit.policy.waivers if waiver.claim == claim.id),
                 gated=claim.gated,
                 note=claim.note,
+                sabotages_seeded=table().seeded(claim.id) if claim.id in by_claim else (),
             )
             for claim in claims
         ),

@@ -29,6 +29,7 @@ _OWN = {
     "list": ("upheld.cli.show", "list_everything"),
     "explain": ("upheld.cli.show", "explain"),
     "validate": ("upheld.cli.show", "validate"),
+    "calibrate": ("upheld.cli.calibrate", "calibrate"),
 }
 
 
