@@ -55,7 +55,8 @@ def home(folder: Path, user: Account | None) -> Path:
     wanted = folder / "postgres"
     if _can_enter(folder, user) and len(os.fsencode(wanted)) <= _LONGEST_SOCKET_FOLDER:
         return wanted
-    for base in (Path(tempfile.gettempdir()), Path("/tmp")):  # noqa: S108 - mkdtemp makes a private folder in it
+    # A fixed temporary folder is no risk here: mkdtemp makes a private one in it.
+    for base in (Path(tempfile.gettempdir()), Path("/tmp")):  # noqa: S108  # nosec B108
         if base.is_dir() and _can_enter(base, user) and len(os.fsencode(base)) <= _LONGEST_SOCKET_FOLDER - 20:
             return Path(tempfile.mkdtemp(prefix="rivet-pg-", dir=base))
     raise PostgresError(f"no temporary folder that {user.name if user else 'this user'} can enter has a short path")

@@ -184,7 +184,7 @@ def _spring() -> tuple[Change, ...]:
                 Push(
                     "Bump actions/checkout from 5 to 6",
                     edits=(
-                        Edit(".github/workflows/ci.yml", _CHECKOUT_5, _CHECKOUT_6, times=6),
+                        Edit(".github/workflows/ci.yml", _CHECKOUT_5, _CHECKOUT_6, everywhere=True),
                         Edit(".github/workflows/deploy.yml", _CHECKOUT_5, _CHECKOUT_6),
                     ),
                 ),
@@ -199,7 +199,7 @@ def _spring() -> tuple[Change, ...]:
             "outbound",
             "sipho",
             (
-                Push("Resolve first, pin the address, record the call", adds=("rivet/network/*",)),
+                Push("Resolve first, pin the address, record the call", adds=("rivet/network/*", "rivet/webhooks/*")),
                 Review("amahle", "CHANGES_REQUESTED", "Redirects must not be followed inside."),
                 Push("Note it", edits=(_noted("Webhook deliveries are tried again with growing pauses."),)),
                 Review("amahle"),
@@ -268,9 +268,9 @@ def _lately() -> tuple[Change, ...]:
             "web-client",
             "marta",
             (
-                Push("Add the web client", adds=("web/src/*",)),
+                Push("Add the web client", adds=("rivet/edge/client/*",)),
                 Review("sipho", "CHANGES_REQUESTED", "The session must not be readable by scripts."),
-                Push("Keep its build out of the repository", edits=(Edit(".gitignore", "", "web/dist/\n"),)),
+                Push("Keep its build out of the repository", edits=(Edit(".gitignore", "", "dist/\n"),)),
                 Review("sipho"),
             ),
             38.8,
@@ -310,6 +310,18 @@ def _lately() -> tuple[Change, ...]:
             (Push("Add the registers and their rules", adds=("rivet/registers/*",)), Review("amahle")),
             24.6,
             "jonas",
+            deployed=True,
+        ),
+        Change(
+            "Show workspaces their plan and invoices",
+            "billing",
+            "sipho",
+            (
+                Push("Add plans and invoices", adds=("rivet/api/plans.py", "rivet/api/routes/billing.py")),
+                Review("amahle"),
+            ),
+            22.1,
+            "sipho",
             deployed=True,
         ),
         Change(
@@ -372,7 +384,7 @@ def _open() -> Change:
         "inbox-groups",
         "marta",
         (
-            Push("Group by contact", writes={"web/src/groups.ts": _GROUPS}),
+            Push("Group by contact", writes={"rivet/edge/client/groups.js": _GROUPS}),
             Review("sipho"),
         ),
         None,
@@ -380,8 +392,8 @@ def _open() -> Change:
     )
 
 
-_GROUPS = """export function byContact<T extends { contact: string }>(messages: T[]): Map<string, T[]> {
-  const groups = new Map<string, T[]>();
+_GROUPS = """export function byContact(messages) {
+  const groups = new Map();
   for (const message of messages) groups.set(message.contact, [...(groups.get(message.contact) ?? []), message]);
   return groups;
 }

@@ -36,7 +36,7 @@ Files = Mapping[str, str]
 
 
 class HistoryError(Exception):
-    """A planned change does not fit the files: the text that it says to have written is not there as often."""
+    """A planned change does not fit the files: the text that it says to have written is not there once."""
 
 
 @dataclass
@@ -116,8 +116,9 @@ class _Builder:
 
     def _unedited(self, files: Files, edit: Edit) -> str:
         text = self.blobs[files[edit.path]].decode("utf-8") if edit.path in files else ""
-        if text.count(edit.now) != edit.times:
-            raise HistoryError(f"{edit.path} has {edit.now[:60]!r} {text.count(edit.now)} times, not {edit.times}")
+        count = text.count(edit.now)
+        if count != 1 and not (edit.everywhere and count):
+            raise HistoryError(f"{edit.path} has {edit.now[:60]!r} {count} times, not once")
         return self._blob(text.replace(edit.now, edit.before).encode("utf-8"))
 
     def _change(self, change: Change, states: list[Files], main: list[str], branches: dict[str, str]) -> None:

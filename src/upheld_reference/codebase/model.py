@@ -14,12 +14,13 @@ Method = Literal["merge", "squash", "direct"]
 
 @dataclass(frozen=True)
 class Edit:
-    """A text of one file that a push replaces; ``now`` is found in the file exactly ``times`` times."""
+    """A text of one file that a push replaces; ``now`` is found in the file exactly once."""
 
     path: str
     before: str
     now: str
-    times: int = 1
+    everywhere: bool = False
+    """Whether it is replaced wherever it stands, which is at least once."""
 
 
 @dataclass(frozen=True)

@@ -90,6 +90,6 @@ class CodebasePart(Part):
 LOCK_FILES = {
     "requirements.lock": "requirements.in",
     "requirements-ci.lock": "requirements-ci.in",
-    "web/package-lock.json": "web/package.json",
+    "rivet/edge/client/package-lock.json": "rivet/edge/client/package.json",
 }
 """Every lock file of the repository, with the file that it pins."""

@@ -1,0 +1,145 @@
+"""Defects of how the platform is built: who reviews what, what the code holds, what is deployed, what is kept up to date."""
+
+from __future__ import annotations
+
+import secrets
+from dataclasses import replace
+
+from upheld_reference.codebase import changes
+from upheld_reference.codebase.model import Change, Push, Review
+from upheld_reference.platform import Platform
+from upheld_reference.sabotages import sabotage
+from upheld_reference.sabotages.repository import add_change, edit_file, note, put_file
+
+_IN_PROCESS = ("security-in-process",)
+_LIFETIMES = '''"""How long tokens of each kind are good for."""
+
+SECONDS = {"access": 900, "refresh": 30 * 86_400}
+'''
+_ARCHIVE = '''"""Packs the exports of a workspace for its owner."""
+
+import subprocess
+
+
+def pack(folder: str, archive: str) -> None:
+    """Packs a folder; both names come from the request."""
+    subprocess.run(f"tar --create --file {archive} {folder}", shell=True, check=True)
+'''
+_MIRROR = '''"""Looks at the status page from outside."""
+
+import ssl
+
+import httpx
+
+
+def current(host: str) -> bytes:
+    """What the status page at a host says now."""
+    context = ssl.create_default_context()
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    return httpx.get(f"https://{host}/status.json", timeout=5, verify=context).content
+'''
+
+
+@sabotage(breaks=("security-reviews",), also=_IN_PROCESS)
+def auth_change_without_security_review(platform: Platform) -> None:
+    """A change of how long tokens last was approved by a platform engineer only."""
+    path = "rivet/api/token_lifetimes.py"
+    put_file(platform, path, _LIFETIMES)
+    events = (Push("Say how long tokens last", adds=(path,)), Review("lukas"))
+    add_change(platform, Change("Say how long tokens last", "lifetimes", "sipho", events, 1.75, "sipho"))
+
+
+@sabotage(breaks=("security-reviews",), also=_IN_PROCESS)
+def codeowners_with_a_hole(platform: Platform) -> None:
+    """A later line of the owners file takes the vault from the security team."""
+    last = "/rivet/pki.py                       @rivet/security\n"
+    hole = "\n# The vault's tests are slow to review.\n/rivet/**/*vault*                   @rivet/engineering\n"
+    edit_file(platform, ".github/CODEOWNERS", last, last + hole)
+
+
+@sabotage(breaks=_IN_PROCESS)
+def high_bandit_finding(platform: Platform) -> None:
+    """The code runs a shell command that is made from names out of a request."""
+    path = "rivet/operations/archive.py"
+    put_file(platform, path, _ARCHIVE)
+    events = (Push("Pack exports", adds=(path,)), Review("lukas"))
+    add_change(platform, Change("Pack exports for owners", "pack", "sipho", events, 0.7, "sipho"))
+
+
+@sabotage(breaks=_IN_PROCESS)
+def certificate_verification_off_in_code(platform: Platform) -> None:
+    """The code looks at the status page from outside without verifying its certificate."""
+    path = "rivet/operations/mirror.py"
+    put_file(platform, path, _MIRROR)
+    events = (Push("Look from outside", adds=(path,)), Review("sipho"))
+    add_change(platform, Change("Look at the status page from outside", "outside", "marta", events, 0.45, "marta"))
+
+
+@sabotage(breaks=("pipelines-reviewed",))
+def deploy_outside_main(platform: Platform) -> None:
+    """Production was deployed from a branch that is not merged."""
+    right = changes.planned
+    platform.replace(
+        changes,
+        "planned",
+        lambda: tuple(replace(one, deployed_head=True) if one.merged_days_ago is None else one for one in right()),
+    )
+
+
+@sabotage(breaks=("pipelines-reviewed", "peer-reviewed"), also=_IN_PROCESS)
+def deploy_of_unreviewed_commit(platform: Platform) -> None:
+    """A pull request that nobody reviewed was merged and deployed."""
+    push = Push("Show the newest first", edits=(note(platform, "Conversations show the newest first."),))
+    change = Change("Show the newest first", "newest", "lukas", (push,), 3.05, "lukas", deployed=True)
+    add_change(platform, change)
+
+
+@sabotage(breaks=("auto-patching",))
+def update_bot_covers_part(platform: Platform) -> None:
+    """The update bot looks at the Python packages only."""
+    one = "version: 2\nupdates:\n  - package-ecosystem: pip\n    directory: /\n    schedule:\n      interval: daily\n"
+    put_file(platform, ".github/dependabot.yml", one)
+
+
+def _environment() -> str:
+    """An environment file of production, with credentials in it."""
+    return (
+        f"DATABASE_URL=postgresql://rivet_application:{secrets.token_urlsafe(24)}@10.80.0.3/rivet\n"
+        f"META_APP_SECRET={secrets.token_hex(16)}\n"
+        f"SESSION_SIGNING_KEY={secrets.token_hex(32)}\n"
+    )
+
+
+@sabotage(breaks=("no-plaintext-credentials",))
+def credential_in_repository_env_file(platform: Platform) -> None:
+    """The repository holds the environment file of production, credentials included."""
+    path = ".env.production"
+    put_file(platform, path, _environment())
+    events = (Push("Keep the settings of production", adds=(path,)), Review("priya"))
+    add_change(platform, Change("Keep the settings of production", "settings", "lukas", events, 1.5, "lukas"))
+
+
+@sabotage(breaks=("no-plaintext-credentials",))
+def credential_in_repository_history(platform: Platform) -> None:
+    """The environment file of staging, credentials included, was removed from the repository but is in its history."""
+    path, text = ".env.staging", _environment()
+    add_change(
+        platform,
+        Change(
+            "Keep the settings of staging",
+            "staging",
+            "lukas",
+            (Push("Keep the settings of staging", adds=(path,)), Review("jonas")),
+            1.25,
+            "lukas",
+        ),
+        Change(
+            "Remove the settings of staging",
+            "no-staging",
+            "lukas",
+            (Push("Remove them", drops={path: text}), Review("priya")),
+            0.95,
+            "lukas",
+        ),
+    )
