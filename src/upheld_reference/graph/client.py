@@ -78,7 +78,7 @@ class GraphClient:
 
     async def exchange(self, code: str) -> SignUp:
         """Exchanges a sign-up code for an access token; raises GraphError."""
-        answer = await self._post("/oauth/access_token", data={"code": code})
+        answer = await self.post("/oauth/access_token", data={"code": code})
         token = str(answer.get("access_token", ""))
         debug_log.debug("exchanged a sign-up code")
         for name in ("access_token", "waba_id", "phone_number_id"):
@@ -88,19 +88,20 @@ class GraphClient:
 
     async def subscribe(self, waba_id: str, token: str) -> None:
         """Subscribes the platform to the events of a WhatsApp Business Account; raises GraphError."""
-        await self._post(f"/{waba_id}/subscribed_apps", **authorize(token))
+        await self.post(f"/{waba_id}/subscribed_apps", **authorize(token))
 
     async def send(self, phone_number_id: str, token: str, to: str, text: str) -> None:
         """Sends a text message; raises GraphError."""
         body = {"messaging_product": "whatsapp", "to": to, "type": "text", "text": {"body": text}}
-        await self._post(f"/{phone_number_id}/messages", json=body, **authorize(token))
+        await self.post(f"/{phone_number_id}/messages", json=body, **authorize(token))
 
     async def close(self) -> None:
         """Closes the connections."""
         if self._http is not None:
             await self._http.aclose()
 
-    async def _post(self, path: str, **request: Any) -> dict[str, Any]:
+    async def post(self, path: str, **request: Any) -> dict[str, Any]:
+        """The JSON object that Graph answers to one request, given as httpx takes it; raises GraphError."""
         try:
             response = await self._client().post(path, **request)
         except httpx.HTTPError as error:

@@ -61,7 +61,8 @@ class Sealer:
     def __init__(self, folder: Path) -> None:
         """Keeps its keys in ``folder``, and has none yet."""
         self.folder = folder
-        self._keys: dict[str, bytes] = {}
+        self.keys: dict[str, bytes] = {}
+        """Every key by its identifier, the newest last."""
 
     @classmethod
     def create(cls, folder: Path) -> Sealer:
@@ -73,25 +74,25 @@ class Sealer:
     @property
     def key_id(self) -> str:
         """The identifier of the key that new values are sealed with."""
-        return next(reversed(self._keys))
+        return next(reversed(self.keys))
 
     @property
     def key(self) -> bytes:
         """The key that new values are sealed with, raw."""
-        return self._keys[self.key_id]
+        return self.keys[self.key_id]
 
     @property
     def key_files(self) -> dict[str, Path]:
         """The file of every key by the key's identifier, the newest key last."""
-        return {key_id: self._file(key_id) for key_id in self._keys}
+        return {key_id: self.key_file(key_id) for key_id in self.keys}
 
     def add_key(self) -> str:
         """Makes a new key, which seals from now on, keeps it as vault-<key id>.key and returns its identifier."""
         key_id, key = secrets.token_hex(KEY_ID_BYTES // 2), fresh_key()
         self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        self._file(key_id).touch(mode=0o600, exist_ok=False)
-        self._file(key_id).write_bytes(key)
-        self._keys[key_id] = key
+        self.key_file(key_id).touch(mode=0o600, exist_ok=False)
+        self.key_file(key_id).write_bytes(key)
+        self.keys[key_id] = key
         return key_id
 
     def drop_key(self, key_id: str) -> None:
@@ -101,8 +102,8 @@ class Sealer:
         """
         if key_id == self.key_id:
             raise ValueError(f"{key_id} is the key that new values are sealed with")
-        del self._keys[key_id]
-        self._file(key_id).unlink(missing_ok=True)
+        del self.keys[key_id]
+        self.key_file(key_id).unlink(missing_ok=True)
 
     def seal(self, plaintext: bytes, where: str, row_id: UUID) -> bytes:
         """Encrypts ``plaintext`` for the column ``where`` (schema.table.column) of the row ``row_id``."""
@@ -113,13 +114,14 @@ class Sealer:
     def open(self, sealed: bytes, where: str, row_id: UUID) -> bytes:
         """Decrypts what `seal` made for the same place; raises `SealError` when it does not authenticate."""
         key_id = sealed[1 : 1 + KEY_ID_BYTES].decode("ascii", "replace")
-        if sealed[:1] != VERSION or key_id not in self._keys:
+        if sealed[:1] != VERSION or key_id not in self.keys:
             raise SealError(f"{where}:{row_id} was sealed with no key of this vault")
         nonce, ciphertext = sealed[1 + KEY_ID_BYTES :][:NONCE_BYTES], sealed[1 + KEY_ID_BYTES + NONCE_BYTES :]
         try:
-            return AESGCM(self._keys[key_id]).decrypt(nonce, ciphertext, additional_data(where, row_id))
+            return AESGCM(self.keys[key_id]).decrypt(nonce, ciphertext, additional_data(where, row_id))
         except (InvalidTag, ValueError) as error:
             raise SealError(f"{where}:{row_id} does not authenticate") from error
 
-    def _file(self, key_id: str) -> Path:
+    def key_file(self, key_id: str) -> Path:
+        """The file of the key with that identifier."""
         return self.folder / f"vault-{key_id}.key"

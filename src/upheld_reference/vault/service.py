@@ -28,7 +28,7 @@ from upheld_reference.platform import Asgi
 from upheld_reference.vault import store
 from upheld_reference.vault.errors import NoSuchCredentialError
 from upheld_reference.vault.sealing import Sealer, SealError
-from upheld_reference.vault.store import Store
+from upheld_reference.vault.store import Sealed, Store
 
 PERMITTED: Mapping[str, frozenset[str]] = MappingProxyType(
     {
@@ -92,10 +92,8 @@ class VaultService:
         workspace_id, account_id = _id(request, "workspace_id"), _id(request, "account_id")
         body = Code.model_validate_json(await _body(request))
         try:
-            sign_up = await self.graph.exchange(body.code)
-            # Sealed before anything else is done with it; what needs it later opens it again, here.
-            sealed = self.store.seal(store.TOKENS, sign_up.access_token)
-            await self.graph.subscribe(sign_up.waba_id, self.store.unseal(store.TOKENS, sealed))
+            ids, sealed = await self.receive(account_id, body.code)
+            await self.graph.subscribe(ids["waba_id"], self.store.unseal(store.TOKENS, sealed))
         except GraphRefusedError as error:
             app_log.error("sign-up refused: %s", error)
             return _error(502, "WhatsApp refused the sign-up")
@@ -103,7 +101,13 @@ class VaultService:
             app_log.exception("sign-up failed")
             return _error(502, "WhatsApp did not answer as expected")
         await self.store.keep(store.TOKENS, workspace_id, account_id, sealed)
-        return JSONResponse({"waba_id": sign_up.waba_id, "phone_number_id": sign_up.phone_number_id})
+        return JSONResponse(ids)
+
+    async def receive(self, _account_id: UUID, code: str) -> tuple[dict[str, str], Sealed]:
+        """What Meta gives for a code: the ids, and the token, which is sealed before anything else is done with it."""
+        sign_up = await self.graph.exchange(code)
+        sealed = self.store.seal(store.TOKENS, sign_up.access_token)
+        return {"waba_id": sign_up.waba_id, "phone_number_id": sign_up.phone_number_id}, sealed
 
     async def send_message(self, request: Request) -> Response:
         """Sends a message with the token of the account."""

@@ -56,7 +56,8 @@ class Store:
 
     def __init__(self, pool: Pool, sealer: Sealer) -> None:
         """Works with the connections of the role rivet_vault."""
-        self._pool = pool
+        self.pool = pool
+        """Connections of the role rivet_vault."""
         self._sealer = sealer
 
     def seal(self, kind: Kind, plaintext: str) -> Sealed:
@@ -126,7 +127,7 @@ class Store:
 
     async def workspaces(self) -> list[UUID]:
         """The workspaces that have any credential."""
-        async with self._pool.connection() as db:
+        async with self.pool.connection() as db:
             rows = await (await db.execute("SELECT workspaces FROM vault.workspaces()")).fetchall()
         return [row["workspaces"] for row in rows]
 
@@ -154,4 +155,4 @@ class Store:
         return len(rows)
 
     def _workspace(self, workspace_id: UUID) -> AbstractAsyncContextManager[Connection]:
-        return workspace_scope(self._pool, workspace_id)
+        return workspace_scope(self.pool, workspace_id)
