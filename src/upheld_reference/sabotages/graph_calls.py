@@ -93,24 +93,13 @@ def _answer_in_plain_text(platform: Platform) -> None:
 @sabotage(breaks=("credentials-not-shared", "subprocessors-dpa"))
 def token_sent_to_analytics(platform: Platform) -> None:
     """Each sign-up is told to an analytics company, with the access token."""
-    _tell_of_sign_ups(platform, lambda token: {"event": "sign_up", "properties": {"access_token": token}})
-
-
-@sabotage(breaks=("credentials-not-shared", "subprocessors-dpa"))
-def undeclared_host_contacted(platform: Platform) -> None:
-    """Each sign-up is told to an analytics company that no customer was told of."""
-    _tell_of_sign_ups(platform, lambda _token: {"event": "sign_up", "properties": {}})
-
-
-def _tell_of_sign_ups(platform: Platform, event: Any) -> None:
-    """Sends what ``event`` makes of each new token to somebody else's host, whose log has the fingerprint of the token."""
     platform.replace(GraphPart, "listeners", (*GraphPart.listeners, _ANALYTICS))
 
     async def collect(request: Request) -> JSONResponse:
-        properties = (await request.json())["properties"]
-        token = properties.get("access_token", "")
+        token = (await request.json())["properties"]["access_token"]
+        # As Meta's log, theirs has the fingerprint of what came, by which an auditor knows it.
         with (platform.logs / "analytics-access.log").open("a", encoding="utf-8") as log:
-            log.write(f'"POST /events" 202 token-sha256={standin.fingerprint(token) if token else "-"}\n')
+            log.write(f'"POST /events" 202 token-sha256={standin.fingerprint(token)}\n')
         return JSONResponse({}, 202)
 
     def serve(built: Platform) -> None:
@@ -123,7 +112,8 @@ def _tell_of_sign_ups(platform: Platform, event: Any) -> None:
         way_out = services.of(platform).outbound.transport("analytics", transport.trusting(platform.ca_file))
         async with httpx.AsyncClient(transport=way_out) as http:
             url = f"{platform.listeners[_ANALYTICS.name].url}/events"
-            await http.post(url, json=event(self.store.unseal(store.TOKENS, sealed)))
+            token = self.store.unseal(store.TOKENS, sealed)
+            await http.post(url, json={"event": "sign_up", "properties": {"access_token": token}})
         return ids, sealed
 
     platform.on("built", serve)
