@@ -184,6 +184,7 @@ def test_the_host_is_as_promised(host_of: Callable[..., Host]) -> None:
         ("unattended_upgrades_stale", {"the last run is old"}),
         ("security_update_pending_too_long", {"openssh-server is pending"}),
         ("engineer_key_authorized", {"an undeclared key is let in"}),
+        ("engineer_account_on_host", {"a personal account"}),
         ("ssh_root_login_permitted", {"root may log in"}),
         ("ssh_password_login_permitted", {"passwords are let in"}),
         ("service_runs_as_root", {"rivet-worker runs as {'root'}"}),

@@ -123,8 +123,8 @@ def test_an_unknown_sabotage_is_told_with_the_nearest_name(tmp_path: Path) -> No
 
 
 def test_secrets_are_for_the_owner_only(deployment: Deployment) -> None:
-    for path in (deployment.folder / "deployment.json", *(deployment.folder / "secrets").iterdir()):
-        assert stat.S_IMODE(path.stat().st_mode) == 0o600, path
+    for path in (deployment.folder / "deployment.json", *(deployment.folder / "secrets").rglob("*")):
+        assert stat.S_IMODE(path.stat().st_mode) == (0o700 if path.is_dir() else 0o600), path
     for name in ("secrets", "logs", "exports"):
         assert stat.S_IMODE((deployment.folder / name).stat().st_mode) == 0o700, name
 

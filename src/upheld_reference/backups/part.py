@@ -44,8 +44,8 @@ class BackupPart(Part):
         key = BackupKey.create(platform.secrets)
         store = Store(platform.folder / "backup-store")
         store.folder.mkdir(mode=0o700)
-        head = platform.secrets / "backup-catalogue.head"
-        entries = Catalogue(store.path(catalogue.FILE_NAME), key, head)
+        self._head.parent.mkdir(mode=0o700)
+        entries = Catalogue(store.path(catalogue.FILE_NAME), key, self._head)
         self._agent = Agent(platform.urls["backup"], spool, store, entries, key)
         await wal.configure(platform.urls["superuser"], spool, settings.wal_archive_timeout_seconds)
         begin = asyncio.to_thread(schedule.begin, self._agent, datetime.now(UTC))
@@ -55,6 +55,11 @@ class BackupPart(Part):
     def spool(self) -> Path:
         """Where PostgreSQL puts finished segments, beside its data: its account must write there, and nobody else may."""
         return Path(str(conninfo_to_dict(self.platform.urls["superuser"])["host"])) / "wal-spool"
+
+    @property
+    def _head(self) -> Path:
+        """What the host remembers of the catalogue."""
+        return self.platform.folder / "backup-state" / "catalogue.head"
 
     async def settle(self) -> None:
         """Waits for the first base backup, empties the spool, and lets go of write-ahead log from before that backup."""
@@ -75,7 +80,7 @@ class BackupPart(Part):
             "backups": {
                 "store": str(agent.store.folder),
                 "catalogue": str(agent.catalogue.path),
-                "catalogue_head": str(self.platform.secrets / "backup-catalogue.head"),
+                "catalogue_head": str(self._head),
                 "spool": str(self.spool),
                 "keys": [{"id": agent.key.key_id, "file": str(agent.key.file(self.platform.secrets))}],
                 "format": {

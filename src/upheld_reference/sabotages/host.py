@@ -119,6 +119,15 @@ def engineer_key_authorized(platform: Platform) -> None:
 
 
 @sabotage(breaks=("pipelines-reviewed",))
+def engineer_account_on_host(platform: Platform) -> None:
+    """An engineer has a personal account with a shell on the production host."""
+    person = people.by_login("lukas")
+    entry = f"{person.login}:x:1002:1002:{person.name},,,:/home/{person.login}:/bin/bash"
+    lines = [*access.accounts(), entry]
+    platform.replace(access, "accounts", lambda: lines)
+
+
+@sabotage(breaks=("pipelines-reviewed",))
 def ssh_root_login_permitted(platform: Platform) -> None:
     """The production host lets root log in over SSH."""
     printed = access.sshd_settings().replace("permitrootlogin no", "permitrootlogin yes")
