@@ -13,7 +13,7 @@ from uuid import UUID, uuid4
 import psycopg
 import pytest
 
-from receivers import PORT, Received, receiver, untrusted
+from receivers import PORT, Received, give, receiver, untrusted
 
 _WINDOW_SECONDS = 300
 _REDIRECT = "HTTP/1.1 307 Temporary Redirect\r\nLocation: {}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
@@ -141,6 +141,19 @@ def test_a_message_is_told_to_every_webhook_of_its_workspace_by_ids_only(rivet: 
         assert other.contacts == 0
         remove(rivet, webhook)
         remove(rivet, foreign, "globex")
+
+
+def test_an_international_name_is_delivered_to_by_its_ascii_form(rivet: Any) -> None:
+    with receiver(rivet) as (_, running):
+        label = f"bücher-{uuid4().hex[:8]}"
+        ascii_name = f"{label}.example.net".encode("idna").decode("ascii")
+        give(rivet.facts, ascii_name, running.address)
+        webhook = register(rivet, f"https://{label}.example.net:{PORT}/x")
+        assert webhook["url"] == f"https://{ascii_name}:{PORT}/x"
+        assert ping(rivet, webhook)["status"] == "delivered"
+        assert running.received[0].headers["host"] == f"{ascii_name}:{PORT}"
+        assert f'"host": "{ascii_name}"' in rivet.log("outbound")
+        remove(rivet, webhook)
 
 
 def test_a_delivery_is_tried_a_bounded_number_of_times_and_then_forgotten(rivet: Any) -> None:

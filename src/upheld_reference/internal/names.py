@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 
 DOMAIN = "internal.rivet.example"
-"""The domain of every internal service; its names are on certificates only, and resolve nowhere."""
+"""The domain of every internal service; no name of it leads anywhere but inside."""
 
 SERVICES = ("api", "worker", "vault", "migrations")
 """The services that have a client certificate of the internal authority, beside those that a database role is for."""

@@ -1,7 +1,7 @@
 """The one way out: names by the deployment's resolver, a certificate for the name, and a line in the record.
 
-A name is looked up where the connection is opened, and the connection goes to an address of that very answer. What a
-``Choose`` function has looked at is therefore what is connected to: nothing is looked up a second time.
+A name is looked up once, by ``Outbound.look_up`` or else where the connection is opened, and the connection goes to an
+address of that very answer. What a ``Choose`` function has looked at is therefore what is connected to.
 """
 
 from __future__ import annotations
@@ -20,6 +20,9 @@ from upheld_reference.network.zone import Address, Answer, NameNotFoundError, Re
 
 Choose = Callable[[str, Answer], Address]
 """Says which address of a host's answer to connect to; raises AddressRefusedError when it may be none of them."""
+
+ANSWER = "rivet.answer"
+"""The key of a request's extensions under which is what ``Outbound.look_up`` gave for its host."""
 
 _CONNECTIONS = 20
 
@@ -70,10 +73,19 @@ _FAILURES: tuple[tuple[type[BaseException], str], ...] = (
 )
 
 
+@dataclass(frozen=True)
+class LookedUp:
+    """A host with the addresses that it had when it was looked up."""
+
+    host: str
+    answer: Answer
+
+
 @dataclass
 class _Attempt:
-    """What the backend has to tell of a request that is being sent in the same task."""
+    """What the transport and the backend have to tell each other of a request that is being sent in their task."""
 
+    looked_up: LookedUp | None = None
     address: str | None = None
 
 
@@ -96,7 +108,7 @@ class _ResolvingBackend(httpcore.AnyIOBackend):
         socket_options: Iterable[httpcore.SOCKET_OPTION] | None = None,
     ) -> httpcore.AsyncNetworkStream:
         try:
-            address = self._choose(host, self._resolver.look_up(host))
+            address = self._choose(host, self._answer(host))
         except AddressRefusedError as error:
             self._note(error.address)
             raise httpcore.ConnectError(str(error)) from error
@@ -104,6 +116,11 @@ class _ResolvingBackend(httpcore.AnyIOBackend):
             raise httpcore.ConnectError(str(error)) from error
         self._note(address)
         return await super().connect_tcp(str(address), port, timeout, local_address, socket_options)
+
+    def _answer(self, host: str) -> Answer:
+        attempt = _attempt.get()
+        known = None if attempt is None else attempt.looked_up
+        return known.answer if known is not None and known.host == host else self._resolver.look_up(host)
 
     def _note(self, address: Address) -> None:
         attempt = _attempt.get()
@@ -138,7 +155,7 @@ class OutboundTransport(httpx.AsyncHTTPTransport):
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         """Sends one request and writes it down."""
-        attempt = _Attempt()
+        attempt = _Attempt(request.extensions.get(ANSWER))
         token = _attempt.set(attempt)
         outcome = "given up"  # what remains when the task is cancelled
         try:
@@ -152,9 +169,7 @@ class OutboundTransport(httpx.AsyncHTTPTransport):
             raise
         finally:
             _attempt.reset(token)
-            url = request.url
-            port = url.port or (443 if url.scheme == "https" else 80)
-            self._record.add(Call(self._purpose, url.host, attempt.address, port, url.scheme, outcome))
+            self._record.add(_call(self._purpose, request.url, attempt.address, outcome))
 
 
 class Outbound:
@@ -170,3 +185,30 @@ class Outbound:
     ) -> OutboundTransport:
         """A transport for ``purpose``; see OutboundTransport."""
         return OutboundTransport(purpose, self.resolver, self.record, trusted, choose, keep_alive=keep_alive)
+
+    def look_up(self, purpose: str, url: httpx.URL, choose: Choose = first) -> LookedUp:
+        """What the host of ``url`` resolves to, to be handed to the transport under `ANSWER`; nothing is connected to yet.
+
+        Raises NameNotFoundError, or AddressRefusedError by ``choose``; the call that ends so is in the record.
+        """
+        address = None
+        try:
+            host = _host(url)
+            looked_up = LookedUp(host, self.resolver.look_up(host))
+            choose(host, looked_up.answer)
+        except (NameNotFoundError, AddressRefusedError) as error:
+            if isinstance(error, AddressRefusedError):
+                address = str(error.address)
+            self.record.add(_call(purpose, url, address, failure(error)))
+            raise
+        return looked_up
+
+
+def _call(purpose: str, url: httpx.URL, address: str | None, outcome: str) -> Call:
+    port = url.port or (443 if url.scheme == "https" else 80)
+    return Call(purpose, _host(url), address, port, url.scheme, outcome)
+
+
+def _host(url: httpx.URL) -> str:
+    """The host as it goes over the wire: ``URL.host`` is for people and decodes A-labels."""
+    return url.raw_host.decode("ascii")

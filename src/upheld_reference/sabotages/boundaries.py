@@ -9,7 +9,7 @@ import httpx
 
 from upheld_reference.network import guard as guarding
 from upheld_reference.network.guard import Destination, Guard, UrlRefusedError
-from upheld_reference.network.transport import Outbound
+from upheld_reference.network.transport import LookedUp, Outbound
 from upheld_reference.network.zone import Address, Answer, address_literal
 from upheld_reference.platform import Platform
 from upheld_reference.sabotages import sabotage
@@ -37,18 +37,17 @@ def guard_checks_name_only(platform: Platform) -> None:
 @sabotage(breaks=_CLAIMS)
 def guard_resolves_twice(platform: Platform) -> None:
     """A webhook's name is resolved and looked at, and then resolved once more for the connection (DNS rebinding)."""
-    post = Sender._post  # noqa: SLF001 - the step that the second look-up goes into
 
     def new_client(outbound: Outbound, _guard: Guard, trusted: ssl.SSLContext) -> httpx.AsyncClient:
         transport = outbound.transport(PURPOSE, trusted, keep_alive=False)
         return httpx.AsyncClient(transport=transport, trust_env=False, follow_redirects=False)
 
-    async def checked_post(self: Sender, url: str, headers: dict[str, str], body: bytes) -> int:
-        self._guard.check(url)
-        return await post(self, url, headers, body)
+    async def post(self: Sender, url: httpx.URL, headers: dict[str, str], body: bytes, _looked_up: LookedUp) -> int:
+        async with self._client.stream("POST", url, headers=headers, content=body) as response:
+            return response.status_code
 
     platform.replace(sending, "new_client", new_client)
-    platform.replace(Sender, "_post", checked_post)
+    platform.replace(Sender, "_post", post)
 
 
 @sabotage(breaks=_CLAIMS)

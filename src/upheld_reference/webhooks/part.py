@@ -69,7 +69,7 @@ class WebhookPart(Part):
         await self._pool.open(wait=True)
         client = sending.new_client(shared.outbound, shared.guard, trusting(self.platform.ca_file))
         timeout_seconds = settings.webhook_timeout_seconds
-        self._sender = Sender(client, shared.guard, self._vault.sign_webhook, timeout_seconds)
+        self._sender = Sender(client, shared.outbound, shared.guard, self._vault.sign_webhook, timeout_seconds)
         pace = Pace(
             attempts=settings.webhook_attempts,
             backoff_seconds=settings.webhook_backoff_seconds,

@@ -13,7 +13,8 @@ import httpx
 
 from upheld_reference.logs import app_log, security_log
 from upheld_reference.network.guard import Guard, UrlRefusedError
-from upheld_reference.network.transport import Outbound, failure
+from upheld_reference.network.transport import ANSWER, AddressRefusedError, LookedUp, Outbound, failure
+from upheld_reference.network.zone import NameNotFoundError
 from upheld_reference.vault.errors import VaultError
 from upheld_reference.webhooks import signing
 from upheld_reference.webhooks.queue import Attempt, Delivery
@@ -38,9 +39,12 @@ def new_client(outbound: Outbound, guard: Guard, trusted: ssl.SSLContext) -> htt
 class Sender:
     """Makes attempts."""
 
-    def __init__(self, client: httpx.AsyncClient, guard: Guard, sign: Sign, timeout_seconds: float) -> None:
+    def __init__(
+        self, client: httpx.AsyncClient, outbound: Outbound, guard: Guard, sign: Sign, timeout_seconds: float
+    ) -> None:
         """Sends by ``client`` with signatures by ``sign``; a receiver has ``timeout_seconds`` in all."""
         self._client = client
+        self._outbound = outbound
         self._guard = guard
         self._sign = sign
         self._timeout_seconds = timeout_seconds
@@ -49,16 +53,18 @@ class Sender:
         """Tries to deliver once and says what came of it; of the answer nothing is read but its status."""
         at = dt.datetime.now(dt.UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
         try:
-            url = self._guard.destination(delivery.url).url
+            url = httpx.URL(self._guard.destination(delivery.url).url)
+            # Before anything is signed; the transport then connects to this answer, and looks at it once more.
+            looked_up = self._outbound.look_up(PURPOSE, url, self._guard.choose)
             headers = await self._headers(delivery)
             async with asyncio.timeout(self._timeout_seconds):
-                status = await self._post(url, headers, delivery.body)
+                status = await self._post(url, headers, delivery.body, looked_up)
         except UrlRefusedError:
             error = "address refused"
         except VaultError:
             app_log.exception("the vault did not sign the delivery %s", delivery.id)
             error = "not signed"
-        except (httpx.HTTPError, httpx.InvalidURL, TimeoutError) as caught:
+        except (AddressRefusedError, NameNotFoundError, httpx.HTTPError, httpx.InvalidURL, TimeoutError) as caught:
             error = failure(caught)
         else:
             return Attempt(at, status, _error(status))
@@ -80,9 +86,10 @@ class Sender:
             **await signature_headers(self._sign, delivery),
         }
 
-    async def _post(self, url: str, headers: dict[str, str], body: bytes) -> int:
+    async def _post(self, url: httpx.URL, headers: dict[str, str], body: bytes, looked_up: LookedUp) -> int:
+        extensions = {ANSWER: looked_up}
         # As a stream, so that an answer without an end is closed instead of read.
-        async with self._client.stream("POST", url, headers=headers, content=body) as response:
+        async with self._client.stream("POST", url, headers=headers, content=body, extensions=extensions) as response:
             return response.status_code
 
 
