@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import datetime as dt
 import itertools
+import ssl
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -75,6 +76,34 @@ def test_every_sample_has_every_component_with_its_latency(deployment: Deploymen
     day = report["days"][-1]
     assert [component["name"] for component in day["components"]] == names
     assert day["components"][0]["looks"] >= day["components"][0]["operational"] >= 1
+
+
+def test_the_monitor_may_look_at_internal_services_and_do_nothing_else(deployment: Deployment) -> None:
+    internal = deployment.facts["internal"]
+    files = internal["certificates"]["monitor"]
+    trusted = ssl.create_default_context(cafile=internal["ca_file"])
+    trusted.load_cert_chain(files["certificate"], files["key"])
+    answers = {}
+    with httpx.Client(verify=trusted, trust_env=False) as client:
+        for name, method, path in (
+            ("vault", "GET", "/health"),
+            ("vault", "GET", "/v1/workspaces"),
+            ("vault", "POST", "/v1/keys"),
+            ("worker", "GET", "/health"),
+            ("worker", "POST", "/wake"),
+        ):
+            facts = deployment.facts["listeners"][name]
+            url = f"https://{facts['address']}:{facts['port']}{path}"
+            headers, extensions = {"host": facts["host_name"]}, {"sni_hostname": facts["host_name"]}
+            answer = client.request(method, url, headers=headers, extensions=extensions)
+            answers[name, path] = answer.status_code
+    assert answers == {
+        ("vault", "/health"): 200,
+        ("vault", "/v1/workspaces"): 403,
+        ("vault", "/v1/keys"): 403,
+        ("worker", "/health"): 200,
+        ("worker", "/wake"): 403,
+    }
 
 
 def test_no_sample_is_older_than_the_deployment(deployment: Deployment, request_of: Request) -> None:

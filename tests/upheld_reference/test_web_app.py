@@ -243,6 +243,50 @@ def test_another_workspace_is_not_to_be_seen(member: WebMember, rivet: Any) -> N
         assert answers[0].text == answers[1].text
 
 
+def test_an_owner_sets_how_long_logs_are_kept(member: WebMember, rivet: Any) -> None:
+    def kept() -> int:
+        days: int = rivet.call("GET", rivet.path("globex"), "globex-owner").json()["retention_days"]
+        return days
+
+    member.log_in("globex-owner")
+    before, page = kept(), member.get("/settings").text
+    assert f'value="{before}"' in page
+    csrf = member.csrf("/settings")
+    try:
+        answer = member.post("/settings/retention", {"csrf": csrf, "days": "120"})
+        assert (answer.status_code, answer.headers["location"]) == (303, "/settings?saved=retention")
+        assert kept() == 120
+        assert "Saved." in member.get("/settings?saved=retention").text
+        for days in ("0", "366", "-1", "x", "", "1e2", "90.5"):
+            assert member.post("/settings/retention", {"csrf": csrf, "days": days}).status_code == 422
+        assert member.post("/settings/retention", {"csrf": "0" * 64, "days": "90"}).status_code == 403
+        assert kept() == 120
+    finally:
+        assert member.post("/settings/retention", {"csrf": csrf, "days": str(before)}).status_code == 303
+
+
+@pytest.mark.parametrize("name", ["globex-agent", "globex-viewer"])
+def test_others_may_not_and_the_audit_log_has_it(member: WebMember, rivet: Any, name: str) -> None:
+    member.log_in(name)
+    assert "/settings/retention" not in member.get("/settings").text
+    query = "SELECT count(*) FROM audit.entries WHERE action = 'workspace.set_retention' AND outcome = 'refused'"
+    with psycopg.connect(rivet.postgres("superuser"), autocommit=True) as db:
+        before = db.execute(query).fetchone()
+        fields = {"csrf": member.csrf("/settings"), "days": "120"}
+        assert member.post("/settings/retention", fields).status_code == 403
+        assert db.execute(query).fetchone() == (before[0] + 1,)
+
+
+def test_a_plan_without_it_may_not_set_how_long_logs_are_kept(member: WebMember, rivet: Any) -> None:
+    starters = [one["name"] for one in rivet.facts["workspaces"] if one["plan"] == "starter"]
+    assert starters, "some workspace is on the plan that does not include it"
+    owner = next(one for one in rivet.facts["identities"] if (one["tenant"], one["role"]) == (starters[0], "owner"))
+    member.log_in(owner["name"])
+    assert "/settings/retention" not in member.get("/settings").text
+    fields = {"csrf": member.csrf("/settings"), "days": "120"}
+    assert member.post("/settings/retention", fields).status_code == 403
+
+
 def test_search_finds_words_and_says_when_there_are_none(member: WebMember, rivet: Any) -> None:
     word = f"word{uuid4().hex[:8]}"
     write_message(rivet, "globex", f"a {word} b")

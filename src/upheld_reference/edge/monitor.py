@@ -12,6 +12,7 @@ from collections.abc import Awaitable, Callable
 import psycopg
 
 from upheld_reference.edge.history import Component, History, Look
+from upheld_reference.internal.client import client_context
 from upheld_reference.platform import Listener, Platform
 
 HEALTH_PATH = "/health"
@@ -35,7 +36,7 @@ class Monitor:
     """Looks at the components at a fixed interval, at all of them at the same time, and remembers what it saw."""
 
     def __init__(self, platform: Platform) -> None:
-        """Plans to look at the platform's public sites, at WhatsApp's API and at the database."""
+        """Plans to look at the public sites, at WhatsApp's API, at the internal services and at the database."""
         self._platform = platform
         self._tls = ssl.create_default_context(cafile=str(platform.ca_file))
         self.interval_seconds = platform.settings.status_interval_seconds
@@ -45,9 +46,12 @@ class Monitor:
         self.components: dict[str, tuple[str | None, Probe]] = {}
         """Host name and look of each component, by the name that customers know it by."""
         for key, name in (("www", "Website"), ("app", "Web app"), ("api", "API"), ("status", "Status page")):
-            self.watch(name, self._site(platform.listeners[key]), platform.listeners[key].host_name)
+            self.watch(name, self._site(platform.listeners[key], self._tls), platform.listeners[key].host_name)
         graph = platform.listeners["graph"]
         self.watch("WhatsApp messaging", self._handshake(graph), graph.host_name)
+        mutual = client_context(platform, "monitor")
+        self.watch("Credential vault", self._site(platform.listeners["vault"], mutual))
+        self.watch("Webhook delivery", self._site(platform.listeners["worker"], mutual))
         self.watch("Database", self._database)
 
     def watch(self, name: str, probe: Probe, host_name: str | None = None) -> None:
@@ -80,10 +84,11 @@ class Monitor:
         milliseconds = round((time.perf_counter() - started) * 1000, 1)
         return Component(name, host_name, "operational" if well else "outage", milliseconds)
 
-    def _site(self, listener: Listener) -> Probe:
+    def _site(self, listener: Listener, tls: ssl.SSLContext) -> Probe:
         async def ask() -> None:
-            status = await get_status(listener, self._tls, HEALTH_PATH)
-            if status >= 500:
+            status = await get_status(listener, tls, HEALTH_PATH)
+            # A public site that turns the monitor away (429) serves; an internal service has no reason to.
+            if status >= 500 or (status != 200 and not listener.public):
                 raise UnwellError(f"{listener.name} answered {status}")
 
         return ask

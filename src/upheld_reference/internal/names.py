@@ -8,13 +8,13 @@ from types import MappingProxyType
 DOMAIN = "internal.rivet.example"
 """The domain of every internal service; no name of it leads anywhere but inside."""
 
-SERVICES = ("api", "worker", "vault", "migrations")
+SERVICES = ("api", "worker", "vault", "migrations", "monitor")
 """The services that have a client certificate of the internal authority, beside those that a database role is for."""
 
 CALLERS: Mapping[str, frozenset[str]] = MappingProxyType(
     {
-        "vault": frozenset({"api", "worker", "migrations"}),
-        "worker": frozenset({"api"}),
+        "vault": frozenset({"api", "worker", "migrations", "monitor"}),
+        "worker": frozenset({"api", "monitor"}),
     }
 )
 """The services that may call each internal listener; one that is not listed is called by nobody."""

@@ -43,6 +43,7 @@ PERMITTED: Mapping[str, frozenset[str]] = MappingProxyType(
         "workspaces": frozenset({"api"}),
         "retain": frozenset({"api"}),
         "rotate_key": frozenset({"migrations"}),
+        "health": frozenset({"monitor"}),
     }
 )
 """The services that may use each operation."""
@@ -176,6 +177,11 @@ class VaultService:
         app_log.info("the vault seals with the key %s now; %d values were sealed anew", key_id, changed)
         return JSONResponse({"key_id": key_id, "sealed_anew": changed})
 
+    async def health(self, _request: Request) -> Response:
+        """Says that it is well, once its store has answered."""
+        await self.store.workspaces()
+        return JSONResponse({"status": "ok"})
+
 
 def build(service: VaultService) -> Asgi:
     """The ASGI application of the vault."""
@@ -194,6 +200,7 @@ def build(service: VaultService) -> Asgi:
             _route(service.retain, f"{of_workspace}/retain", "POST"),
             _route(service.workspaces, "/v1/workspaces", "GET"),
             _route(service.rotate_key, "/v1/keys", "POST"),
+            _route(service.health, "/health", "GET"),
         ],
         exception_handlers={
             ValidationError: _fixed(422, "the request is not as described"),

@@ -12,6 +12,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from upheld_reference.internal.client import new_client
+from upheld_reference.internal.mtls import CALLER
 from upheld_reference.logs import app_log
 from upheld_reference.platform import Platform
 
@@ -22,7 +23,9 @@ def build(wake: Callable[[], None]) -> Starlette:
     async def health(_request: Request) -> Response:
         return JSONResponse({"status": "ok"})
 
-    async def woken(_request: Request) -> Response:
+    async def woken(request: Request) -> Response:
+        if request.scope.get(CALLER) != "api":  # who may only look whether the worker is well wakes nobody
+            return JSONResponse({"error": "this service may not"}, 403)
         wake()
         return Response(status_code=204)
 

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import hmac
 from collections.abc import Mapping
-from typing import TypeVar
+from typing import Annotated, Literal, TypeVar
 from urllib.parse import parse_qsl
 from uuid import UUID
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
+from upheld_reference.api import plans
 from upheld_reference.api.bodies import Email, Password, Text
 from upheld_reference.edge.webapp.sessions import BrowserSessions
 from upheld_reference.logs import security_log
@@ -48,6 +49,19 @@ class LogoutForm(_Sent):
     """What the button that logs out sends."""
 
     csrf: str
+
+
+class RetentionForm(_Sent):
+    """For how many days the workspace wants its logs kept."""
+
+    csrf: str
+    days: Annotated[int, Field(ge=plans.RETENTION_DAYS_AT_LEAST, le=plans.RETENTION_DAYS_AT_MOST)]
+
+
+class SettingsQuery(_Sent):
+    """Whether the settings page comes after a change."""
+
+    saved: Literal["retention"] | None = None
 
 
 class InboxQuery(_Sent):

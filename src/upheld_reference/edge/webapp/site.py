@@ -15,7 +15,7 @@ from starlette.responses import HTMLResponse, JSONResponse, PlainTextResponse, R
 from starlette.routing import Route
 
 from upheld_reference import services
-from upheld_reference.api import logins
+from upheld_reference.api import logins, session
 from upheld_reference.api.app import BodyLimit
 from upheld_reference.api.session import Caller
 from upheld_reference.edge import bundle, pages
@@ -51,6 +51,7 @@ class WebApp:
                 Route("/inbox", self._for_members(self._inbox), methods=["GET"]),
                 Route("/inbox.json", self._inbox_data, methods=["GET"]),
                 Route("/settings", self._for_members(self._settings), methods=["GET"]),
+                Route("/settings/retention", self._for_members(self._set_retention), methods=["POST"]),
                 *bundle.routes(),
                 *pages.common_routes(),
             ],
@@ -144,10 +145,7 @@ class WebApp:
         return response
 
     async def _inbox(self, request: Request, caller: Caller) -> Response:
-        wanted = forms.query(request, forms.InboxQuery)
-        contents = await inbox.contents(caller, wanted.conversation, wanted.q)
-        if contents is None:
-            raise HTTPException(404)
+        wanted, contents = await self._wanted(request, caller)
         query = urlencode({name: value for name, value in wanted.model_dump().items() if value is not None})
         data = f"/inbox.json{'?' if query else ''}{query}"
         return self._render(request, caller, "inbox.html", **contents, words=wanted.q or "", data=data)
@@ -157,14 +155,28 @@ class WebApp:
         caller = await self._caller(request, used=False)
         if caller is None:
             return JSONResponse({"error": "nobody is logged in"}, 401)
+        _, contents = await self._wanted(request, caller)
+        return JSONResponse(contents)
+
+    async def _wanted(self, request: Request, caller: Caller) -> tuple[forms.InboxQuery, dict[str, Any]]:
+        """What the query asks for, and that; raises a 403 for a role that may not read messages, a 404 for nothing."""
+        if not all(session.role_allows(caller, one) for one in ("listConversations", "listMessages")):
+            raise HTTPException(403)
         wanted = forms.query(request, forms.InboxQuery)
         contents = await inbox.contents(caller, wanted.conversation, wanted.q)
         if contents is None:
-            return JSONResponse({"error": "not found"}, 404)
-        return JSONResponse(contents)
+            raise HTTPException(404)
+        return wanted, contents
 
     async def _settings(self, request: Request, caller: Caller) -> Response:
-        return self._render(request, caller, "settings.html", **await settings.contents(caller))
+        saved = forms.query(request, forms.SettingsQuery).saved
+        return self._render(request, caller, "settings.html", **await settings.contents(caller), saved=saved)
+
+    async def _set_retention(self, request: Request, caller: Caller) -> Response:
+        fields = await forms.read(request)
+        forms.must_be_ours(request, self._own, fields, self._sessions, SESSION_COOKIE)
+        await settings.set_retention(caller, forms.parsed(fields, forms.RetentionForm).days)
+        return RedirectResponse("/settings?saved=retention", status_code=303)
 
     async def _refuse(self, request: Request, error: Exception) -> Response:
         status = error.status_code if isinstance(error, HTTPException) else 500
@@ -185,6 +197,6 @@ class WebApp:
 
 _OTHERWISE = "Your browser sent something that this page does not take."
 _DETAILS = {
-    403: "This form has expired, or it does not come from this site. Please load the page again.",
+    403: "You may not do this, or the form has expired. Please load the page again.",
     404: "There is no such page in your workspace.",
 }
