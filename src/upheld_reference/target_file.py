@@ -21,7 +21,7 @@ def describe(facts: dict[str, Any]) -> dict[str, Any]:
         "upheld": "target/1",
         "name": "Rivet (embedded reference deployment)",
         "environment": "reference",
-        "check_seconds": 60,
+        "check_seconds": 180,
         "ca": facts["ca_file"],
         "vantage": {
             "name": "the same host, over loopback",
