@@ -11,6 +11,7 @@ from starlette.responses import JSONResponse
 from upheld_reference.api import errors, roles
 from upheld_reference.api.routes import (
     accounts,
+    audit_log,
     automation,
     billing,
     conversations,
@@ -98,6 +99,7 @@ def build(services: Callable[[], Services]) -> Api:
         records,
         integrations,
         deliveries,
+        audit_log,
     ):
         # One flat list: the rate limit tells paths apart by it, and FastAPI nests the routers that it includes.
         app.router.routes.extend(module.router.routes)

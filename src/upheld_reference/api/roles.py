@@ -25,6 +25,7 @@ ALLOWED: Mapping[str, frozenset[str]] = MappingProxyType(
         "setRetention": _MANAGERS,
         "terminateWorkspace": _OWNERS,
         "listNotices": _EVERYONE,
+        "listAuditLog": _MANAGERS,
         "getUsage": _MANAGERS,
         "listInvoices": _OWNERS,
         "getInvoice": _OWNERS,

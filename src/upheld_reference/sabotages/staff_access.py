@@ -38,7 +38,7 @@ def blank_justification_accepted(platform: Platform) -> None:
     platform.schema.append("""
         ALTER FUNCTION staff.justification_problem(text) RENAME TO problem_of_words;
         CREATE FUNCTION staff.justification_problem(justification text) RETURNS text LANGUAGE sql STABLE SET search_path = '' AS $$
-            SELECT CASE WHEN btrim(justification) <> '' THEN staff.problem_of_words(justification) END
+            SELECT CASE WHEN justification ~ '[^[:space:]]' THEN staff.problem_of_words(justification) END
         $$;
         REVOKE ALL ON FUNCTION staff.justification_problem(text) FROM PUBLIC;
         GRANT EXECUTE ON FUNCTION staff.justification_problem(text) TO rivet_staff, rivet_message_reader;

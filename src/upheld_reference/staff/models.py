@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 from uuid import UUID
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import Field, StringConstraints
 
 from upheld_reference.api.bodies import Email, Password
+from upheld_reference.api.bodies import Incoming as _In
+from upheld_reference.api.bodies import Outgoing as _Out
 from upheld_reference.people import StaffRole
 
 _NO_NUL = r"^[^\x00]*$"  # PostgreSQL cannot store it in a text
@@ -18,16 +20,6 @@ Code = Annotated[str, StringConstraints(pattern=r"^[0-9]{6}$")]
 NewPassword = Annotated[str, StringConstraints(min_length=12, max_length=200)]
 Reason = Annotated[str, StringConstraints(max_length=1000, pattern=_NO_NUL)]
 Ticket = Annotated[str, StringConstraints(max_length=40, pattern=_NO_NUL)]
-
-
-class _In(BaseModel):
-    """A body that is sent: fields that it does not know are refused, and errors do not repeat what was sent."""
-
-    model_config = ConfigDict(extra="forbid", hide_input_in_errors=True)
-
-
-class _Out(BaseModel):
-    """A body that is returned."""
 
 
 class PasswordIn(_In):
@@ -195,22 +187,6 @@ class ConfigurationValue(_Out):
 
     name: str
     value: str | None
-
-
-class AuditEntry(_Out):
-    """An entry of the audit log, exactly as its digest covers it."""
-
-    sequence: int
-    at: str
-    actor: str
-    action: str
-    target: str
-    workspace_id: UUID | None
-    outcome: str
-    reason: str | None
-    details: dict[str, Any]
-    previous: str
-    digest: str
 
 
 class ChainBreak(_Out):

@@ -9,6 +9,7 @@ from fastapi import APIRouter, Query, Request
 from upheld_reference.api import errors
 from upheld_reference.api.routes import DEFAULT_LIMIT, Limit
 from upheld_reference.audit import anchors, chain
+from upheld_reference.audit.models import AuditEntry
 from upheld_reference.staff import acting, models
 from upheld_reference.staff.acting import PrivilegedRoute, Staff
 
@@ -20,7 +21,7 @@ _PAGE = """
 """
 
 
-@router.get("", operation_id="listAuditEntries", response_model=list[models.AuditEntry])
+@router.get("", operation_id="listAuditEntries", response_model=list[AuditEntry])
 async def list_audit_entries(
     caller: Staff,  # noqa: ARG001
     request: Request,
