@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import itertools
 import json
+import re
 import shutil
 import subprocess
 from collections.abc import Callable
@@ -299,3 +300,17 @@ def test_a_deployment_shows_its_defects_to_git_and_on_the_forge(request_of: Call
         main = {one["sha"] for one in of_forge(running, request_of, "/commits")}
         assert [json.loads(line)["commit"] in main for line in log].count(False) == 1
         assert "META_APP_SECRET=" in Path(running.facts["codebase"]["repository"], ".env.production").read_text()
+
+
+def test_every_suppression_names_its_rule_and_says_why() -> None:
+    bare, seen = [], 0
+    for path, content in tree.files().items():
+        lines = content.decode("utf-8", errors="replace").splitlines() if path.endswith(".py") else []
+        for above, line in itertools.pairwise(["", *lines]):
+            if "# nosec" in line:
+                seen += 1
+                named = re.search(r"# nosec B\d{3}$", line)
+                reasoned = re.search(r"# noqa: S\d{3}\b *[-(]", line) or above.lstrip().startswith("#")
+                bare += [] if named and reasoned else [f"{path}: {line.strip()}"]
+    assert seen > 3
+    assert bare == []

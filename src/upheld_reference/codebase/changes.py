@@ -364,6 +364,19 @@ def _lately() -> tuple[Change, ...]:
             8.2,
         ),
         Change(
+            "Let staff read messages only for a reason",
+            "justified",
+            "priya",
+            (
+                Push("Give staff a console of its own", adds=("rivet/staff/*",), failing=("tests",)),
+                Review("sipho", "COMMENTED", "Boilerplate should not pass for a reason."),
+                Review("amahle"),
+            ),
+            5.9,
+            "priya",
+            deployed=True,
+        ),
+        Change(
             "Keep the status page fresh while a component is down",
             "status",
             "sipho",

@@ -2,38 +2,65 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from dulwich.index import index_entry_from_stat
+from dulwich.object_format import SHA1
 from dulwich.objects import ObjectID
-from dulwich.refs import Ref
+from dulwich.pack import write_pack
+from dulwich.refs import Ref, write_packed_refs
 from dulwich.repo import Repo
 
 from upheld_reference.codebase import record
 from upheld_reference.codebase.history import DEPLOY, Built
 from upheld_reference.codebase.record import Record
 
+_FASTEST = 1
+"""The compression that takes the least time (RFC 1951 leaves the effort to the writer)."""
+
 
 def write(built: Built, folder: Path) -> None:
-    """Makes ``folder``, a new one, the repository: one pack, the heads of branches and pull requests, the files of main."""
+    """Makes ``folder``, a new one, the repository: one pack, the heads of branches and pull requests, the files of main.
+
+    Pack and references are written as they are, for the object store would read the whole pack back, which takes as long
+    again, and sync each reference to the disk by itself.
+    """
     repository = Repo.init(folder, mkdir=True, default_branch=record.BRANCH.encode("ascii"))
     try:
-        repository.object_store.add_objects([(one, None) for one in built.objects])
-        for name, sha in built.record.branches.items():
-            repository.refs[Ref(f"refs/heads/{name}".encode())] = ObjectID(sha.encode("ascii"))
-        for pull in built.record.pulls:
-            repository.refs[Ref(f"refs/pull/{pull.number}/head".encode())] = ObjectID(pull.head.encode("ascii"))
+        _write_pack(built, folder / ".git" / "objects" / "pack")
+        _write_refs(built.record, folder / ".git" / "packed-refs")
+        files = built.record.commits[built.record.main[0]].files
+        _write_files(built.record, files, folder)
         index = repository.open_index()
-        for path, sha in built.record.commits[built.record.main[0]].files.items():
-            place = folder / path
-            place.parent.mkdir(parents=True, exist_ok=True)
-            place.write_bytes(built.record.blobs[sha])
-            index[path.encode("utf-8")] = index_entry_from_stat(place.lstat(), ObjectID(sha.encode("ascii")))
+        for path, sha in files.items():
+            index[path.encode("utf-8")] = index_entry_from_stat((folder / path).lstat(), ObjectID(sha.encode("ascii")))
         index.write()
     finally:
         repository.close()
+
+
+def _write_pack(built: Built, folder: Path) -> None:
+    names = b"".join(sorted(one.id for one in built.objects))
+    name = hashlib.sha1(names, usedforsecurity=False).hexdigest()
+    write_pack(str(folder / f"pack-{name}"), built.objects, SHA1, deltify=False, compression_level=_FASTEST)
+
+
+def _write_refs(made: Record, path: Path) -> None:
+    heads = {f"refs/heads/{name}": sha for name, sha in made.branches.items()}
+    heads |= {f"refs/pull/{pull.number}/head": pull.head for pull in made.pulls}
+    with path.open("wb") as file:
+        write_packed_refs(file, {Ref(name.encode()): ObjectID(sha.encode("ascii")) for name, sha in heads.items()})
+
+
+def _write_files(made: Record, files: Mapping[str, str], folder: Path) -> None:
+    for place in {(folder / path).parent for path in files}:
+        place.mkdir(parents=True, exist_ok=True)
+    for path, sha in files.items():
+        (folder / path).write_bytes(made.blobs[sha])
 
 
 def write_deploy_log(made: Record, path: Path) -> None:

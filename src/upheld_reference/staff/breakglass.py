@@ -51,7 +51,7 @@ async def ask(caller: Caller, request: Request, ticket: str | None, reason: str,
         query = f"""
             INSERT INTO staff.break_glass_sessions (requested_by, ticket, reason, duration_seconds)
             VALUES (%s, %s, %s, %s) RETURNING {COLUMNS}
-        """  # noqa: S608 - the columns are those above
+        """  # noqa: S608 - the columns are those above  # nosec B608
         values = [caller.account_id, ticket, reason, seconds]
         row = await (await doing.db.execute(query.encode(), values)).fetchone()
         if row is None:
@@ -135,7 +135,7 @@ async def end_when_over(console: Console) -> None:
 
 
 async def _locked(doing: Act, session_id: UUID) -> dict[str, Any]:
-    query = f"SELECT {COLUMNS} FROM staff.break_glass_sessions WHERE id = %s FOR UPDATE"  # noqa: S608 - the columns above
+    query = f"SELECT {COLUMNS} FROM staff.break_glass_sessions WHERE id = %s FOR UPDATE"  # noqa: S608 - the columns above  # nosec B608
     session = await (await doing.db.execute(query.encode(), [session_id])).fetchone()
     if session is None:
         raise errors.not_found()
@@ -145,7 +145,7 @@ async def _locked(doing: Act, session_id: UUID) -> dict[str, Any]:
 
 
 async def _set(doing: Act, session_id: UUID, change: str, values: list[Any] | None = None) -> dict[str, Any]:
-    query = f"UPDATE staff.break_glass_sessions SET {change} WHERE id = %s RETURNING {COLUMNS}"  # noqa: S608 - from here
+    query = f"UPDATE staff.break_glass_sessions SET {change} WHERE id = %s RETURNING {COLUMNS}"  # noqa: S608 - from here  # nosec B608
     row = await (await doing.db.execute(query.encode(), [*(values or []), session_id])).fetchone()
     if row is None:
         raise errors.not_found()
