@@ -217,6 +217,35 @@ def test_an_answer_without_an_end_counts_by_its_status_and_is_not_read(rivet: An
         remove(rivet, webhook)
 
 
+def test_no_workspace_takes_the_whole_queue(rivet: Any) -> None:
+    acme, globex = (rivet.workspace(name)["id"] for name in ("acme", "globex"))
+    with psycopg.connect(rivet.postgres("superuser")) as db:  # never committed, so that the worker sees nothing of it
+        for workspace, count in ((acme, 10), (globex, 2)):
+            query = """
+                INSERT INTO app.webhook_deliveries (workspace_id, webhook_id, event, body, due_at)
+                SELECT %s, %s, 'ping', '{}', '2000-01-01' FROM generate_series(1, %s)
+            """
+            db.execute(
+                query,
+                [
+                    workspace,
+                    rivet.workspace("acme" if workspace == acme else "globex")["objects"]["webhooks"][0],
+                    count,
+                ],
+            )
+
+        def claimed(*busy: str) -> list[str]:
+            query = "SELECT workspace_id::text FROM app.claim_webhook_deliveries(100, 60, %s::uuid[])"
+            return sorted(row[0] for row in db.execute(query, [list(busy)]).fetchall())
+
+        assert claimed(acme) == [globex] * 2
+        assert claimed() == [acme] * 4
+        assert claimed() == [acme] * 4
+        assert claimed() == [acme] * 2
+        assert claimed() == []
+        db.rollback()
+
+
 def test_deliveries_are_for_managers_and_their_own_webhooks(rivet: Any) -> None:
     mine = rivet.workspace("acme")["objects"]["webhooks"][0]
     theirs = rivet.workspace("globex")["objects"]["webhooks"][0]

@@ -54,7 +54,11 @@ def furnish(platform: Platform) -> None:
 
 
 def facts(platform: Platform) -> dict[str, Any]:
-    """What whoever starts a receiver has to know."""
+    """What whoever starts a receiver or reads the record has to know.
+
+    ``outbound_hosts`` are all hosts that the platform itself calls, by purpose; where it calls for one of the purposes in
+    ``outbound_to_customers`` its customers have said.
+    """
     place = folder(platform)
     return {
         "internet": {
@@ -68,6 +72,8 @@ def facts(platform: Platform) -> dict[str, Any]:
                 "ports": list(platform.settings.webhook_ports),
             },
         },
+        "outbound_hosts": {"graph": [platform.listeners["graph"].host_name]},
+        "outbound_to_customers": ["webhook"],
         "outbound_log": str(platform.logs / "outbound.log"),
     }
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import datetime as dt
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 from uuid import UUID, uuid4
@@ -76,12 +76,11 @@ async def enqueue_ping(db: Connection, workspace_id: UUID, webhook_id: UUID) -> 
     return row
 
 
-async def claim(db: Connection, at_most: int, lease_seconds: float) -> list[tuple[UUID, UUID]]:
-    """Takes deliveries that are due, of any workspace, for ``lease_seconds``: their ids and their workspaces' ids."""
-    query = "SELECT id, workspace_id FROM app.claim_webhook_deliveries(%s, %s)"
-    return [
-        (row["id"], row["workspace_id"]) for row in await (await db.execute(query, [at_most, lease_seconds])).fetchall()
-    ]
+async def claim(db: Connection, at_most: int, lease_seconds: float, busy: Sequence[UUID]) -> list[tuple[UUID, UUID]]:
+    """Takes deliveries that are due for ``lease_seconds``, of any workspace but the ``busy`` ones: their ids and workspaces."""
+    query = "SELECT id, workspace_id FROM app.claim_webhook_deliveries(%s, %s, %s)"
+    claimed = await db.execute(query, [at_most, lease_seconds, list(busy)])
+    return [(row["id"], row["workspace_id"]) for row in await claimed.fetchall()]
 
 
 async def read(db: Connection, workspace_id: UUID, delivery_id: UUID) -> Delivery | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import collections
 import contextlib
 from dataclasses import dataclass
 from uuid import UUID
@@ -12,9 +13,9 @@ from upheld_reference.logs import app_log
 from upheld_reference.webhooks import queue
 from upheld_reference.webhooks.sending import Sender
 
-_AT_ONCE = 16
-_AT_ONCE_FOR_ONE = 4
-"""Of one workspace, so that its receivers get no more connections than that at once."""
+_AT_ONCE = 32
+_BUSY = 4
+"""A workspace with so many deliveries under way gets no further ones until one of them has ended."""
 
 
 @dataclass(frozen=True)
@@ -44,8 +45,7 @@ class Worker:
         self._sender = sender
         self._pace = pace
         self._woken = asyncio.Event()
-        self._tasks: set[asyncio.Task[None]] = set()
-        self._busy: dict[UUID, asyncio.Semaphore] = {}
+        self._tasks: dict[asyncio.Task[None], UUID] = {}
 
     def wake(self) -> None:
         """Has it look at the queue at once."""
@@ -72,28 +72,31 @@ class Worker:
         if free <= 0:
             return
         async with self._pool.connection() as db:
-            claimed = await queue.claim(db, free, self._pace.lease_seconds)
+            claimed = await queue.claim(db, free, self._pace.lease_seconds, self._busy())
         for delivery_id, workspace_id in claimed:
             task = asyncio.create_task(self._deliver(delivery_id, workspace_id), name=f"delivery {delivery_id}")
-            self._tasks.add(task)
+            self._tasks[task] = workspace_id
             task.add_done_callback(self._ended)
 
+    def _busy(self) -> list[UUID]:
+        counted = collections.Counter(self._tasks.values())
+        return [workspace_id for workspace_id, count in counted.items() if count >= _BUSY]
+
     def _ended(self, task: asyncio.Task[None]) -> None:
-        if len(self._tasks) == _AT_ONCE:  # there may be more that had no room
+        if len(self._tasks) >= _AT_ONCE or self._tasks[task] in self._busy():  # there may be more that had no room
             self.wake()
-        self._tasks.discard(task)
+        del self._tasks[task]
         if not task.cancelled() and (error := task.exception()) is not None:
             app_log.error("a delivery could not be worked on", exc_info=error)
 
     async def _deliver(self, delivery_id: UUID, workspace_id: UUID) -> None:
-        async with self._busy.setdefault(workspace_id, asyncio.Semaphore(_AT_ONCE_FOR_ONE)):
-            async with workspace_scope(self._pool, workspace_id) as db:
-                delivery = await queue.read(db, workspace_id, delivery_id)
-            if delivery is None:
-                return
-            attempt = await self._sender.send(delivery)
-            pause = None if attempt.error is None else self._pace.pause_after(delivery.attempts + 1)
-            async with workspace_scope(self._pool, workspace_id) as db:
-                await queue.note(db, delivery, attempt, pause)
-            if pause is not None:
-                asyncio.get_running_loop().call_later(pause, self.wake)
+        async with workspace_scope(self._pool, workspace_id) as db:
+            delivery = await queue.read(db, workspace_id, delivery_id)
+        if delivery is None:
+            return
+        attempt = await self._sender.send(delivery)
+        pause = None if attempt.error is None else self._pace.pause_after(delivery.attempts + 1)
+        async with workspace_scope(self._pool, workspace_id) as db:
+            await queue.note(db, delivery, attempt, pause)
+        if pause is not None:
+            asyncio.get_running_loop().call_later(pause, self.wake)

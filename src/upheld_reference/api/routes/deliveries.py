@@ -27,7 +27,12 @@ async def list_webhook_deliveries(caller: Member, webhook_id: UUID, page: Page) 
 
 @router.post("/ping", operation_id="pingWebhook", response_model=models.WebhookDelivery, status_code=202)
 async def ping_webhook(caller: Member, webhook_id: UUID) -> dict[str, Any]:
-    """Queues the event ``ping`` for one webhook, signed and delivered as every other."""
+    """Queues the event ``ping`` for one webhook, signed and delivered as every other.
+
+    Every delivery carries ``Rivet-Signature: t=<seconds since 1970>,v1=<hex>``, where ``v1`` is HMAC-SHA256 with the webhook's
+    secret over the digits of ``t``, a full stop and the body as it came. Refuse what is older than 300 seconds by ``t``;
+    ``Rivet-Delivery`` stays the same when a delivery is sent again. Redirects are not followed.
+    """
     async with caller.workspace() as db:
         if await rows.read(db, rows.WEBHOOKS, caller.workspace_id, webhook_id) is None:
             raise errors.not_found()

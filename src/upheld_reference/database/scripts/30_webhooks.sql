@@ -40,20 +40,27 @@ GRANT SELECT (id, workspace_id, url) ON app.webhooks TO rivet_worker;
 GRANT SELECT (id, workspace_id, webhook_id, event, body, status, attempts) ON app.webhook_deliveries TO rivet_worker;
 GRANT UPDATE (status, body, attempts, due_at) ON app.webhook_deliveries TO rivet_worker;
 
--- A worker that dies loses nothing: what it had claimed is due again when the lease is over.
+-- A worker that dies loses nothing: what it had claimed is due again when the lease is over. One workspace gets four at a time,
+-- and none while it is busy, so that whoever has slow receivers or many events does not hold up the others.
 GRANT SELECT (id, workspace_id, status, due_at), UPDATE (due_at) ON app.webhook_deliveries TO rivet_queue;
-CREATE FUNCTION app.claim_webhook_deliveries(at_most integer, lease_seconds double precision)
+CREATE FUNCTION app.claim_webhook_deliveries(at_most integer, lease_seconds double precision, busy uuid[])
     RETURNS TABLE (id uuid, workspace_id uuid)
     LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path = ''
     AS $$
+        WITH due AS (
+            SELECT d.id, row_number() OVER (PARTITION BY d.workspace_id ORDER BY d.due_at, d.id) AS place
+            FROM app.webhook_deliveries d
+            WHERE d.status = 'pending' AND d.due_at <= now() AND d.workspace_id <> ALL (busy)
+        )
         UPDATE app.webhook_deliveries AS claimed SET due_at = now() + make_interval(secs => lease_seconds)
         WHERE claimed.id IN (
-            SELECT d.id FROM app.webhook_deliveries d WHERE d.status = 'pending' AND d.due_at <= now()
+            SELECT d.id FROM app.webhook_deliveries d
+            WHERE d.id IN (SELECT due.id FROM due WHERE due.place <= 4) AND d.status = 'pending' AND d.due_at <= now()
             ORDER BY d.due_at LIMIT at_most FOR UPDATE SKIP LOCKED
         )
         RETURNING claimed.id, claimed.workspace_id
     $$;
 RESET ROLE;
-ALTER FUNCTION app.claim_webhook_deliveries(integer, double precision) OWNER TO rivet_queue;
-REVOKE ALL ON FUNCTION app.claim_webhook_deliveries(integer, double precision) FROM PUBLIC;
-GRANT EXECUTE ON FUNCTION app.claim_webhook_deliveries(integer, double precision) TO rivet_worker;
+ALTER FUNCTION app.claim_webhook_deliveries(integer, double precision, uuid[]) OWNER TO rivet_queue;
+REVOKE ALL ON FUNCTION app.claim_webhook_deliveries(integer, double precision, uuid[]) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION app.claim_webhook_deliveries(integer, double precision, uuid[]) TO rivet_worker;
