@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import ast
 import datetime as dt
+import importlib.metadata
 import itertools
 import json
 import re
 import shutil
 import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -276,6 +279,31 @@ def test_lock_files_pin_their_manifests(made_with: Callable[..., Any]) -> None:
     for lock in ("requirements.lock", "requirements-ci.lock"):
         blocks = held_to.text(made, lock).replace("\\\n", "").splitlines()
         assert [line for line in blocks if "==" in line and "--hash=sha256:" not in line] == []
+
+
+def test_lock_files_pin_what_the_code_imports(made_with: Callable[..., Any]) -> None:
+    made = made_with()[0]
+    distributions = importlib.metadata.packages_distributions()
+    imported: set[str] = set()
+    for path in made.commits[made.main[0]].files:
+        if path.startswith("rivet/") and path.endswith(".py"):
+            for node in ast.walk(ast.parse(held_to.text(made, path))):
+                names = [one.name for one in node.names] if isinstance(node, ast.Import) else []
+                if isinstance(node, ast.ImportFrom) and node.module:
+                    names = [node.module]
+                imported |= {name.partition(".")[0] for name in names}
+    others = imported - sys.stdlib_module_names - {tree.PACKAGE}
+    wanted = {distributions[name][0].lower().replace("_", "-") for name in others}
+    assert len(wanted) > 10
+    listed = {line.partition("[")[0] for line in held_to.text(made, "requirements.in").split()}
+    assert wanted - listed - {"psycopg-pool"} == set()  # it is an extra of psycopg, which is listed with it
+
+
+def test_an_approval_does_not_outlive_a_push(made_with: Callable[..., Any]) -> None:
+    made = made_with()[0]
+    states = {(review.state, review.commit == pull.head) for pull in made.pulls for review in pull.reviews}
+    assert ("DISMISSED", False) in states
+    assert ("APPROVED", False) not in states
 
 
 def test_a_deployment_shows_its_defects_to_git_and_on_the_forge(request_of: Callable[..., httpx.Response]) -> None:

@@ -128,6 +128,17 @@ def test_what_is_not_there_is_a_404_in_json(ask: Ask, path: str) -> None:
     assert set(answer.json()) == {"message", "documentation_url", "status"}
 
 
+@pytest.mark.parametrize("odd", ["%00", "..%2F..", "-1", "9" * 40, "%F0%9F%92%A9", "a" * 3000, "%2e%2e", "'%22<>"])
+def test_odd_values_in_paths_are_refused_in_json(ask: Ask, places: dict[str, str], odd: str) -> None:
+    for path in DESCRIBED["operations"]:
+        for name in places:
+            if f"{{{name}}}" in path:
+                answer = ask(path.format(**{**places, name: odd}))
+                assert answer.status_code in {200, 404, 422}, (path, name, answer.status_code)
+                if answer.status_code != 200:
+                    assert answer.json()["message"]
+
+
 @pytest.mark.parametrize(
     "query", ["page=-1", "page=x", "per_page=0", "per_page=10000000000", "state=%00", "sort=x&direction=y"]
 )
