@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
 import pytest
 
+import upheld_reference
 from upheld_reference.network.zone import NameNotFoundError, Resolver, address_literal
 
 
@@ -92,3 +94,29 @@ def test_the_zone_file_names_every_listener(rivet: Any) -> None:
     zone = Resolver(Path(rivet.facts["internet"]["zone_file"]))
     for listener in rivet.facts["listeners"].values():
         assert looked_up(zone, listener["host_name"]) == [listener["address"]]
+
+
+WAYS_OUT = {
+    "network/transport.py": "the one way out",
+    "graph/client.py": "through that transport",
+    "webhooks/sending.py": "through that transport",
+    "internal/client.py": "to the platform's own internal listeners, by mutual TLS",
+    "edge/monitor.py": "to the platform's own listeners, as the status page's samples",
+}
+"""Every module that opens connections by TCP, and why that is no way round the record."""
+
+
+def test_nothing_but_the_known_modules_opens_connections() -> None:
+    root = Path(upheld_reference.__file__).parent
+    opening = re.compile(
+        r"httpx\.(Async)?(Client|HTTPTransport)\(|\(httpx\.AsyncHTTPTransport\)|httpx\.(get|post|request|stream)\("
+        r"|open_connection\(|create_connection\(|\.connect\(\(|urlopen\(|import (requests|aiohttp|smtplib|ftplib)"
+    )
+    found = {
+        str(path.relative_to(root))
+        for path in root.rglob("*.py")
+        if "sabotages" not in path.parts and opening.search(path.read_text(encoding="utf-8"))
+    }
+    assert found == set(WAYS_OUT)
+    for name in ("graph/client.py", "webhooks/sending.py"):
+        assert "outbound.transport(" in (root / name).read_text(encoding="utf-8")
