@@ -156,7 +156,8 @@ def test_every_host_that_was_called_is_in_the_register(deployment: Any, rivet: A
     path = rivet.path("acme", f"/whatsapp/{account}/rotate")
     assert rivet.call("POST", path, "acme-owner", json=body).is_success
     hosts = contacted(deployment)
-    assert hosts
+    declared = {host for hosts in deployment.facts["outbound_hosts"].values() for host in hosts}
+    assert hosts == declared
     assert violations(of(deployment), hosts) == set()
     assert of(deployment).now == NOW
 
