@@ -16,17 +16,20 @@ from upheld.cli.main import cli
 ROOT = Path(__file__).resolve().parents[1]
 PATHS = re.compile(r"`((?:src|tests|checks|docs|schema|bench)/[A-Za-z0-9_./-]*|[a-z_]+\.(?:yaml|py|json|toml))`")
 
+BASES = (ROOT, ROOT / "src" / "upheld", ROOT / "src" / "upheld_reference")
+WRITTEN = {"target.yaml", "run.json", "more.yaml", "deployment.json"}
+"""Files that a user, a run or a deployment writes."""
+
 
 @pytest.mark.parametrize(
-    "page", ["README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "docs/target.md", "docs/policy.md"]
+    "page", ["README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "docs/target.md", "docs/policy.md", "docs/reference.md"]
 )
 def test_every_path_that_a_page_names_exists(page):
     text = (ROOT / page).read_text(encoding="utf-8")
     missing = [
         path
         for path in PATHS.findall(text)
-        if not any((base / path).exists() for base in (ROOT, ROOT / "src" / "upheld"))
-        and path not in {"target.yaml", "run.json", "more.yaml"}  # what a user writes and what a run writes
+        if not any((base / path).exists() for base in BASES) and path not in WRITTEN
     ]
     assert not missing
     for link in re.findall(r"\]\(([^)#:]+)\)", text):
