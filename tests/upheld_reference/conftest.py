@@ -146,7 +146,10 @@ class Rivet:
         """One request as the identity ``who``, repeated when the rate limit says so."""
         headers = {**(self.login(who) if who else {}), **request.pop("headers", {})}
         while True:
-            response = self._client.request(method, path, headers=headers, **request)
+            try:
+                response = self._client.request(method, path, headers=headers, **request)
+            except httpx.RemoteProtocolError:  # the server closes a connection on which something broke
+                response = self._client.request(method, path, headers=headers, **request)
             if response.status_code != 429:
                 return response
             time.sleep(int(response.headers.get("Retry-After", "2")))

@@ -13,13 +13,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 WHO = "initech-owner"
-ODD_TEXTS = st.sampled_from(
-    [
-        *("", " ", "\x00", "a\x00b", "\ud800", "\ufeff", "\u202e", "é" * 300, "x" * 5000, "null", "0", "-1", "true"),
-        *("'", "';--", '"', "\\", "%", "%00", "../../etc/passwd", "{{7*7}}", "${7*7}", "<script>alert(1)</script>"),
-        *("\r\nX: y", "2" * 400, "1e999", "NaN", "00000000-0000-0000-0000-000000000000", "[]", "{}"),
-    ]
-)
+ODD = [
+    *("", " ", "\x00", "a\x00b", "\ud800", "\ufeff", "\u202e", "é" * 300, "x" * 5000, "null", "0", "-1", "true"),
+    *("'", "';--", '"', "\\", "%", "%00", "../../etc/passwd", "{{7*7}}", "${7*7}", "<script>alert(1)</script>"),
+    *("\r\nX: y", "2" * 400, "1e999", "NaN", "00000000-0000-0000-0000-000000000000", "[]", "{}"),
+]
+ODD_TEXTS = st.sampled_from(ODD)
 ODD_VALUES = st.recursive(
     st.one_of(
         ODD_TEXTS,
@@ -119,6 +118,25 @@ def broken_by_odd_input(rivet: Any, examples: int) -> set[str]:
     }
 
 
+def broken_by_odd_text(rivet: Any) -> set[str]:
+    """The operations that answered a 5xx when one text of their query was odd and all else as it should be."""
+    found = set()
+    for name, (method, path, operation) in operations(rivet).items():
+        for parameter in operation.get("parameters", []):
+            if parameter["in"] != "query" or parameter["schema"].get("type") != "string":
+                continue
+            for odd in ODD:
+                request = {
+                    "path": {"workspace_id": ""},
+                    "own": True,
+                    "headers": {},
+                    "query": [(parameter["name"], odd)],
+                }
+                if send(rivet, method, path, request) >= 500:
+                    found.add(name)
+    return found
+
+
 def statuses(rivet: Any, method: str, path: str, operation: dict[str, Any], examples: int) -> set[int]:
     """What an operation answered to generated requests; the same ones in every run."""
     found = set()
@@ -160,7 +178,7 @@ def effects(rivet: Any) -> set[str]:
 
 
 def test_no_generated_input_breaks_an_operation(rivet: Any) -> None:
-    assert broken_by_odd_input(rivet, examples=12) == set()
+    assert broken_by_odd_text(rivet) | broken_by_odd_input(rivet, examples=12) == set()
 
 
 def test_input_has_no_effects(rivet: Any) -> None:
@@ -189,12 +207,4 @@ def test_sabotages(sabotaged_rivets: Callable[..., Any]) -> None:
         "NUL in a search",
         "role can be sent along",
     }
-    assert (
-        {"searchWorkspace", "listContacts"}
-        <= broken_by_odd_input(rivet, examples=40)
-        <= {
-            "searchWorkspace",
-            "listContacts",
-            "updateMe",
-        }
-    )
+    assert broken_by_odd_text(rivet) == {"searchWorkspace", "listContacts"}

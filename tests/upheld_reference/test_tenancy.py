@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import shutil
+import subprocess
 from collections.abc import Callable
 from typing import Any
 from uuid import uuid4
@@ -27,13 +30,30 @@ def behaviour_violations(rivet: Any) -> set[str]:  # noqa: PLR0912 - one look af
     def theirs(method: str, path: str, **request: Any) -> Any:
         return rivet.call(method, rivet.path("globex", path), "globex-owner", **request)
 
-    for kind in KINDS:
+    for kind in (*KINDS, "invoices"):
         path = f"/{kind}/{objects[kind][0]}"
         assert theirs("GET", path).status_code == 200
         if mine("GET", path).status_code != 404:
             found.add(f"{kind} read")
         if rivet.call("GET", rivet.path("globex", path), "acme-owner").status_code != 404:
             found.add(f"{kind} read in the other workspace")
+    ids = {name: rivet.workspace(name)["id"] for name in ("acme", "globex")}
+    usage = {
+        name: rivet.call("GET", "/v1/usage", "acme-owner", headers={"Workspace-Id": id_}) for name, id_ in ids.items()
+    }
+    assert usage["acme"].json()["id"] == ids["acme"]
+    if usage["globex"].status_code != 404:
+        found.add("usage by header")
+    [member] = [one for one in theirs("GET", "/members").json() if one["email"].startswith("viewer@")]
+    for method, path, body in (
+        ("GET", "", None),
+        ("PUT", "/role", {"role": "agent"}),
+        ("POST", "/disable", None),
+        ("DELETE", "", None),
+    ):
+        if mine(method, f"/members/{member['id']}{path}", json=body).status_code != 404:
+            found.add("members reached")
+    assert theirs("GET", f"/members/{member['id']}").json() == member
     assert theirs("GET", f"/exports/{objects['exports'][0]}/file").status_code == 200
     if mine("GET", f"/exports/{objects['exports'][0]}/file").status_code != 404:
         found.add("export downloaded")
@@ -52,6 +72,9 @@ def behaviour_violations(rivet: Any) -> set[str]:  # noqa: PLR0912 - one look af
         "automations": {"name": "nested", "steps": [{"template_id": objects["templates"][0]}]},
         "conversations": {"contact_id": objects["contacts"][0]},
         "messages": {"conversation_id": objects["conversations"][0], "text": "nested"},
+        f"automations/{rivet.workspace('acme')['objects']['automations'][0]}/runs": {
+            "contact_id": objects["contacts"][0]
+        },
         f"whatsapp/{objects['whatsapp_accounts'][0]}/rotate": {"code": f"AQ{uuid4().hex}"},
     }
     for path, body in nested.items():
@@ -168,9 +191,59 @@ def test_roles_have_no_more_than_they_need(rivet: Any) -> None:
         ("search_leaks_across_tenants", {"search"}),
         ("nested_identifier_unchecked", {"automations nested"}),
         ("export_downloadable_across_tenants", {"export downloaded"}),
+        ("workspace_header_unchecked", {"usage by header"}),
         ("row_security_off_for_one_table", {"app.conversations unforced", "app.conversations readable"}),
     ],
 )
 def test_sabotage(sabotaged_rivet: Callable[[str], Any], name: str, expected: set[str]) -> None:
     rivet = sabotaged_rivet(name)
     assert behaviour_violations(rivet) | database_violations(rivet) == expected
+
+
+def curl(rivet: Any, path: str, who: str, *options: str) -> int:
+    """The status that curl, which knows nothing of us, gets."""
+    program = shutil.which("curl")
+    if program is None:
+        pytest.skip("curl is not installed, and what a tool that nobody here wrote sees is the point")
+    api = rivet.facts["listeners"]["api"]
+    resolve = f"{api['host_name']}:{api['port']}:{api['address']}"
+    token = rivet.login(who)["Authorization"]
+    command = [
+        program,
+        "--silent",
+        "--output",
+        "-",
+        "--write-out",
+        "\n%{http_code}",
+        "--cacert",
+        rivet.facts["ca_file"],
+    ]
+    command += ["--resolve", resolve, "--header", f"Authorization: {token}", *options, f"{api['url']}{path}"]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, env={**os.environ, "NO_PROXY": "*"})
+    return int(done.stdout.rpartition("\n")[2])
+
+
+def foreign_template(rivet: Any) -> str:
+    return str(rivet.path("acme", f"/templates/{rivet.workspace('globex')['objects']['templates'][0]}"))
+
+
+def test_curl_reads_what_is_its_own_and_nothing_else(rivet: Any) -> None:
+    own = rivet.path("acme", f"/templates/{rivet.workspace('acme')['objects']['templates'][0]}")
+    assert curl(rivet, own, "acme-owner") == 200
+    assert curl(rivet, foreign_template(rivet), "acme-owner") == 404
+    header = f"Workspace-Id: {rivet.workspace('globex')['id']}"
+    assert curl(rivet, "/v1/usage", "acme-owner", "--header", header) == 404
+
+
+@pytest.mark.slow
+def test_curl_reads_across_tenants_where_it_can(sabotaged_rivets: Callable[..., Any]) -> None:
+    rivet = sabotaged_rivets("one_object_type_readable_across_tenants", "workspace_header_unchecked")
+    assert curl(rivet, foreign_template(rivet), "acme-owner") == 200
+    header = f"Workspace-Id: {rivet.workspace('globex')['id']}"
+    assert curl(rivet, "/v1/usage", "acme-owner", "--header", header) == 200
+
+
+@pytest.mark.slow
+def test_a_single_request_of_curl_runs_sql(sabotaged_rivets: Callable[..., Any]) -> None:
+    rivet = sabotaged_rivets("sql_injection_in_one_filter")
+    assert curl(rivet, rivet.path("acme", "/contacts?name=x%27"), "acme-viewer") == 500
