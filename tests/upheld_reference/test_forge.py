@@ -52,8 +52,10 @@ def places(ask: Ask, deployment: Deployment) -> dict[str, str]:
         "commit_sha": merged["sha"],
         "pull_number": str(pulls[0]["number"]),
         "workflow_id": "ci.yml",
-        "run_id": str(ask(f"{base}/actions/runs").json()["workflow_runs"][0]["id"]),
+        "run_id": str(ask(f"{base}/actions/workflows/deploy.yml/runs").json()["workflow_runs"][0]["id"]),
         "deployment_id": str(ask(f"{base}/deployments").json()[0]["id"]),
+        "basehead": f"{merged['parents'][0]['sha']}...main",
+        "environment_name": "production",
         "path": ".github/CODEOWNERS",
         "tree_sha": merged["commit"]["tree"]["sha"],
         "file_sha": ask(f"{base}/contents/SECURITY.md").json()["sha"],
@@ -176,6 +178,29 @@ def test_states_and_filters(ask: Ask) -> None:
     failed = ask(f"{base}/actions/runs?status=failure&per_page=100").json()
     assert failed["total_count"] == len(failed["workflow_runs"]) > 0
     assert {run["conclusion"] for run in failed["workflow_runs"]} == {"failure"}
+
+
+def test_a_comparison_tells_where_a_commit_stands(ask: Ask) -> None:
+    base = "/repos/rivet/platform"
+    tip = ask(f"{base}/commits/main").json()
+    parent = tip["parents"][0]["sha"]
+    ahead = ask(f"{base}/compare/{parent}...main").json()
+    assert (ahead["status"], ahead["behind_by"]) == ("ahead", 0)
+    assert ahead["commits"][-1]["sha"] == tip["sha"]
+    behind = ask(f"{base}/compare/main...{parent}").json()
+    assert (behind["status"], behind["ahead_by"], behind["behind_by"]) == ("behind", 0, ahead["ahead_by"])
+    assert ask(f"{base}/compare/main...main").json()["status"] == "identical"
+    assert ask(f"{base}/compare/main...inbox-groups").json()["status"] == "ahead"
+
+
+def test_somebody_of_operations_let_each_deploy_in(ask: Ask) -> None:
+    base = "/repos/rivet/platform"
+    team = {one["login"] for one in ask("/orgs/rivet/teams/operations/members").json()}
+    runs = ask(f"{base}/actions/workflows/deploy.yml/runs?per_page=100").json()["workflow_runs"]
+    assert len(runs) > 10
+    for run in runs:
+        (approval,) = ask(f"{base}/actions/runs/{run['id']}/approvals").json()
+        assert approval["user"]["login"] in team - {run["actor"]["login"]}
 
 
 def test_a_review_is_of_what_was_the_head_then(ask: Ask) -> None:

@@ -119,6 +119,8 @@ class Deploy:
     pull: int | None
     run: int
     actor: str
+    allowed_by: str
+    """Who of operations let the run into production."""
     at: dt.datetime
 
 

@@ -70,7 +70,7 @@ def write_deploy_log(made: Record, path: Path) -> None:
 
 
 def deploy_log(made: Record) -> list[dict[str, Any]]:
-    """What the deploy log says: which commit went where, by which run and for which pull request, when, how it ended."""
+    """What the deploy log says: which commit went where, by which run and for which pull request, let in by whom, when, how it ended."""
     return [
         {
             "at": deploy.at.strftime("%Y-%m-%dT%H:%M:%SZ"),
@@ -81,6 +81,7 @@ def deploy_log(made: Record) -> list[dict[str, Any]]:
             "workflow": DEPLOY,
             "run": deploy.run,
             "started_by": deploy.actor,
+            "allowed_by": deploy.allowed_by,
             "result": "success",
         }
         for deploy in made.deploys

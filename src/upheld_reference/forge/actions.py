@@ -16,6 +16,8 @@ from upheld_reference.forge.world import World, stamp
 _FOLDER = ".github/workflows/"
 _QUEUE = dt.timedelta(seconds=8)
 _JOB = dt.timedelta(seconds=95)
+ENVIRONMENT = "production"
+"""The only environment."""
 _JOB_IDS = 100
 """A run's id times this is the start of its jobs' ids."""
 
@@ -217,6 +219,43 @@ def selected_runs(world: World, query: dict[str, str], workflow_path: str | None
     return [one for one in found if status in {None, "completed", conclusion(world, one)}]
 
 
+def environment(world: World) -> Json:
+    """The environment that deploys go to: from the protected branch only, and only when operations let a run in."""
+    number = stable_id(ENVIRONMENT)
+    at = stamp(world.record.since.at)
+    return {
+        "id": number,
+        "node_id": node_id("Environment", number),
+        "name": ENVIRONMENT,
+        "url": f"{world.api}/environments/{ENVIRONMENT}",
+        "html_url": f"{world.web}/deployments/activity_log?environments_filter={ENVIRONMENT}",
+        "created_at": at,
+        "updated_at": at,
+        "protection_rules": [
+            {
+                "id": number + 1,
+                "node_id": node_id("Gate", number + 1),
+                "type": "required_reviewers",
+                "prevent_self_review": True,
+                "reviewers": [{"type": "Team", "reviewer": world.accounts.team("operations")}],
+            },
+            {"id": number + 2, "node_id": node_id("Gate", number + 2), "type": "branch_policy"},
+        ],
+        "deployment_branch_policy": {"protected_branches": True, "custom_branch_policies": False},
+    }
+
+
+def approvals(world: World, one: Run) -> list[Json]:
+    """Who let a run into its environment; empty for a run that deploys nothing."""
+    full = environment(world)
+    short = {key: full[key] for key in ("id", "node_id", "name", "url", "html_url", "created_at", "updated_at")}
+    return [
+        {"environments": [short], "state": "approved", "user": world.accounts.user(deploy.allowed_by), "comment": ""}
+        for deploy in world.record.deploys
+        if deploy.run == one.id
+    ]
+
+
 def deployment(world: World, one: Deploy) -> Json:
     """A deployment."""
     at = f"{world.api}/deployments/{one.id}"
@@ -228,8 +267,8 @@ def deployment(world: World, one: Deploy) -> Json:
         "ref": one.branch,
         "task": "deploy",
         "payload": {},
-        "original_environment": "production",
-        "environment": "production",
+        "original_environment": ENVIRONMENT,
+        "environment": ENVIRONMENT,
         "description": None,
         "creator": world.accounts.user(one.actor),
         "created_at": stamp(one.at - _JOB),
@@ -252,7 +291,7 @@ def deployment_status(world: World, one: Deploy) -> Json:
         "state": "success",
         "creator": world.accounts.user(one.actor),
         "description": "",
-        "environment": "production",
+        "environment": ENVIRONMENT,
         "target_url": log,
         "log_url": log,
         "environment_url": "",

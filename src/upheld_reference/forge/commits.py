@@ -62,6 +62,32 @@ def git_commit(world: World, one: Commit) -> Json:
     }
 
 
+def comparison(world: World, base: Commit, head: Commit) -> Json:
+    """How far a commit is from another, from where the two part."""
+    before, after = world.record.reachable(base.sha), world.record.reachable(head.sha)
+    ours, theirs = {one.sha for one in before}, {one.sha for one in after}
+    ahead = [one for one in reversed(after) if one.sha not in ours]
+    behind = len(ours - theirs)
+    common = next(one for one in after if one.sha in ours)
+    status = ("diverged" if behind else "ahead") if ahead else ("behind" if behind else "identical")
+    at, web = f"{world.api}/compare/{base.sha}...{head.sha}", f"{world.web}/compare/{base.sha}...{head.sha}"
+    return {
+        "url": at,
+        "html_url": web,
+        "permalink_url": web,
+        "diff_url": f"{web}.diff",
+        "patch_url": f"{web}.patch",
+        "base_commit": commit(world, base),
+        "merge_base_commit": commit(world, common),
+        "status": status,
+        "ahead_by": len(ahead),
+        "behind_by": behind,
+        "total_commits": len(ahead),
+        "commits": [commit(world, one) for one in ahead],
+        "files": files(world, common.sha, head.sha),
+    }
+
+
 def paths_changed(world: World, base: str | None, head: str) -> list[str]:
     """The paths in which the trees of two commits differ; without a base, all of the head's."""
     before = world.record.commits[base].files if base else {}

@@ -191,6 +191,31 @@ def deployment_statuses(world: World, request: Request) -> Response:
     return page(request, [_deploy(world, request)], lambda one: actions.deployment_status(world, one))
 
 
+def environments(world: World, request: Request) -> Response:
+    """The environments."""
+    return page(request, [actions.environment(world)], lambda one: one, "environments")
+
+
+def environment(world: World, request: Request) -> Response:
+    """One environment."""
+    if request.path_params["name"] != actions.ENVIRONMENT:
+        raise missing()
+    return tagged(request, actions.environment(world))
+
+
+def approvals(world: World, request: Request) -> Response:
+    """Who let one run into its environment."""
+    return tagged(request, actions.approvals(world, _run(world, request)))
+
+
+def comparison(world: World, request: Request) -> Response:
+    """How far one commit is from another."""
+    base, dots, head = request.path_params["basehead"].partition("...")
+    if not dots:
+        raise missing()
+    return tagged(request, commits.comparison(world, _commit(world, base), _commit(world, head)))
+
+
 def content(world: World, request: Request) -> Response:
     """A file or a folder."""
     sha = _commit(world, request.query_params.get("ref") or record.BRANCH).sha
@@ -327,6 +352,10 @@ _TABLE: tuple[tuple[str, str, Endpoint], ...] = (
     ("/actions/runs", "actions", runs),
     ("/actions/runs/{run_id}", "actions", run),
     ("/actions/runs/{run_id}/jobs", "actions", jobs),
+    ("/actions/runs/{run_id}/approvals", "actions", approvals),
+    ("/compare/{basehead:path}", "contents", comparison),
+    ("/environments", "actions", environments),
+    ("/environments/{name}", "actions", environment),
     ("/deployments", "deployments", deployments),
     ("/deployments/{deployment_id}", "deployments", deployment),
     ("/deployments/{deployment_id}/statuses", "deployments", deployment_statuses),
