@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import hashlib
 import time
 from collections.abc import Iterator
+from types import SimpleNamespace
 from typing import Any
 
 import psycopg
@@ -14,7 +16,8 @@ import pytest
 from upheld_reference import deployment as deployments
 from upheld_reference import passwords
 from upheld_reference.audit import chain
-from upheld_reference.staff import justifications, roles, roster, seeds
+from upheld_reference.database.scope import new_pool
+from upheld_reference.staff import justifications, logins, roles, roster, seeds
 
 from .conftest import Rivet
 from .staffing import Staff
@@ -316,3 +319,18 @@ def test_bearer_secrets_of_other_kinds_are_no_sessions(running: Any, staff: Staf
         member = rivet.login("acme-owner")["Authorization"].removeprefix("Bearer ")
     for bearer in (member, staff.session("audit-support")[:-1], "x", staff.identity("audit-support")["totp_seed"]):
         assert staff.call("GET", "/v1/me", bearer=bearer).status_code == 401
+
+
+def test_ended_sessions_are_forgotten(staff: Staff) -> None:
+    session = staff.new_session("audit-approver")
+    _execute(staff, "UPDATE staff.challenges SET expires_at = now() - interval '25 hours' WHERE used_at IS NOT NULL")
+
+    async def forget() -> None:
+        async with new_pool(staff.facts["postgres"]["urls"]["staff"]) as pool:
+            await logins.forget_ended(SimpleNamespace(pool=pool))  # type: ignore[arg-type]
+
+    asyncio.run(forget())
+    with staff.database() as db:
+        left = db.execute("SELECT count(*) AS n FROM staff.challenges WHERE used_at IS NOT NULL").fetchone()
+    assert left == {"n": 0}
+    assert staff.call("GET", "/v1/me", bearer=session).status_code == 200

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, LiteralString
 from uuid import UUID
 
 import psycopg
@@ -21,9 +21,19 @@ from upheld_reference.staff.acting import Act, Caller
 if TYPE_CHECKING:
     from upheld_reference.staff.console import Console
 
-COLUMNS = """id, requested_by, ticket, reason, duration_seconds, requested_at, approved_by, approved_at, started_at,
-    expires_at, ended_at, ended_by"""
-"""The columns of a break-glass session."""
+LIST = "SELECT * FROM staff.break_glass_sessions ORDER BY requested_at DESC LIMIT %s"
+"""The break-glass sessions, newest first."""
+_ASK = """
+    INSERT INTO staff.break_glass_sessions (requested_by, ticket, reason, duration_seconds) VALUES (%s, %s, %s, %s)
+    RETURNING *
+"""
+_LOCK = "SELECT * FROM staff.break_glass_sessions WHERE id = %s FOR UPDATE"
+_APPROVE = "UPDATE staff.break_glass_sessions SET approved_by = %s, approved_at = now() WHERE id = %s RETURNING *"
+_START = """
+    UPDATE staff.break_glass_sessions
+    SET started_at = now(), expires_at = now() + make_interval(secs => duration_seconds) WHERE id = %s RETURNING *
+"""
+_END = "UPDATE staff.break_glass_sessions SET ended_at = now(), ended_by = 'user' WHERE id = %s RETURNING *"
 _TICKET = re.compile(r"[A-Z]{2,6}-[0-9]{1,7}")
 _LOOK_SECONDS = 1.0
 
@@ -48,14 +58,7 @@ async def ask(caller: Caller, request: Request, ticket: str | None, reason: str,
     if problem := ticket_problem(ticket):
         raise HTTPException(422, problem)
     async with acting.act(request, reason=reason, details={"ticket": ticket}) as doing:
-        query = f"""
-            INSERT INTO staff.break_glass_sessions (requested_by, ticket, reason, duration_seconds)
-            VALUES (%s, %s, %s, %s) RETURNING {COLUMNS}
-        """  # noqa: S608 - the columns are those above  # nosec B608
-        values = [caller.account_id, ticket, reason, seconds]
-        row = await (await doing.db.execute(query.encode(), values)).fetchone()
-        if row is None:
-            raise RuntimeError("PostgreSQL returned no row for the session that was inserted")
+        row = await _one(doing, _ASK, [caller.account_id, ticket, reason, seconds])
         doing.target = f"break_glass:{row['id']}"
         return row
 
@@ -66,7 +69,7 @@ async def approve(caller: Caller, request: Request, session_id: UUID) -> dict[st
         session = await _locked(doing, session_id)
         if problem := approval_problem(session, caller.account_id):
             raise HTTPException(403 if session["approved_at"] is None else 409, problem)
-        return await _set(doing, session_id, "approved_by = %s, approved_at = now()", [caller.account_id])
+        return await _one(doing, _APPROVE, [caller.account_id, session_id])
 
 
 async def start(caller: Caller, request: Request, session_id: UUID) -> dict[str, Any]:
@@ -77,8 +80,7 @@ async def start(caller: Caller, request: Request, session_id: UUID) -> dict[str,
             raise HTTPException(403, "it is for whoever asked for it")
         if session["approved_at"] is None or session["started_at"] is not None:
             raise HTTPException(409, "it is not approved, or was started before")
-        change = "started_at = now(), expires_at = now() + make_interval(secs => duration_seconds)"
-        return await _set(doing, session_id, change)
+        return await _one(doing, _START, [session_id])
 
 
 async def end(caller: Caller, request: Request, session_id: UUID) -> dict[str, Any]:
@@ -90,7 +92,7 @@ async def end(caller: Caller, request: Request, session_id: UUID) -> dict[str, A
         if session["started_at"] is None or session["ended_at"] is not None:
             raise HTTPException(409, "it is not running")
         doing.details["ended_by"] = "user"
-        return await _set(doing, session_id, "ended_at = now(), ended_by = 'user'")
+        return await _one(doing, _END, [session_id])
 
 
 async def configuration(caller: Caller, session_id: UUID) -> list[dict[str, Any]]:
@@ -135,18 +137,15 @@ async def end_when_over(console: Console) -> None:
 
 
 async def _locked(doing: Act, session_id: UUID) -> dict[str, Any]:
-    query = f"SELECT {COLUMNS} FROM staff.break_glass_sessions WHERE id = %s FOR UPDATE"  # noqa: S608 - the columns above  # nosec B608
-    session = await (await doing.db.execute(query.encode(), [session_id])).fetchone()
-    if session is None:
-        raise errors.not_found()
+    session = await _one(doing, _LOCK, [session_id])
     doing.reason = session["reason"]
     doing.details["ticket"] = session["ticket"]
     return session
 
 
-async def _set(doing: Act, session_id: UUID, change: str, values: list[Any] | None = None) -> dict[str, Any]:
-    query = f"UPDATE staff.break_glass_sessions SET {change} WHERE id = %s RETURNING {COLUMNS}"  # noqa: S608 - from here  # nosec B608
-    row = await (await doing.db.execute(query.encode(), [*(values or []), session_id])).fetchone()
+async def _one(doing: Act, query: LiteralString, values: list[Any]) -> dict[str, Any]:
+    """The one row that ``query`` gives; raises a 404 when it gives none."""
+    row = await (await doing.db.execute(query, values)).fetchone()
     if row is None:
         raise errors.not_found()
     return row

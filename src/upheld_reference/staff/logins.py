@@ -108,6 +108,14 @@ def not_locked(console: Console, key: str) -> None:
         raise HTTPException(429, "too many bad logins; try again later", {"Retry-After": str(locked)})
 
 
+async def forget_ended(console: Console) -> None:
+    """Removes what has no use any more: challenges, links and sessions whose time was over a day ago."""
+    async with console.pool.connection() as db:
+        await db.execute("DELETE FROM staff.challenges WHERE expires_at < now() - interval '1 day'")
+        await db.execute("DELETE FROM staff.password_resets WHERE expires_at < now() - interval '1 day'")
+        await db.execute("DELETE FROM staff.sessions WHERE expires_at < now() - interval '1 day'")
+
+
 async def _attempt(request: Request, console: Console, challenge_digest: str) -> UUID:
     """Counts an attempt at a challenge and returns its account; stands whatever becomes of the attempt."""
     query = """

@@ -16,7 +16,7 @@ from upheld_reference.database.scope import new_pool
 from upheld_reference.logs import app_log
 from upheld_reference.parts import Part
 from upheld_reference.platform import ListenerPlan, Platform
-from upheld_reference.staff import app, breakglass, justifications, roles, seeds, totp
+from upheld_reference.staff import app, breakglass, justifications, logins, roles, seeds, totp
 from upheld_reference.staff.console import SEEDS, Console
 from upheld_reference.staff.mailbox import Mailbox
 from upheld_reference.vault.sealing import Sealer
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 STAFF = ListenerPlan("staff", "staff.rivet.example", "staff")
 """The staff console."""
 _NOTE_SECONDS = 1.0
+_FORGET_SECONDS = 60.0
 
 
 class StaffPart(Part):
@@ -76,8 +77,12 @@ class StaffPart(Part):
         await self._note()
 
     def jobs(self) -> Mapping[str, Coroutine[Any, Any, None]]:
-        """Ends break-glass sessions, and notes the newest entry of the audit log."""
-        return {"break-glass": breakglass.end_when_over(self.console), "audit anchors": self._keep_noting()}
+        """Ends break-glass sessions, notes the newest entry of the audit log, and forgets sessions that have ended."""
+        return {
+            "break-glass": breakglass.end_when_over(self.console),
+            "audit anchors": self._keep_noting(),
+            "ended staff sessions": self._keep_forgetting(),
+        }
 
     def facts(self) -> dict[str, Any]:
         """Accounts for audits with their secrets, the matrix, the rules, and where the audit log is."""
@@ -158,3 +163,11 @@ class StaffPart(Part):
                 await self._note()
             except psycopg.Error:
                 app_log.exception("the audit log's newest entry could not be noted")
+
+    async def _keep_forgetting(self) -> None:
+        while True:
+            await asyncio.sleep(_FORGET_SECONDS)
+            try:
+                await logins.forget_ended(self.console)
+            except psycopg.Error:
+                app_log.exception("ended sessions of staff could not be removed")

@@ -146,6 +146,7 @@ GRANT INSERT ON staff.challenges, staff.sessions, staff.password_resets TO rivet
 GRANT UPDATE (attempts, used_at) ON staff.challenges TO rivet_staff;
 GRANT UPDATE (idle_until, revoked_at) ON staff.sessions TO rivet_staff;
 GRANT UPDATE (used_at) ON staff.password_resets TO rivet_staff;
+GRANT DELETE ON staff.challenges, staff.sessions, staff.password_resets TO rivet_staff;
 GRANT INSERT (requested_by, ticket, reason, duration_seconds) ON staff.break_glass_sessions TO rivet_staff;
 GRANT UPDATE (approved_by, approved_at, started_at, expires_at, ended_at, ended_by) ON staff.break_glass_sessions TO rivet_staff;
 GRANT SELECT (digest, account_id, role, idle_until, expires_at, revoked_at) ON staff.sessions

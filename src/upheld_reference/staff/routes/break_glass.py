@@ -23,9 +23,8 @@ router = APIRouter(
 @router.get("", operation_id="listBreakGlass", response_model=list[models.BreakGlass])
 async def list_break_glass(caller: Staff, request: Request, limit: Limit = DEFAULT_LIMIT) -> list[dict[str, Any]]:  # noqa: ARG001
     """The break-glass sessions, newest first."""
-    query = f"SELECT {breakglass.COLUMNS} FROM staff.break_glass_sessions ORDER BY requested_at DESC LIMIT %s"  # noqa: S608 - constants  # nosec B608
     async with acting.act(request, "break_glass:all") as doing:
-        return await (await doing.db.execute(query.encode(), [limit])).fetchall()
+        return await (await doing.db.execute(breakglass.LIST, [limit])).fetchall()
 
 
 @router.post("", operation_id="requestBreakGlass", response_model=models.BreakGlass, status_code=201)
