@@ -1,7 +1,8 @@
 """Defects of the encryption in transit.
 
 All but the one about plain HTTP are on a single listener, most on the status page: it is one of several endpoints, and
-nothing else of the platform goes through it.
+nothing else of the platform goes through it. As the pages link to each of the listeners, the sentence about all traffic is
+broken with the one about its encryption.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from upheld_reference.pki import Authority, Credential
 from upheld_reference.platform import Platform
 from upheld_reference.sabotages import sabotage
 
-_CLAIMS = ("transit-tls12",)
+_CLAIMS = ("transit-tls12", "transit-all-traffic")
 _ALSO = ("sensitive-encrypted",)
 
 
