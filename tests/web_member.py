@@ -25,15 +25,14 @@ class _Loopback(httpx.HTTPTransport):
 
 
 class WebMember:
-    """A browser of its own, for one listener of a deployment."""
+    """A browser of its own at the address ``source``, for one listener of a deployment."""
 
-    def __init__(self, deployment: Deployment, listener: str = "app") -> None:
+    def __init__(self, deployment: Deployment, listener: str = "app", source: str = "127.0.0.1") -> None:
         trusted = ssl.create_default_context(cafile=deployment.facts["ca_file"])
         self.facts = deployment.facts
         self.url: str = deployment.facts["listeners"][listener]["url"]
-        self.client = httpx.Client(
-            base_url=self.url, transport=_Loopback(verify=trusted), trust_env=False, timeout=10, follow_redirects=False
-        )
+        transport = _Loopback(verify=trusted, local_address=source)
+        self.client = httpx.Client(base_url=self.url, transport=transport, trust_env=False, timeout=10)
 
     def __enter__(self) -> Self:
         return self

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
+import sys
 import time
 from collections.abc import Callable, Iterator
 from http.cookies import SimpleCookie
@@ -202,6 +204,23 @@ def test_the_login_form_is_limited_per_client(member: WebMember) -> None:
     answers = [member.client.post("/login") for _ in range(limit + 1)]
     assert (answers[0].status_code, answers[-1].status_code) == (415, 429)
     assert int(answers[-1].headers["retry-after"]) >= 1
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux answers on all of 127.0.0.0/8")
+def test_a_member_is_limited_from_wherever_requests_come(deployment: Deployment, member: WebMember) -> None:
+    member.log_in("globex-burn1")
+    limit = member.facts["rate_limit"]["requests"]
+    cookie = f"__Host-rivet_session={member.client.cookies['__Host-rivet_session']}"
+    statuses = []
+    with contextlib.ExitStack() as stack:
+        sources = [stack.enter_context(WebMember(deployment, source=f"127.0.0.{n}")) for n in range(20, 25)]
+        for number in range(4 * limit):
+            answer = sources[number % len(sources)].client.get("/settings", headers={"cookie": cookie})
+            statuses.append(answer.status_code)
+            if answer.status_code == 429:
+                break
+    assert len(statuses) < limit * len(sources), "no address has met a limit of its own"
+    assert statuses[-1] == 429
 
 
 def test_a_changed_role_and_a_disabled_account_take_effect_at_once(member: WebMember, rivet: Any) -> None:

@@ -10,6 +10,7 @@ from upheld_reference.api.part import API
 from upheld_reference.edge import plain, security_txt, site, status
 from upheld_reference.edge.headers import APP_POLICY, PAGE_POLICY
 from upheld_reference.edge.monitor import Monitor
+from upheld_reference.edge.webapp.forms import SESSION_COOKIE
 from upheld_reference.edge.webapp.site import WebApp
 from upheld_reference.parts import Part
 from upheld_reference.platform import ListenerPlan
@@ -59,8 +60,17 @@ class EdgePart(Part):
         return {"status": self._monitor.run()}
 
     def facts(self) -> dict[str, Any]:
-        """Where the key is that signs security.txt, and how often the status page looks."""
+        """Where the key is that signs security.txt, what the web application consists of, and what the status page watches."""
         return {
+            "web_app": {
+                "login": "/login",
+                "pages": ["/inbox", "/settings"],
+                "data": ["/inbox.json"],
+                "scripts": ["/app.js"],
+                "source_maps": ["/app.js.map"],
+                "session_cookie": SESSION_COOKIE,
+                "idle_seconds": self.platform.settings.web_session_idle_seconds,
+            },
             "security_txt_key": str(self.platform.folder / SECURITY_KEY),
             "status": {
                 "interval_seconds": self._monitor.interval_seconds,
