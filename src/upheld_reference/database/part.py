@@ -7,7 +7,7 @@ from typing import Any
 
 from psycopg.conninfo import conninfo_to_dict
 
-from upheld_reference.database import roles, sidecar
+from upheld_reference.database import grants, roles, sidecar
 from upheld_reference.internal import names
 from upheld_reference.parts import Part
 from upheld_reference.platform import ListenerPlan
@@ -28,7 +28,7 @@ class DatabasePart(Part):
         await self._sidecar.start()
 
     def facts(self) -> dict[str, Any]:
-        """The internal certificates, who may call whom and who may connect as which role."""
+        """The internal certificates, who may call whom, who may connect as which role, and what each role was granted."""
         internal = self.platform.internal
         return {
             "internal": {
@@ -41,6 +41,11 @@ class DatabasePart(Part):
                 name: {"role": role, "services": sorted(roles.SERVICES[role])}
                 for name, role in roles.LOGIN_ROLES.items()
             },
+            "database_grants": {
+                role: {place: list(privileges) for place, privileges in objects.items()}
+                for role, objects in grants.GRANTED.items()
+            },
+            "auditing_roles": [roles.LOGIN_ROLES["auditor"]],
         }
 
     async def close(self) -> None:
