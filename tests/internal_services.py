@@ -260,9 +260,8 @@ def graph_violations(rivet: Any) -> set[str]:
     found = set()
     time.sleep(6)  # longer than a connection to the right one is kept
     with Impostor(rivet.facts) as impostor:
-        code = f"AQ{uuid4().hex}"
-        sign_up(rivet, code, 502)
-        if code.encode("ascii") in impostor.heard:
+        sign_up(rivet, f"AQ{uuid4().hex}", 502)
+        if impostor.heard:
             found.add("talks to an impostor")
     time.sleep(6)
     sign_up(rivet, f"AQfail{uuid4().hex}", 502)

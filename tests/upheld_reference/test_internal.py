@@ -224,7 +224,9 @@ _BATCHES: tuple[tuple[Sequence[str], dict[str, set[str]]], ...] = (
             "token_sent_to_analytics",
         ),
         {
-            "mtls": {"database: plain text"},
+            "mtls": {
+                f"database: {how}" for how in ("plain text", "no certificate", "stranger", "other_authority", "expired")
+            },
             "tokens": {"wal"},
             "roles": {"rivet_application is superuser"},
             "apart": {"vault.whatsapp_tokens", "rivet_application reads both"},

@@ -23,14 +23,9 @@ def ids_and_tokens_in_one_table(platform: Platform) -> None:
             FOR EACH ROW EXECUTE FUNCTION meta.repeat_ids();
     """)
     platform.seed.append("UPDATE meta.whatsapp_accounts SET waba_id = waba_id")
-    columns = {
-        name: {"purpose": purpose, "category": "personal", "retention": "workspace"}
-        for name, purpose in {"waba_id": "Names the account to Meta", "phone_number": "Says which number it is"}.items()
-    }
     # The data inventory tells the truth about it, so that nothing else is wrong.
-    rewriting.registers(
-        platform, lambda books, _clock: books["data-inventory"]["tables"]["vault.whatsapp_tokens"].update(columns)
-    )
+    columns = {"waba_id": "Names the account to Meta", "phone_number": "Says which number it is"}
+    rewriting.inventory(platform, "vault.whatsapp_tokens", columns, "personal")
 
 
 @sabotage(breaks=(_CLAIM, "least-privilege"))

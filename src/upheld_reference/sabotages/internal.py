@@ -58,10 +58,10 @@ def any_client_authority_accepted(platform: Platform) -> None:
         context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
         inner: Any = context
 
-        def trust(connection: Any, direction: str, _version: Any, _kind: Any, message: Any, data: bytes) -> None:
+        def trust(_connection: Any, direction: str, version: Any, _kind: Any, message: Any, data: bytes) -> None:
             """Before a client's certificate is verified, makes it one of those that are trusted."""
             if direction == "read" and getattr(message, "name", "") == "CERTIFICATE":
-                _trust_shown(context, data, long_form=connection.version() == "TLSv1.3")
+                _trust_shown(context, data, long_form=version == ssl.TLSVersion.TLSv1_3)
 
         inner._msg_callback = trust  # noqa: SLF001 - the one way in that ssl has
 

@@ -6,12 +6,12 @@ digests fit, and statements are signed. So nothing is wrong but what the defect 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 from upheld_reference.platform import Platform
-from upheld_reference.registers import writing
+from upheld_reference.registers import sources, writing
 from upheld_reference.registers.clock import Clock
 
 Entry = dict[str, Any]
@@ -33,6 +33,26 @@ def registers(platform: Platform, change: Callable[[dict[str, Any], Clock], None
 def entry(platform: Platform, register: str, key: str, value: str, change: Callable[[Entry, Clock], None]) -> None:
     """Has ``change`` made to the one entry of ``register`` whose ``key`` is ``value``; raises ValueError without it."""
     registers(platform, lambda books, clock: change(find(books[register], key, value), clock))
+
+
+def inventory(platform: Platform, table: str, columns: Mapping[str, str], category: str) -> None:
+    """Has the data inventory list further ``columns`` of ``table``, with the purpose of each, kept as long as their workspace."""
+    right = sources.text
+
+    def text(name: str) -> str:
+        content = right(name)
+        if name != f"{writing.INVENTORY}.yaml":
+            return content
+        lines = "".join(
+            f"    {column}: {{purpose: {purpose}, category: {category}, retention: workspace}}\n"
+            for column, purpose in columns.items()
+        )
+        heading = f"  {table}:\n"
+        if heading in content:
+            return content.replace(heading, heading + lines)
+        return f"{content.rstrip()}\n{heading}{lines}"
+
+    platform.replace(sources, "text", text)
 
 
 def find(book: dict[str, Any], key: str, value: str) -> Entry:

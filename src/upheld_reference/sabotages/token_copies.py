@@ -15,7 +15,8 @@ from uuid import UUID
 from psycopg.types.json import Jsonb
 
 from upheld_reference import logs
-from upheld_reference.graph.client import GraphAnswerError
+from upheld_reference.database import grants
+from upheld_reference.graph.client import GraphAnswerError, GraphClient, SignUp, debug_log
 from upheld_reference.platform import Platform
 from upheld_reference.sabotages import rewriting, sabotage
 from upheld_reference.vault import store
@@ -61,7 +62,15 @@ def token_plain_in_job_queue(platform: Platform) -> None:
 
 @sabotage(breaks=(_LOGGED, _ANYWHERE, _RECEIPT))
 def token_in_debug_log(platform: Platform) -> None:
-    """The debug log has a format of its own that redacts nothing, so that new tokens are in it."""
+    """The debug log tells of each new token, and has a format of its own that redacts nothing."""
+    exchange = GraphClient.exchange
+
+    async def telling(self: GraphClient, code: str) -> SignUp:
+        sign_up = await exchange(self, code)
+        debug_log.debug("exchanged a code for %s", sign_up.access_token)
+        return sign_up
+
+    platform.replace(GraphClient, "exchange", telling)
     platform.on("built", lambda _built: _unredacted("debug.log"))
 
 
@@ -84,7 +93,7 @@ def _unredacted(name: str) -> None:
 
 
 def _table(platform: Platform, table: str, column: str, kind: str, purpose: str) -> None:
-    """Adds a table of the vault's for something about sign-ups, which the data inventory lists as it does the others."""
+    """Adds a table of the vault's for something about sign-ups."""
     platform.schema.append(f"""
         CREATE TABLE vault.{table} (
             account_id uuid NOT NULL, {column} {kind} NOT NULL, created_at timestamptz NOT NULL DEFAULT now()
@@ -93,12 +102,10 @@ def _table(platform: Platform, table: str, column: str, kind: str, purpose: str)
         GRANT SELECT, INSERT, DELETE ON vault.{table} TO rivet_vault;
     """)
     purposes = {"account_id": "Whose sign-up it is", column: purpose, "created_at": "When it came"}
-    listed = {
-        name: {"purpose": text, "category": "operational", "retention": "workspace"} for name, text in purposes.items()
-    }
-    rewriting.registers(
-        platform, lambda books, _clock: books["data-inventory"]["tables"].update({f"vault.{table}": listed})
-    )
+    # Inventory and list of grants tell the truth about it, so that nothing is wrong but the copy.
+    of_vault = {**grants.GRANTED["rivet_vault"], f"vault.{table}": ("DELETE", "INSERT", "SELECT")}
+    platform.replace(grants, "GRANTED", {**grants.GRANTED, "rivet_vault": of_vault})
+    rewriting.inventory(platform, f"vault.{table}", purposes, "operational")
 
 
 def _copying(platform: Platform, table: str, column: str, written: Any) -> None:
