@@ -5,11 +5,13 @@ from __future__ import annotations
 import hashlib
 import hmac
 import json
+import ssl
 import time
 from collections.abc import Callable
 from typing import Any
 from uuid import UUID, uuid4
 
+import httpx
 import psycopg
 import pytest
 
@@ -215,6 +217,22 @@ def test_an_answer_without_an_end_counts_by_its_status_and_is_not_read(rivet: An
         webhook = register(rivet, f"https://{name}:{PORT}/")
         assert ping(rivet, webhook)["status"] == "delivered"
         remove(rivet, webhook)
+
+
+def test_the_worker_answers_the_api_and_nobody_else(rivet: Any) -> None:
+    internal, worker = rivet.facts["internal"], rivet.facts["listeners"]["worker"]
+
+    def answered(caller: str, method: str, path: str) -> int:
+        trust = ssl.create_default_context(cafile=internal["ca_file"])
+        trust.load_cert_chain(internal["certificates"][caller]["certificate"], internal["certificates"][caller]["key"])
+        with httpx.Client(verify=trust, trust_env=False) as client:
+            url = f"https://{worker['address']}:{worker['port']}{path}"
+            return client.request(method, url, extensions={"sni_hostname": worker["host_name"]}).status_code
+
+    assert answered("api", "GET", "/health") == 200
+    assert answered("api", "POST", "/wake") == 204
+    assert answered("api", "GET", "/wake") == 405
+    assert answered("staff", "POST", "/wake") == 403
 
 
 def test_no_workspace_takes_the_whole_queue(rivet: Any) -> None:
