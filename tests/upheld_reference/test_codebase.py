@@ -340,5 +340,5 @@ def test_every_suppression_names_its_rule_and_says_why() -> None:
                 named = re.search(r"# nosec B\d{3}$", line)
                 reasoned = re.search(r"# noqa: S\d{3}\b *[-(]", line) or above.lstrip().startswith("#")
                 bare += [] if named and reasoned else [f"{path}: {line.strip()}"]
-    assert seen > 3
+    assert seen > 0
     assert bare == []
