@@ -40,9 +40,9 @@ class Settings:
     """How long a locked account stays locked."""
     retention_days_default: int = 90
     """How long a workspace's message logs and automation runs are kept unless it chose otherwise."""
-    deletion_after_days: int = 25
-    """How many days after its termination a workspace is deleted; less than the 30 that are promised, so that a job that
-    fails for a few days breaks no promise."""
+    deletion_after_days: int = 21
+    """How many days after its termination a workspace is deleted: early enough that the last backup that still has it is
+    removed within the 30 days that are promised, also when the job fails for a day."""
     retention_interval_seconds: float = 0.5
     """The pause between two runs of the retention job."""
     deletion_interval_seconds: float = 1.0

@@ -92,7 +92,8 @@ def test_deletion_finds_every_table_and_takes_the_whole_workspace(sabotaged_rive
         assert {"app.contacts", "app.messages", "vault.whatsapp_tokens", "meta.whatsapp_accounts"} <= had
         assert list(Path(rivet.facts["exports"], workspace).glob("*.json"))
         days = rivet.facts["deletion"]["after_days"]
-        assert days < rivet.facts["deletion"]["promised_days"]
+        kept_in_backups = rivet.facts["settings"]["backup_window_days"]
+        assert days + kept_in_backups < rivet.facts["deletion"]["promised_days"]
         query = "UPDATE app.workspaces SET terminated_at = now() - make_interval(days => %s) WHERE id = %s"
         db.execute(query, [days, workspace])
         until = time.monotonic() + 20

@@ -96,3 +96,31 @@ def test_soft_deleted_logs_are_hidden_from_the_api(sabotaged_rivet: Callable[[st
     rivet = sabotaged_rivet("retention_soft_delete_keeps_content")
     logs = rivet.call("GET", rivet.path("acme", "/message-logs"), "acme-owner").json()
     assert 0 < len(logs) <= 91
+
+
+def test_messages_notices_and_ended_sessions_go_too(rivet: Any) -> None:
+    acme = rivet.workspace("acme")
+    member = rivet.identity("acme-viewer")["id"]
+    planted = {
+        "messages": "INSERT INTO app.messages (workspace_id, conversation_id, text, created_at) VALUES"
+        " (%(workspace)s, %(conversation)s, 'x', now() - make_interval(days => %(age)s)) RETURNING id",
+        "notices": "INSERT INTO app.notices (workspace_id, kind, title, body, created_at) VALUES"
+        " (%(workspace)s, 'x', 'x', 'x', now() - make_interval(days => %(age)s)) RETURNING id",
+        "sessions": "INSERT INTO app.sessions (workspace_id, member_id, expires_at) VALUES"
+        " (%(workspace)s, %(member)s, now() + make_interval(days => 90 - %(age)s)) RETURNING id",
+    }
+    values = {"workspace": acme["id"], "conversation": acme["objects"]["conversations"][0], "member": member}
+    with psycopg.connect(rivet.postgres("superuser"), autocommit=True) as db:
+        ids = {
+            (table, age): db.execute(query, {**values, "age": age}).fetchone()[0]
+            for table, query in planted.items()
+            for age in (89, 91)
+        }
+        time.sleep(JOB_SECONDS)
+        there = {
+            one: db.execute(f"SELECT 1 FROM app.{one[0]} WHERE id = %s", [id_]).fetchone() is not None
+            for one, id_ in ids.items()
+        }
+        assert there == {(table, age): age == 89 for table, age in ids}
+        for table in planted:
+            db.execute(f"DELETE FROM app.{table} WHERE id = %s", [ids[table, 89]])

@@ -20,6 +20,7 @@ from upheld_reference.sabotages.routes import answer_by
 
 _CLAIM = "retention-configurable"
 _ALSO = ("retention-header",)
+_CENTURIES_DAYS = 100_000
 
 
 class AnyDays(BaseModel):
@@ -70,8 +71,8 @@ def retention_bounds_unchecked(platform: Platform) -> None:
     right = workspaces.set_retention
 
     async def set_retention(caller: Member, body: AnyDays) -> Row:
-        # PostgreSQL's integers end somewhere too; that is no bound of the product's.
-        body.days = max(-(2**31), min(body.days, 2**31 - 1))
+        # Beyond some centuries the calendar ends, and the job with it: that would be another defect.
+        body.days = max(-_CENTURIES_DAYS, min(body.days, _CENTURIES_DAYS))
         return await right(caller, body)  # type: ignore[arg-type]  # the other model is the defect
 
     answer_by(platform, workspaces, "setRetention", set_retention)
