@@ -22,3 +22,10 @@ class AuditEntry(Outgoing):
     details: dict[str, Any]
     previous: str
     digest: str
+
+
+class WorkspaceAuditEntry(AuditEntry):
+    """An entry as a workspace sees it, with an identifier as all that it lists; the digest does not cover that."""
+
+    id: str
+    """The entry's digest: no other entry, of whatever workspace, has the same."""

@@ -10,7 +10,7 @@ from upheld_reference.api import errors
 from upheld_reference.api.routes import DEFAULT_LIMIT, WORKSPACE, Limit
 from upheld_reference.api.session import Member
 from upheld_reference.audit import chain
-from upheld_reference.audit.models import AuditEntry
+from upheld_reference.audit.models import WorkspaceAuditEntry
 
 router = APIRouter(prefix=WORKSPACE, responses=errors.RESPONSES)
 
@@ -20,9 +20,9 @@ _NEWEST = """
 """
 
 
-@router.get("/audit-log", operation_id="listAuditLog", response_model=list[AuditEntry])
+@router.get("/audit-log", operation_id="listAuditLog", response_model=list[WorkspaceAuditEntry])
 async def list_audit_log(caller: Member, limit: Limit = DEFAULT_LIMIT) -> list[dict[str, Any]]:
     """What was done to the workspace with privileges, newest first: by its members and by Rivet's staff, with the reasons."""
     async with caller.workspace() as db:
         rows = await (await db.execute(_NEWEST, [caller.workspace_id, limit])).fetchall()
-    return [chain.document(row) for row in rows]
+    return [{**chain.document(row), "id": row["digest"]} for row in rows]
