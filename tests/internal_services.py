@@ -119,9 +119,9 @@ def forms(secret: str) -> list[bytes]:
 def places(facts: Mapping[str, Any]) -> dict[str, bytes]:
     """Everything of the deployment that may hold a credential, by where it is; what Meta logs is Meta's."""
     with psycopg.connect(facts["postgres"]["urls"]["superuser"], autocommit=True) as db:
-        [(written,)] = db.execute("SELECT pg_current_wal_insert_lsn()").fetchall()
-        while db.execute("SELECT pg_current_wal_flush_lsn() < %s::pg_lsn", [written]).fetchall() == [(True,)]:
-            time.sleep(0.05)  # commits do not wait for the log here
+        # Commits do not wait for the log here; this one does, and so everything before it is in the files too.
+        db.execute("SET synchronous_commit = on")
+        db.execute("SELECT pg_logical_emit_message(true, 'test', 'flushed')")
     found = {"dump": dump(facts)}
     data = Path(facts["postgres"]["data"])
     found["wal"] = b"".join(path.read_bytes() for path in sorted((data / "pg_wal").glob("0*")))

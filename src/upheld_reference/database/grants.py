@@ -399,6 +399,7 @@ GRANTED: Mapping[str, Mapping[str, tuple[str, ...]]] = {
         "staff.break_glass_sessions.started_at": ("UPDATE",),
         "staff.break_glass_sessions.ticket": ("INSERT",),
         "staff.challenges": (
+            "DELETE",
             "INSERT",
             "SELECT",
         ),
@@ -408,6 +409,7 @@ GRANTED: Mapping[str, Mapping[str, tuple[str, ...]]] = {
         "staff.justification_rules": ("SELECT",),
         "staff.live_session()": ("EXECUTE",),
         "staff.password_resets": (
+            "DELETE",
             "INSERT",
             "SELECT",
         ),
@@ -415,6 +417,7 @@ GRANTED: Mapping[str, Mapping[str, tuple[str, ...]]] = {
         "staff.read_message()": ("EXECUTE",),
         "staff.read_platform_configuration()": ("EXECUTE",),
         "staff.sessions": (
+            "DELETE",
             "INSERT",
             "SELECT",
         ),
