@@ -20,6 +20,7 @@ def data_parts(facts: dict[str, Any]) -> dict[str, Any]:
     return {
         "database": {
             "url": _kept(facts, "auditor", secrets, folder),
+            "sealed_url": _kept(facts, "vault_auditor", secrets, folder),
             "application_url": _kept(facts, "application", secrets, folder),
             "planting_url": _kept(facts, "planter", secrets, folder),
             "tenant_column": "workspace_id",

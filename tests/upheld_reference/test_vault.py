@@ -17,7 +17,7 @@ from upheld_reference.vault.sealing import WEBHOOK_SECRETS, WHATSAPP_TOKENS, Sea
 
 def sealed_values(rivet: Any) -> list[tuple[str, Any, bytes]]:
     values = []
-    with psycopg.connect(rivet.postgres("auditor")) as db:
+    with psycopg.connect(rivet.postgres("vault_auditor")) as db:
         for column in rivet.facts["sensitive_columns"]:
             where = f"{column['schema']}.{column['table']}.{column['column']}"
             query = f"SELECT {column['id_column']}, {column['column']} FROM {column['schema']}.{column['table']}"
@@ -69,7 +69,7 @@ def test_a_value_entered_twice_has_two_ciphertexts(rivet: Any) -> None:
 def test_a_rotated_token_replaces_the_stored_one(rivet: Any) -> None:
     account = rivet.workspace("acme")["objects"]["whatsapp_accounts"][0]
     query = "SELECT sealed FROM vault.whatsapp_tokens WHERE account_id = %s"
-    with psycopg.connect(rivet.postgres("auditor"), autocommit=True) as db:
+    with psycopg.connect(rivet.postgres("vault_auditor"), autocommit=True) as db:
         [(before,)] = db.execute(query, [account]).fetchall()
         path = rivet.path("acme", f"/whatsapp/{account}/rotate")
         assert rivet.call("POST", path, "acme-owner", json={"code": f"AQ{uuid4().hex}"}).status_code == 200

@@ -111,6 +111,11 @@ class Sealed(Probe):
             raise Unobservable("the target does not describe how sensitive columns are sealed (encryption)")
         return self.target.encryption
 
+    @property
+    def _role(self) -> str:
+        """The role that reads sealed columns: one of its own where the target names one."""
+        return "sealed" if self.target.database and self.target.database.sealed_url else "auditor"
+
     def _rows(self, described: SealedColumn) -> Iterator[SealedValue]:
         named = re.findall(r"\{(\w+)\}", described.associated_data)
         columns = dict.fromkeys((described.id, described.column, *named))
@@ -119,7 +124,7 @@ class Sealed(Probe):
         statement = sa.select(*(table.c[name] for name in columns)).where(stored.is_not(None)).limit(VALUES_LIMIT + 1)
         name = f"{described.table}.{described.column}"
         with (
-            cast("Database", self.session.probe(Database)).reading() as connection,
+            cast("Database", self.session.probe(Database)).reading(self._role) as connection,
             connection.execution_options(yield_per=500).execute(statement) as result,
         ):
             for number, row in enumerate(result.mappings()):

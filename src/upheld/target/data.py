@@ -8,11 +8,16 @@ from upheld.target.parts import Part, SecretRef
 
 
 class Database(Part):
-    """The database, read-only. `application_url` is the role that the application itself uses; `planting_url` may write aged rows."""
+    """The database, read-only.
+
+    `application_url` is the role that the application itself uses, `planting_url` one that may write aged rows, `sealed_url` one
+    that reads what `url` may not: sealed columns, which a careful database keeps from everybody else.
+    """
 
     url: SecretRef
     application_url: SecretRef | None = None
     planting_url: SecretRef | None = None
+    sealed_url: SecretRef | None = None
     tenant_column: str | None = None
     shared_tables: dict[str, str] = {}
     """Tables with the tenant's column that are no tenant's data, with the reason."""

@@ -45,7 +45,7 @@ class DatabasePart(Part):
                 role: {place: list(privileges) for place, privileges in objects.items()}
                 for role, objects in grants.GRANTED.items()
             },
-            "auditing_roles": [roles.LOGIN_ROLES["auditor"]],
+            "auditing_roles": list(roles.AUDITORS),
         }
 
     async def close(self) -> None:

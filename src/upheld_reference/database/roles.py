@@ -26,6 +26,7 @@ LOGIN_ROLES: Mapping[str, str] = {
     "retention": "rivet_retention",
     "deletion": "rivet_deletion",
     "auditor": "rivet_auditor",
+    "vault_auditor": "rivet_vault_auditor",
     "planter": "rivet_planter",
     "staff": "rivet_staff",
     "backup": "rivet_backup",
@@ -43,6 +44,9 @@ SERVICES: Mapping[str, frozenset[str]] = MappingProxyType(
 ON_THE_HOST = frozenset({"backup"})
 """Roles of what runs on the database's own host and connects by the socket: the tools for base backups know no TLS."""
 
+AUDITORS = ("rivet_auditor", "rivet_vault_auditor")
+"""Roles that auditors read as: the second the vault, the first all else, so that not even they see both at once."""
+
 GROUP_ROLES = ("rivet_login", "rivet_vault_owner", "rivet_vault_census", "rivet_queue")
 """Roles that nobody logs in as: owners of schemas and of functions with rights of their own."""
 
@@ -59,7 +63,10 @@ async def create_roles(superuser: psycopg.AsyncConnection[object]) -> dict[str, 
         await superuser.execute(
             sql.SQL("CREATE ROLE {} LOGIN PASSWORD {}").format(sql.Identifier(role), sql.Literal(verifier))
         )
-    await superuser.execute("ALTER ROLE rivet_auditor SET default_transaction_read_only = on")
+    for role in AUDITORS:
+        await superuser.execute(
+            sql.SQL("ALTER ROLE {} SET default_transaction_read_only = on").format(sql.Identifier(role))
+        )
     await superuser.execute("REVOKE ALL ON SCHEMA public FROM PUBLIC")
     return passwords
 

@@ -40,7 +40,7 @@ CREATE FUNCTION vault.current_workspace() RETURNS uuid LANGUAGE sql STABLE PARAL
     RETURN nullif(current_setting('rivet.workspace_id', true), '')::uuid;
 REVOKE ALL ON FUNCTION vault.current_workspace() FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION vault.current_workspace() TO rivet_vault;
-GRANT USAGE ON SCHEMA vault TO rivet_vault, rivet_auditor;
+GRANT USAGE ON SCHEMA vault TO rivet_vault, rivet_vault_auditor;
 GRANT USAGE, CREATE ON SCHEMA vault TO rivet_vault_census;
 
 DO $$
@@ -52,10 +52,10 @@ BEGIN
         EXECUTE format('ALTER TABLE %s FORCE ROW LEVEL SECURITY', name);
         EXECUTE format('CREATE POLICY own_workspace ON %s TO rivet_vault USING (workspace_id = vault.current_workspace())', name);
         EXECUTE format('CREATE POLICY census ON %s FOR SELECT TO rivet_vault_census USING (true)', name);
-        EXECUTE format('CREATE POLICY audit ON %s FOR SELECT TO rivet_auditor USING (true)', name);
+        EXECUTE format('CREATE POLICY audit ON %s FOR SELECT TO rivet_vault_auditor USING (true)', name);
         EXECUTE format('GRANT SELECT, INSERT, UPDATE, DELETE ON %s TO rivet_vault', name);
         EXECUTE format('GRANT SELECT (workspace_id) ON %s TO rivet_vault_census', name);
-        EXECUTE format('GRANT SELECT ON %s TO rivet_auditor', name);
+        EXECUTE format('GRANT SELECT ON %s TO rivet_vault_auditor', name);
     END LOOP;
 END $$;
 
