@@ -48,7 +48,7 @@ def refused(facts: Mapping[str, Any]) -> dict[str, Files | None]:
     return {"no certificate": None, "stranger": stranger(facts), **facts["internal"]["refused_certificates"]}
 
 
-def answer(facts: Mapping[str, Any], listener: str, files: Files | None) -> str:
+def answer(facts: Mapping[str, Any], listener: str, files: Files | None, request: bytes = REQUEST) -> str:
     """The status line that the listener answers with to one request, or the TLS alert that it sends instead."""
     called = facts["listeners"][listener]
     context = ssl.create_default_context(cafile=facts["internal"]["ca_file"])
@@ -59,7 +59,7 @@ def answer(facts: Mapping[str, Any], listener: str, files: Files | None) -> str:
             socket.create_connection((called["address"], called["port"]), timeout=5) as plain,
             context.wrap_socket(plain, server_hostname=called["host_name"]) as secure,
         ):
-            secure.sendall(REQUEST)
+            secure.sendall(request)
             return secure.recv(4096).split(b"\r\n")[0].decode("latin-1")
     except ssl.SSLError as error:
         return str(error.reason)

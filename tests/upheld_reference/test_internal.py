@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import subprocess
+import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -152,6 +153,54 @@ def test_a_new_key_seals_and_the_old_ones_open(tmp_path: Path) -> None:
     with pytest.raises(SealError):
         sealer.open(sealed, INTEGRATION_KEYS, row_id)
     assert [path.name for path in tmp_path.iterdir()] == [f"vault-{second}.key"]
+
+
+@pytest.mark.slow
+def test_rotating_the_key_seals_everything_anew(batch: Callable[[Sequence[str]], tuple[Deployment, Any]]) -> None:
+    _, rivet = batch(())
+    facts = rivet.facts
+    request = b"POST /v1/keys HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
+    query = """
+        SELECT key_id, convert_from(substr(sealed, 2, 8), 'UTF8') FROM vault.whatsapp_tokens
+        UNION ALL SELECT key_id, convert_from(substr(sealed, 2, 8), 'UTF8') FROM vault.webhook_secrets
+        UNION ALL SELECT key_id, convert_from(substr(sealed, 2, 8), 'UTF8') FROM vault.integration_keys
+    """
+    certificates = facts["internal"]["certificates"]
+    assert internal.answer(facts, "vault", certificates["api"], request) == "HTTP/1.1 403 Forbidden"
+    with psycopg.connect(rivet.postgres("auditor"), autocommit=True) as db:
+        [old] = {key_id for key_id, _ in db.execute(query).fetchall()}
+        assert internal.answer(facts, "vault", certificates["migrations"], request) == "HTTP/1.1 200 OK"
+        rows = db.execute(query).fetchall()
+    [(new, in_header)] = set(rows)
+    assert new == in_header != old
+    assert {path.name for path in Path(facts["secrets"]).glob("vault-*.key")} == {
+        f"vault-{old}.key",
+        f"vault-{new}.key",
+    }
+    body = {"conversation_id": rivet.workspace("acme")["objects"]["conversations"][0], "text": "still sent"}
+    assert rivet.call("POST", rivet.path("acme", "/messages"), "acme-agent", json=body).status_code == 201
+    assert len(internal.calls(rivet, "/messages")) == 1
+
+
+def test_a_credential_that_belongs_to_nothing_goes(rivet: Any) -> None:
+    left, young = uuid4(), uuid4()
+    query = """
+        INSERT INTO vault.webhook_secrets (id, workspace_id, webhook_id, sealed, key_id, sealed_at)
+        VALUES (%s, %s, %s, '', 'none', now() - make_interval(mins => %s))
+    """
+    with psycopg.connect(rivet.postgres("superuser"), autocommit=True) as db:
+        for row_id, minutes in ((left, 5), (young, 0)):
+            db.execute(query, [row_id, rivet.workspace("acme")["id"], uuid4(), minutes])
+        try:
+            deadline = time.monotonic() + 30
+            there = {left, young}
+            while left in there and time.monotonic() < deadline:
+                time.sleep(0.2)
+                rows = db.execute("SELECT id FROM vault.webhook_secrets WHERE id = ANY(%s)", [[left, young]]).fetchall()
+                there = {row_id for (row_id,) in rows}
+            assert there == {young}
+        finally:
+            db.execute("DELETE FROM vault.webhook_secrets WHERE id = ANY(%s)", [[left, young]])
 
 
 _BATCHES: tuple[tuple[Sequence[str], dict[str, set[str]]], ...] = (
