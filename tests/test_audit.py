@@ -21,6 +21,8 @@ DECIDED = {
     "at-rest-aes256",
     "disclosure-channel",
     "publication.page-matches-policy",
+    "hosting-germany",
+    "volume-encryption",
 }
 
 # What the findings must say of each defect, in words that name it.
@@ -68,6 +70,12 @@ WORDS = {
     "retention_forgets_automation_runs": ("automation",),
     "retention_keeps_exports": ("export",),
     "retention_soft_delete_keeps_content": ("kept for too long", "aged: still there after"),
+    "data_directory_on_plain_device": ("data directory", "not encrypted on /dev/sdc"),
+    "wal_on_plain_device": ("write-ahead log", "not encrypted on /dev/sdc"),
+    "only_root_disk_encrypted": ("temporary space", "not encrypted on /dev/sdb"),
+    "host_region_elsewhere": ("Helsinki, FI",),
+    "host_other_provider": ("DigitalOcean",),
+    "host_facts_too_old": ("collected 400 days ago",),
 }
 
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from upheld_reference.target_api import api_parts
 from upheld_reference.target_data import data_parts
+from upheld_reference.target_host import host_parts
 
 FILE_NAME = "target.yaml"
 """The name of the file in the deployment's folder."""
@@ -44,7 +45,7 @@ def describe(facts: dict[str, Any]) -> dict[str, Any]:
             "security_txt_key": facts["security_txt_key"],
         },
     }
-    return {**description, **api_parts(facts), **data_parts(facts)}
+    return {**description, **api_parts(facts), **data_parts(facts), **host_parts(facts)}
 
 
 def write(folder: Path, facts: dict[str, Any]) -> Path:

@@ -15,6 +15,7 @@ from pydantic_core import PydanticCustomError
 from upheld.target.api import Api, CanaryFlow, Identity, Tenant
 from upheld.target.data import Database, Encryption, LogSource, Retention
 from upheld.target.endpoints import Endpoint, Publication, Vantage
+from upheld.target.host import Host
 from upheld.target.parts import Part
 
 
@@ -50,6 +51,7 @@ class Target(Part):
     encryption: Encryption | None = None
     retention: Retention | None = None
     logs: tuple[LogSource, ...] = ()
+    host: Host | None = None
     samples: tuple[str, ...] = ()
     """What of this target is a recorded sample and not observed, shown wherever it is used."""
 
