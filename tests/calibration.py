@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -17,11 +18,16 @@ def audit(*arguments: str) -> Audited:
     return calibrating.audit(POLICY, "reference", *arguments)
 
 
+def cover(wanted: Mapping[str, Defect], claims: Iterable[str]) -> set[str]:
+    """Few of the sabotages that together break every one of ``claims`` that any of them breaks."""
+    chosen: set[str] = set()
+    for claim in sorted(claims):
+        breaking = sorted(name for name, one in wanted.items() if claim in one.breaks)
+        if breaking and not chosen & set(breaking):
+            chosen.add(breaking[0])
+    return chosen
+
+
 def statuses(run: Any) -> dict[str, str]:
     """The status of each claim."""
     return {claim["id"]: claim["status"] for claim in run["claims"]}
-
-
-def expected(sabotage: Defect) -> set[str]:
-    """The claims that a sabotage says it turns."""
-    return {*sabotage.breaks, *sabotage.also}

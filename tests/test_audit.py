@@ -9,7 +9,8 @@ import json
 
 import pytest
 
-from calibration import ROOT, audit, expected, statuses
+from calibration import ROOT, audit, cover, statuses
+from upheld.calibrating import judge
 from upheld_reference.sabotages import catalogue
 
 DECIDED = {
@@ -81,22 +82,20 @@ WORDS = {
 
 @pytest.fixture(scope="module")
 def untouched():
-    audited = audit("-n", "2")
-    return audited.code, audited.run, audited.words
+    return audit("-n", "2")
 
 
 def test_the_untouched_reference_is_upheld_as_far_as_it_is_decided(untouched):
-    code, run, words = untouched
-    found = statuses(run)
-    assert {claim for claim, status in found.items() if status == "upheld"} == DECIDED, words
-    assert set(found.values()) == {"upheld", "uncovered"}, words
+    found = statuses(untouched.run)
+    assert untouched.claims("upheld", "attested") == DECIDED, untouched.words
+    assert set(found.values()) <= {"upheld", "attested", "uncovered"}, untouched.words
     assert len(found) == 55
-    assert code == 3, "claims that no check decides keep the gate shut"
-    assert run["complete"] is True
+    assert untouched.code == (3 if "uncovered" in found.values() else 0), untouched.words
+    assert untouched.run["complete"] is True
 
 
 def test_every_pass_rests_on_findings_and_observations(untouched):
-    _, run, _ = untouched
+    run = untouched.run
     checks = [check for claim in run["claims"] for check in claim["checks"]]
     assert checks
     for check in checks:
@@ -110,37 +109,39 @@ def test_every_pass_rests_on_findings_and_observations(untouched):
 
 
 def test_every_check_is_calibrated_for_the_code_that_stands(untouched):
-    _, run, _ = untouched
+    run = untouched.run
     uncalibrated = [check["id"] for claim in run["claims"] for check in claim["checks"] if not check["calibrated"]]
     assert not uncalibrated, "run `nox -s calibrate` after a change to checks"
 
 
 def test_no_secret_of_the_deployment_is_in_the_evidence(untouched):
-    _, run, words = untouched
-    text = json.dumps(run) + words
+    text = json.dumps(untouched.run) + untouched.words
     assert "BEGIN" not in text
     for word in ("EAAG", "eyJhbGciOi"):
         assert word not in text
 
 
 def test_words_are_kept_for_every_sabotage_of_a_decided_claim():
-    assert set(WORDS) == {name for name, sabotage in catalogue().items() if expected(sabotage) & DECIDED}
+    assert set(WORDS) == {name for name, sabotage in catalogue().items() if DECIDED & set(sabotage.breaks)}
 
 
-@pytest.mark.parametrize("name", sorted(WORDS))
-def test_a_sabotage_turns_exactly_its_claims_and_is_named(name):
+FEW = cover(catalogue(), DECIDED)
+"""Sabotages that together break every claim; with the others, `nox -s calibrate` audits the whole policy."""
+
+
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=() if name in FEW else pytest.mark.exhaustive) for name in sorted(WORDS)]
+)
+def test_a_sabotage_turns_its_claims_and_is_named(name, untouched):
     sabotage = catalogue()[name]
-    # The rate limits take two thirds of an audit and are turned by their own sabotages only, which `nox -s calibrate` shows
-    # for all; here they are audited where they are meant.
-    claims = {"sensitive-encrypted", "retention-header", *DECIDED} - ({"rate-limits"} - expected(sabotage))
-    audited = audit("-n", "2", "--sabotage", name, "--claims", ",".join(sorted(claims)))
+    broken = sorted(DECIDED & set(sabotage.breaks))
+    audited = audit("-n", "2", "--sabotage", name, "--claims", ",".join([*broken, *sabotage.also]))
     assert audited.code == 1, audited.words
-    assert audited.claims("refuted") == expected(sabotage), audited.words
-    assert audited.claims("upheld") == (DECIDED & claims) - expected(sabotage), audited.words
+    outcome = judge(name, sabotage, audited, untouched)
+    assert outcome.caught, audited.words
+    assert outcome.missed == outcome.wrong == (), audited.words
     said = "\n".join(audited.findings())
     for word in WORDS[name]:
         assert word in said
     shipped = json.loads((ROOT / "calibration.json").read_text(encoding="utf-8"))["checks"]
-    assert {check for check, _ in audited.failing()} <= {
-        check for check, entry in shipped.items() if name in entry["caught"]
-    }
+    assert set(outcome.caught) <= {check for check, entry in shipped.items() if name in entry["caught"]}
