@@ -6,6 +6,7 @@ import datetime as dt
 import shutil
 import subprocess
 import tempfile
+import time
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -278,11 +279,14 @@ def test_pretended_signature_is_refuted(site: Site, gpg: Callable[..., str]) -> 
     assert "no valid signature" in failed(site.audit(text, security_txt_key="key.asc"))["signature"]
 
 
-def test_signature_without_gpg_is_not_observed(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
-    (site.folder / "key.asc").write_text("x")
-    monkeypatch.setenv("PATH", "")
-    text = f"-----BEGIN PGP SIGNED MESSAGE-----\nHash: SHA512\n\n{GOOD}\n-----BEGIN PGP SIGNATURE-----\n\nabcd\n-----END PGP SIGNATURE-----\n"
-    assert "gpg is not installed" in unseen(site.audit(text, security_txt_key="key.asc"))["signature"]
+def test_the_signature_of_a_key_that_has_expired_is_refuted(site: Site) -> None:
+    from pysequoia import SignatureMode, Tsk, sign
+
+    key = Tsk.generate("one@example.com", validity_seconds=3)
+    (site.folder / "key.asc").write_text(str(key.extract_certificate()))
+    signed = sign(key.signer(), GOOD.encode(), mode=SignatureMode.CLEAR).decode("ascii")
+    time.sleep(3.1)  # a key cannot be made in the past
+    assert failed(site.audit(signed, security_txt_key="key.asc"))["signature"] == "the signing key has expired"
 
 
 # --- the page ----------------------------------------------------------------------------------------------------

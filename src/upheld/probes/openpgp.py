@@ -1,25 +1,29 @@
-"""OpenPGP cleartext signatures: what they cover, and whether they verify, through gpg with a key ring of their own."""
+"""OpenPGP cleartext signatures: what they cover, and whether they verify, by Sequoia in this process."""
 
 from __future__ import annotations
 
 import re
-import shutil
-import subprocess
-import tempfile
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from upheld.errors import TimedOut, Unobservable
+from upheld.errors import Unobservable
+
+if TYPE_CHECKING:
+    from pysequoia import Cert
 
 _SIGNED = re.compile(
     r"^-----BEGIN PGP SIGNED MESSAGE-----[ \t]*\r?\n(?:[^\r\n]+\r?\n)*\r?\n(?P<text>.*?)\r?\n-----BEGIN PGP SIGNATURE-----",
     re.DOTALL | re.MULTILINE,
 )
+LARGEST_KEY = 256 * 1024
+"""Bytes of a key file that are read."""
 
 
 @dataclass(frozen=True, slots=True)
 class Signature:
-    """Whether a signature verifies with the key that was given, and in plain words what gpg said."""
+    """Whether a signature verifies with the key that was given, and in plain words how it failed."""
 
     good: bool
     fingerprint: str
@@ -34,47 +38,57 @@ def signed_text(text: str) -> tuple[bool, str]:
     return True, re.sub(r"^- ", "", found["text"], flags=re.MULTILINE)
 
 
-def verify(text: str, key: Path, seconds: float) -> Signature:
-    """Verify a clear-signed `text` with the public key in the file `key`; the user's own key ring is not touched.
+def verify(text: str, key: Path) -> Signature:
+    """Verify a clear-signed `text` with the public key in the file `key`.
 
-    Raises Unobservable when gpg or the key is missing, TimedOut when gpg is not done within `seconds`.
+    Raises Unobservable when the key cannot be read or is none.
     """
-    gpg = shutil.which("gpg")
-    if gpg is None:
-        raise Unobservable("gpg is not installed, so the OpenPGP signature was not verified")
-    if not key.is_file():
-        raise Unobservable(f"the OpenPGP key file {key.name} cannot be read")
-    # In the system's folder: gpg's sockets need a short path.
-    with tempfile.TemporaryDirectory(prefix="upheld-gpg-") as home:
+    from pysequoia import verify as verified  # noqa: PLC0415  (late: only a signed file needs it)
 
-        def run(*arguments: str, text: str | None = None) -> subprocess.CompletedProcess[str]:
-            command = [gpg, "--homedir", home, "--batch", "--no-tty", "--no-autostart", "--status-fd", "1", *arguments]
-            try:
-                return subprocess.run(
-                    command,
-                    input=text,
-                    capture_output=True,
-                    encoding="utf-8",
-                    errors="replace",
-                    timeout=seconds,
-                    check=False,
-                )
-            except subprocess.TimeoutExpired as error:
-                raise TimedOut(f"gpg was not done within {seconds:g} s") from error
+    certificate, own = _key(key)
+    asked: list[str] = []
 
-        if "IMPORT_OK" not in run("--import", str(key)).stdout:
-            raise Unobservable(f"{key.name} holds no OpenPGP public key")
-        status = run("--trust-model", "always", "--verify", text=text).stdout
-    said = {line.split()[1]: line.split()[2:] for line in status.splitlines() if line.startswith("[GNUPG:] ")}
-    if "VALIDSIG" in said and "GOODSIG" in said:
-        return Signature(True, said["VALIDSIG"][0], "the signature verifies")
-    for keyword, words in (
-        ("BADSIG", "the signature does not match the text"),
-        ("EXPKEYSIG", "the signing key has expired"),
-        ("REVKEYSIG", "the signing key was revoked"),
-        ("EXPSIG", "the signature has expired"),
-        ("NO_PUBKEY", "it was signed with another key than the declared one"),
-    ):
-        if keyword in said:
-            return Signature(False, said[keyword][0] if said[keyword] else "", words)
-    return Signature(False, "", "there is no valid signature")
+    def known(wanted: list[str]) -> list[Cert]:
+        asked.extend(one.lower() for one in wanted)
+        return [certificate]
+
+    try:
+        found = verified(bytes=text.encode("utf-8", "surrogateescape"), store=known)
+    except Exception as error:  # Sequoia raises RuntimeError, with a backtrace, for whatever is wrong with a signature.
+        said = str(error).partition("\n")[0]
+        if not asked:
+            return Signature(False, "", f"there is no valid signature ({said.rstrip('.')})")
+        if not any(mine.endswith(one) for one in asked for mine in own):
+            return Signature(False, asked[0], "it was signed with another key than the declared one")
+        return Signature(False, asked[0], _worn(certificate) or "the signature does not match the text")
+    signer = found.valid_sigs[0]
+    return Signature(True, signer.certificate, "the signature verifies")
+
+
+def _key(key: Path) -> tuple[Cert, tuple[str, ...]]:
+    """The certificate in the file, and the fingerprints of its keys."""
+    from pysequoia import Cert  # noqa: PLC0415  (likewise)
+    from pysequoia.packet import PacketPile  # noqa: PLC0415
+
+    try:
+        with key.open("rb") as file:
+            content = file.read(LARGEST_KEY + 1)
+    except OSError as error:
+        raise Unobservable(f"the OpenPGP key file {key.name} cannot be read") from error
+    if len(content) > LARGEST_KEY:
+        raise Unobservable(f"the OpenPGP key file {key.name} is larger than {LARGEST_KEY} bytes")
+    try:
+        certificate = Cert.from_bytes(content)
+        packets = PacketPile.from_bytes(bytes(certificate))
+    except Exception as error:  # As above: whatever is wrong with a key.
+        raise Unobservable(f"{key.name} holds no OpenPGP public key") from error
+    return certificate, tuple(one.fingerprint.lower() for one in packets if one.fingerprint)
+
+
+def _worn(certificate: Cert) -> str:
+    """Why a key of the certificate counts no longer; empty when it does."""
+    if certificate.is_revoked:
+        return "the signing key was revoked"
+    if certificate.expiration is not None and certificate.expiration < datetime.now(UTC):
+        return "the signing key has expired"
+    return ""

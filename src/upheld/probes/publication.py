@@ -117,16 +117,14 @@ class Publication(Probe):
     def security_txt_signature(self) -> Signature:
         """Whether the OpenPGP signature of security.txt verifies with the key that the target names.
 
-        Raises Unobservable when the target names no key or there is no gpg to verify it with.
+        Raises Unobservable when the target names no key, or one that cannot be read.
         """
         key = self._description().security_txt_key
         if key is None:
             raise Unobservable(
                 "the target names no OpenPGP key (publication.security_txt_key) to verify security.txt with"
             )
-        return openpgp.verify(
-            self.security_txt().answer.text, self.session.target_folder / key, self.target.timeout_seconds
-        )
+        return openpgp.verify(self.security_txt().answer.text, self.session.target_folder / key)
 
     def _description(self) -> Description:
         if self.target.publication is None:
