@@ -6,7 +6,6 @@ import datetime as dt
 import shutil
 import subprocess
 import tempfile
-import time
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -282,10 +281,12 @@ def test_pretended_signature_is_refuted(site: Site, gpg: Callable[..., str]) -> 
 def test_the_signature_of_a_key_that_has_expired_is_refuted(site: Site) -> None:
     from pysequoia import SignatureMode, Tsk, sign
 
-    key = Tsk.generate("one@example.com", validity_seconds=3)
-    (site.folder / "key.asc").write_text(str(key.extract_certificate()))
+    key = Tsk.generate("one@example.com")
     signed = sign(key.signer(), GOOD.encode(), mode=SignatureMode.CLEAR).decode("ascii")
-    time.sleep(3.1)  # a key cannot be made in the past
+    expired = key.extract_certificate().set_expiration(
+        dt.datetime.now(dt.UTC) - dt.timedelta(seconds=5), key.certifier()
+    )
+    (site.folder / "key.asc").write_text(str(expired))
     assert failed(site.audit(signed, security_txt_key="key.asc"))["signature"] == "the signing key has expired"
 
 
