@@ -1,34 +1,43 @@
-"""Password hashes: scrypt, salted, slow on purpose."""
+"""Password hashes: Argon2id (RFC 9106), salted, slow and memory-hard on purpose."""
 
 from __future__ import annotations
 
-import hashlib
-import hmac
 import secrets
-from base64 import b64decode, b64encode
+from base64 import b64encode
 
-_N, _R, _P = 2**14, 8, 1
+from argon2 import PasswordHasher
+from argon2.exceptions import InvalidHashError, VerificationError
+
 _SALT_BYTES, _HASH_BYTES = 16, 32
+# The first choice of the OWASP Password Storage Cheat Sheet: 19 MiB, two passes, one lane.
+_HASHER = PasswordHasher(time_cost=2, memory_cost=19 * 1024, parallelism=1, hash_len=_HASH_BYTES, salt_len=_SALT_BYTES)
 
 
 def hash_password(password: str) -> str:
-    """A fresh salted hash, written as ``scrypt$n$r$p$salt$hash`` (salt and hash in base64)."""
-    salt = secrets.token_bytes(_SALT_BYTES)
-    digest = _scrypt(password, salt, _N, _R, _P)
-    return "$".join(["scrypt", str(_N), str(_R), str(_P), b64encode(salt).decode(), b64encode(digest).decode()])
+    """A fresh salted hash in the PHC string format: ``$argon2id$v=19$m=…,t=…,p=…$salt$hash``."""
+    return _HASHER.hash(_bytes(password))
 
 
 def matches(password: str, stored: str) -> bool:
     """Whether ``stored`` is a hash of ``password``; takes the same time for every password."""
-    _, n, r, p, salt, digest = stored.split("$")
-    return hmac.compare_digest(_scrypt(password, b64decode(salt), int(n), int(r), int(p)), b64decode(digest))
+    try:
+        return _HASHER.verify(stored, _bytes(password))
+    except (VerificationError, InvalidHashError):
+        return False
 
 
-def _scrypt(password: str, salt: bytes, n: int, r: int, p: int) -> bytes:
-    return hashlib.scrypt(
-        password.encode("utf-8", "surrogatepass"), salt=salt, n=n, r=r, p=p, dklen=_HASH_BYTES, maxmem=64 * 1024 * 1024
+def of_nobody() -> str:
+    """A hash that looks like all others and belongs to no password that anybody knows."""
+    salt, digest = (
+        b64encode(secrets.token_bytes(length)).decode("ascii").rstrip("=") for length in (_SALT_BYTES, _HASH_BYTES)
     )
+    costs = f"m={_HASHER.memory_cost},t={_HASHER.time_cost},p={_HASHER.parallelism}"
+    return f"$argon2id$v=19${costs}${salt}${digest}"
 
 
-PLACEHOLDER = f"scrypt${_N}${_R}${_P}${b64encode(bytes(_SALT_BYTES)).decode()}${b64encode(bytes(_HASH_BYTES)).decode()}"
-"""A well-formed hash that no password is known for."""
+def _bytes(password: str) -> bytes:
+    return password.encode("utf-8", "surrogatepass")
+
+
+PLACEHOLDER = of_nobody()
+"""What a password is compared with where there is no account, so that it takes as long as where there is one."""

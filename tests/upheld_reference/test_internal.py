@@ -105,7 +105,7 @@ def test_passwords_are_salted_slow_hashes(rivet: Any) -> None:
     assert internal.password_violations(rivet) == set()
     first, second = passwords.hash_password("one and the same"), passwords.hash_password("one and the same")
     assert first != second
-    assert first.startswith("scrypt$16384$8$1$")
+    assert first.startswith("$argon2id$v=19$m=19456,t=2,p=1$")
     assert passwords.matches("one and the same", first)
     assert not passwords.matches("another", first)
 

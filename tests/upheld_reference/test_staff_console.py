@@ -17,7 +17,7 @@ from upheld_reference import deployment as deployments
 from upheld_reference import passwords
 from upheld_reference.audit import chain
 from upheld_reference.database.scope import new_pool
-from upheld_reference.staff import justifications, logins, roles, roster, seeds
+from upheld_reference.staff import justifications, logins, roles, roster
 
 from .conftest import Rivet
 from .staffing import Staff
@@ -230,7 +230,7 @@ def test_secrets_are_not_kept_readable(staff: Staff) -> None:
             for table in ("accounts", "totp_seeds", "challenges", "sessions", "password_resets")
             for row in db.execute(f"SELECT t::text, t FROM staff.{table} t".encode()).fetchall()
         )
-    assert "scrypt$" in kept
+    assert "$argon2id$" in kept
     for identity in staff.facts["staff_identities"]:
         assert identity["totp_seed"] not in kept
         assert identity["totp_seed"].encode().hex() not in kept
@@ -239,7 +239,7 @@ def test_secrets_are_not_kept_readable(staff: Staff) -> None:
 
 
 def test_an_account_for_nobody_has_a_hash_like_any_other() -> None:
-    first, second = seeds.unknown_password(), seeds.unknown_password()
+    first, second = passwords.of_nobody(), passwords.of_nobody()
     assert first != second
     assert [len(part) for part in first.split("$")] == [len(part) for part in passwords.hash_password("x").split("$")]
     assert not passwords.matches("", first)

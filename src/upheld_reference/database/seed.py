@@ -99,7 +99,7 @@ def plan(retention_days: int) -> Seed:
 
 
 def hash_all(identities: tuple[Identity, ...]) -> dict[str, str]:
-    """The password hashes by email, computed on all processors at once (scrypt lets go of the interpreter lock)."""
+    """The password hashes by email, computed on all processors at once (Argon2 lets go of the interpreter lock)."""
     with ThreadPoolExecutor(max_workers=os.cpu_count() or 1) as threads:
         hashes = threads.map(passwords.hash_password, [identity.password for identity in identities])
         return dict(zip([identity.email for identity in identities], hashes, strict=True))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import secrets
-from base64 import b64encode
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -98,17 +97,10 @@ def hash_all(planned: tuple[Account, ...]) -> dict[UUID, str]:
     """The password hashes by account, computed on all processors at once."""
 
     def hashed(account: Account) -> str:
-        return unknown_password() if account.password is None else passwords.hash_password(account.password)
+        return passwords.of_nobody() if account.password is None else passwords.hash_password(account.password)
 
     with ThreadPoolExecutor(max_workers=os.cpu_count() or 1) as threads:
         return dict(zip([account.id for account in planned], threads.map(hashed, planned), strict=True))
-
-
-def unknown_password() -> str:
-    """A hash that looks like all others and belongs to no password that anybody knows."""
-    *parameters, salt, digest = passwords.PLACEHOLDER.split("$")
-    lengths = (len(salt) * 3 // 4 - salt.count("="), len(digest) * 3 // 4 - digest.count("="))
-    return "$".join([*parameters, *(b64encode(secrets.token_bytes(length)).decode() for length in lengths)])
 
 
 async def sow(
