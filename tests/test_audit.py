@@ -24,6 +24,10 @@ DECIDED = {
     "publication.page-matches-policy",
     "hosting-germany",
     "volume-encryption",
+    "internal-mtls",
+    "no-bounty",
+    "transit-all-traffic",
+    "uptime-monitored",
 }
 
 # What the findings must say of each defect, in words that name it.
@@ -77,6 +81,19 @@ WORDS = {
     "host_region_elsewhere": ("Helsinki, FI",),
     "host_other_provider": ("DigitalOcean",),
     "host_facts_too_old": ("collected 400 days ago",),
+    "extra_port_without_tls": ("http://api.rivet.example", "plain HTTP", "OpenAPI"),
+    "subdomain_without_tls": ("http://help.rivet.example", "plain HTTP"),
+    "mixed_content_on_a_page": ("mixed content", "site.css"),
+    "status_page_stale": ("the newest look is",),
+    "status_component_missing": ("api.rivet.example: missing",),
+    "status_samples_with_a_hole": ("pauses are too long",),
+    "security_txt_names_bounty": ("bug-bounty: True", "bounty.example.com"),
+    "page_offers_bounty": ("rewarded",),
+    "footer_links_to_bounty": ("links to https://bounty.example.com",),
+    "client_certificate_optional": ("no certificate: let in",),
+    "any_client_authority_accepted": ("another authority: let in",),
+    "expired_client_certificate_accepted": ("expired certificate", "let in"),
+    "database_without_tls": ("database", "let in without TLS"),
 }
 
 

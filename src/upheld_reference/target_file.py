@@ -9,6 +9,7 @@ from typing import Any
 from upheld_reference.target_api import api_parts
 from upheld_reference.target_data import data_parts
 from upheld_reference.target_host import host_parts
+from upheld_reference.target_network import network_parts
 
 FILE_NAME = "target.yaml"
 """The name of the file in the deployment's folder."""
@@ -45,7 +46,7 @@ def describe(facts: dict[str, Any]) -> dict[str, Any]:
             "security_txt_key": facts["security_txt_key"],
         },
     }
-    return {**description, **api_parts(facts), **data_parts(facts), **host_parts(facts)}
+    return {**description, **api_parts(facts), **data_parts(facts), **host_parts(facts), **network_parts(facts)}
 
 
 def write(folder: Path, facts: dict[str, Any]) -> Path:

@@ -31,6 +31,8 @@ class Scope:
         self._lock = threading.Lock()
         for endpoint in target.endpoints:
             self._places[fold(endpoint.host), endpoint.port] = _Place(endpoint.name, endpoint.address)
+        for service in target.internal.services if target.internal else ():
+            self._places[fold(service.host), service.port] = _Place(service.name, service.address)
         for endpoint in target.endpoints:
             # A browser that is given only the name tries port 80 first, so that port belongs to a web endpoint at 443.
             if endpoint.public and endpoint.secure and endpoint.port == HTTPS_PORT:

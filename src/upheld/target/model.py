@@ -16,6 +16,7 @@ from upheld.target.api import Api, CanaryFlow, Identity, Tenant
 from upheld.target.data import Database, Encryption, LogSource, Retention
 from upheld.target.endpoints import Endpoint, Publication, Vantage
 from upheld.target.host import Host
+from upheld.target.network import Internal, Outbound, Receivers, SharedRoles, StatusPage, Webhooks
 from upheld.target.parts import Part
 
 
@@ -52,6 +53,14 @@ class Target(Part):
     retention: Retention | None = None
     logs: tuple[LogSource, ...] = ()
     host: Host | None = None
+    domains: tuple[str, ...] = ()
+    """The domains that are the deployment's own; by default those that its public endpoints stand in."""
+    internal: Internal | None = None
+    receivers: Receivers | None = None
+    webhooks: Webhooks | None = None
+    outbound: Outbound | None = None
+    status_page: StatusPage | None = None
+    shared_roles: SharedRoles | None = None
     samples: tuple[str, ...] = ()
     """What of this target is a recorded sample and not observed, shown wherever it is used."""
 
