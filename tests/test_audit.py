@@ -94,6 +94,15 @@ WORDS = {
     "any_client_authority_accepted": ("another authority: let in",),
     "expired_client_certificate_accepted": ("expired certificate", "let in"),
     "database_without_tls": ("database", "let in without TLS"),
+    "application_bypasses_row_security": ("app.contacts", "readable without a tenant"),
+    "application_is_superuser": ("app.contacts", "readable without a tenant"),
+    "security_txt_signature_of_other_text": ("the signature does not match the text",),
+    "shared_database_role_without_row_security": ("app.contacts", "row security is off"),
+    "token_in_debug_log": ("canary", "debug"),
+    "token_in_error_log_when_graph_fails": ("canary", "error.log"),
+    "webhook_secret_stored_plain": ("vault.webhook_secrets.sealed", "readable as plain text"),
+    "whatsapp_token_stored_plain": ("vault.whatsapp_tokens.sealed", "readable as plain text"),
+    "workspace_header_unchecked": ("getUsage", "Workspace-Id"),
 }
 
 

@@ -219,9 +219,10 @@ async def _accounts(db: Connection, workspace: Workspace) -> None:
             "workspace_id": workspace.id,
             "waba_id": f"{10**14 + secrets.randbelow(10**14)}",
             "phone_number_id": f"{10**14 + secrets.randbelow(10**14)}",
-            "phone_number": f"+2782555{secrets.randbelow(10**4):04}",
+            "phone_number": f"+2782555{number:04}",
         }
-        for _ in range(2)
+        # Sampled, not drawn one by one: a workspace cannot have the same number twice.
+        for number in secrets.SystemRandom().sample(range(10**4), 2)
     ]
     await copying.copy(db, "meta.whatsapp_accounts", accounts)
     workspace.objects["whatsapp_accounts"] = [account["id"] for account in accounts]
