@@ -20,6 +20,8 @@ _STARTS = {
     "server.py",
 }
 """Modules that run a deployment on one machine, which no production host does."""
+_NOT_KEPT = {"__pycache__", "node_modules"}
+"""Folders that tools make and no repository keeps."""
 _TEMPLATE = ".template"
 """The end of names that would mean something to the tools of the outer repository, and the start of hidden ones."""
 
@@ -37,13 +39,13 @@ def files() -> dict[str, bytes]:
             found[f"{PACKAGE}/{inside.as_posix()}"] = content
     extra = _HERE / "tree"
     for path in sorted(extra.rglob("*")):
-        if path.is_file() and "__pycache__" not in path.parts:
+        if path.is_file() and _NOT_KEPT.isdisjoint(path.parts):
             found[_name(path.relative_to(extra))] = path.read_bytes()
     return found
 
 
 def _is_the_platforms(inside: Path) -> bool:
-    if "__pycache__" in inside.parts or inside.parts[0] in _STANDS_IN:
+    if not _NOT_KEPT.isdisjoint(inside.parts) or inside.parts[0] in _STANDS_IN:
         return False
     return not (len(inside.parts) == 1 and (inside.name in _STARTS or inside.name.startswith("target_")))
 
