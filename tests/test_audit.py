@@ -28,6 +28,8 @@ DECIDED = {
     "no-bounty",
     "transit-all-traffic",
     "uptime-monitored",
+    "backups-pitr",
+    "backups-encrypted",
 }
 
 # What the findings must say of each defect, in words that name it.
@@ -103,6 +105,13 @@ WORDS = {
     "webhook_secret_stored_plain": ("vault.webhook_secrets.sealed", "readable as plain text"),
     "whatsapp_token_stored_plain": ("vault.whatsapp_tokens.sealed", "readable as plain text"),
     "workspace_header_unchecked": ("getUsage", "Workspace-Id"),
+    "newest_backup_three_days_old": ("newest backup: finished 72",),
+    "wal_segment_missing": ("1 missing of", "the restore ended with code 1"),
+    "backup_of_zero_bytes": ("0 bytes before compression",),
+    "archive_command_always_succeeds": ("the store holds no write-ahead log", "the store does not have it"),
+    "backup_plain_gzip": ("readable as gzip",),
+    "backup_key_beside_backups": ("holds the key",),
+    "wal_archived_plain": ("readable as write-ahead log", "holds the word that was written"),
 }
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from upheld_reference.target_api import api_parts
+from upheld_reference.target_backups import backup_parts
 from upheld_reference.target_data import data_parts
 from upheld_reference.target_host import host_parts
 from upheld_reference.target_network import network_parts
@@ -46,7 +47,14 @@ def describe(facts: dict[str, Any]) -> dict[str, Any]:
             "security_txt_key": facts["security_txt_key"],
         },
     }
-    return {**description, **api_parts(facts), **data_parts(facts), **host_parts(facts), **network_parts(facts)}
+    return {
+        **description,
+        **api_parts(facts),
+        **data_parts(facts),
+        **host_parts(facts),
+        **network_parts(facts),
+        **backup_parts(facts),
+    }
 
 
 def write(folder: Path, facts: dict[str, Any]) -> Path:

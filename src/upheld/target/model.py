@@ -13,6 +13,7 @@ from pydantic import Field, model_validator
 from pydantic_core import PydanticCustomError
 
 from upheld.target.api import Api, CanaryFlow, Identity, Tenant
+from upheld.target.backups import Backups
 from upheld.target.data import Database, Encryption, LogSource, Retention
 from upheld.target.endpoints import Endpoint, Publication, Vantage
 from upheld.target.host import Host
@@ -61,6 +62,7 @@ class Target(Part):
     outbound: Outbound | None = None
     status_page: StatusPage | None = None
     shared_roles: SharedRoles | None = None
+    backups: Backups | None = None
     samples: tuple[str, ...] = ()
     """What of this target is a recorded sample and not observed, shown wherever it is used."""
 

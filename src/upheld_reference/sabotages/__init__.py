@@ -32,7 +32,7 @@ class Sabotage:
     also: tuple[str, ...]
     """Other claims that turn too, because they are decided by those that it refutes."""
     blinds: tuple[str, ...]
-    """Claims that nobody can decide while it lasts, because the defect keeps every honest client out."""
+    """Claims that nobody can decide while it lasts, because the defect keeps every honest client out or leaves nothing to look at."""
     sentence: str
     """What is wrong with a deployment that has it."""
     function: Function

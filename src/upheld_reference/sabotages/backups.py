@@ -98,7 +98,8 @@ def backup_of_zero_bytes(platform: Platform) -> None:
     platform.replace(Agent, "take_base_backup", take_nothing)
 
 
-@sabotage(breaks=(_RESTORED,))
+# With no write-ahead log in the store, nobody sees whether it would have been encrypted.
+@sabotage(breaks=(_RESTORED,), blinds=(_ENCRYPTED,))
 def archive_command_always_succeeds(platform: Platform) -> None:
     """The archive command says success and copies nothing, so that PostgreSQL throws its write-ahead log away."""
     platform.replace(wal, "archive_command", lambda _spool: "true")

@@ -1,0 +1,495 @@
+"""The backups that the target describes: what is in the store, what the catalogue says, and what a restore brings back.
+
+Objects may go while they are looked at, for they are kept only for a time: what is gone is counted and not judged.
+"""
+
+from __future__ import annotations
+
+import json
+import secrets
+import uuid
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, cast
+
+import sqlalchemy as sa
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.pool import NullPool
+
+from upheld.errors import Unobservable
+from upheld.probes.backup_catalogue import LARGEST, Entry, entries_in
+from upheld.probes.backup_contents import Needle, look_at, needle
+from upheld.probes.backup_restore import Failed, restored
+from upheld.probes.backup_store import BackupStore, Gone, StoredObject, missing_segments
+from upheld.probes.base import Probe, look
+from upheld.probes.database import Database, table_of
+from upheld.probes.planted import Journal, Planted
+from upheld.probes.store_rows import fill_in, insert_row, utc
+from upheld.target.secrets import resolve
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from upheld.probes.base import Session
+    from upheld.target.backups import Backups as Description
+
+SHOWN = 20
+"""Names of one kind that a look gives; more are counted."""
+
+
+@dataclass(frozen=True, slots=True)
+class BaseBackup:
+    """A base backup or an increment. `finished` is None when neither catalogue nor store tells; `stored` is its size in the store.
+
+    `stored` is None when the store has no such object. `expected` and `plain` are the sizes that the catalogue tells.
+    """
+
+    name: str
+    kind: str
+    finished: datetime | None
+    stored: int | None
+    expected: int | None
+    plain: int | None
+    start_segment: str
+
+    def __str__(self) -> str:
+        """Its name."""
+        return self.name
+
+
+@dataclass(frozen=True, slots=True)
+class Archive:
+    """The write-ahead log in the store: how many segments, how many are missing between others, the first of those.
+
+    `needed` names the segments with which base backups begin that are not there.
+    """
+
+    segments: int
+    first: str
+    last: str
+    missing: int
+    missing_names: tuple[str, ...]
+    needed: tuple[str, ...]
+    empty: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Archiver:
+    """What the database server says of its archive: the last segment that it handed over, when, and what failed last."""
+
+    mode: str
+    last_archived: str
+    last_archived_at: datetime | None
+    failed: int
+    last_failed: str
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """The objects of one kind that were read: how many, how many bytes, how many went away meanwhile, the lowest entropy.
+
+    `unread` names some that could not be read, with the reason.
+    """
+
+    kind: str
+    objects: int
+    bytes: int
+    gone: int
+    entropy: float | None
+    unread: tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Suspect:
+    """An object that can be read without a key, or that holds a secret."""
+
+    name: str
+    kind: str
+    what: tuple[str, ...]
+
+    def __str__(self) -> str:
+        """Its name."""
+        return self.name
+
+
+@dataclass(frozen=True, slots=True)
+class Excused:
+    """A readable object that the target says may be readable, with the reason."""
+
+    name: str
+    kind: str
+    reason: str
+
+    def __str__(self) -> str:
+        """Its name."""
+        return self.name
+
+
+@dataclass(frozen=True, slots=True)
+class Contents:
+    """What a reading of the store came to. `looked_for` says which secrets were looked for in every object."""
+
+    groups: tuple[Group, ...]
+    readable: tuple[Suspect, ...]
+    holding: tuple[Suspect, ...]
+    excused: tuple[Excused, ...]
+    looked_for: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """A row with a made-up word that was written: the word's placeholder, when it was there, the segment that it is in."""
+
+    word: str
+    at: datetime
+    segment: str
+
+
+@dataclass(frozen=True, slots=True)
+class Restored:
+    """What a restore to an instant came to: for each word whether the restored database has it; or how the program failed."""
+
+    at: datetime
+    present: tuple[bool, ...]
+    failed: bool
+    code: int
+    said: str
+    seconds: float
+
+
+@dataclass(slots=True)
+class _Tally:
+    """What a group comes to while objects are read."""
+
+    kind: str
+    objects: int = 0
+    bytes: int = 0
+    gone: int = 0
+    entropy: float | None = None
+    unread: list[tuple[str, str]] = field(default_factory=list)
+
+    def frozen(self) -> Group:
+        return Group(self.kind, self.objects, self.bytes, self.gone, self.entropy, tuple(self.unread[:SHOWN]))
+
+
+class Backups(Probe):
+    """The backups of the database."""
+
+    name = "backups"
+    needs = ("backups",)
+
+    def __init__(self, session: Session) -> None:
+        """Connects to nothing yet."""
+        super().__init__(session)
+        self._opened: BackupStore | None = None
+        self._journal = Journal(session.scratch)
+
+    @look
+    def base_backups(self) -> tuple[BaseBackup, ...]:
+        """Every base backup and increment, by catalogue and store; the earliest first. Empty: there is none."""
+        entries = self._entries()
+        stored = {one.name: one for one in self._store.objects()}
+        if entries is None:
+            found = [
+                BaseBackup(one.name, one.kind, one.modified, one.size, None, None, "")
+                for one in stored.values()
+                if one.kind in {"base", "increment"}
+            ]
+        else:
+            found = []
+            for entry in entries:
+                if entry.kind in {"base", "increment"}:
+                    size = self._size(entry, stored)
+                    if size is None and not self._still_listed(entry.name):
+                        continue  # It was kept no longer.
+                    found.append(
+                        BaseBackup(
+                            entry.name,
+                            entry.kind,
+                            entry.finished,
+                            size,
+                            entry.size,
+                            entry.plain_size,
+                            entry.start_segment,
+                        )
+                    )
+        return tuple(sorted(found, key=lambda one: (one.finished or datetime.min.replace(tzinfo=UTC), one.name)))
+
+    @look
+    def archive(self) -> Archive:
+        """The write-ahead log in the store."""
+        if not self._described.wal:
+            raise Unobservable("the target does not say which objects are write-ahead log (backups.wal)")
+        entries = self._entries() or ()
+        objects = [one for one in self._store.objects() if one.kind == "wal"]
+        names = sorted({one.segment for one in objects})
+        count, shown = missing_segments(names, self._segment_bytes(), SHOWN)
+        needed = _beginnings(entries) - set(names)
+        if needed:  # What was kept no longer went away between the two looks.
+            needed &= _beginnings(self._entries() or ())
+        empty = tuple(one.name for one in objects if not one.size)[:SHOWN]
+        first, last = (names[0], names[-1]) if names else ("", "")
+        return Archive(len(names), first, last, count, shown, tuple(sorted(needed)[:SHOWN]), empty)
+
+    @look
+    def archiver(self) -> Archiver:
+        """What the server says of its archive (pg_stat_archiver)."""
+        statement = (
+            "SELECT current_setting('archive_mode'), coalesce(last_archived_wal, ''), last_archived_time, failed_count,"
+            " coalesce(last_failed_wal, '') FROM pg_catalog.pg_stat_archiver"
+        )
+        with self._database.reading() as connection:
+            self._postgresql(connection)
+            row = connection.execute(sa.text(statement)).one()
+        return Archiver(str(row[0]), str(row[1]), utc(row[2]), int(row[3]), str(row[4]))
+
+    @look
+    def database_bytes(self) -> int:
+        """The present size of the database."""
+        with self._database.reading() as connection:
+            self._postgresql(connection)
+            return int(connection.execute(sa.text("SELECT pg_database_size(current_database())")).scalar_one())
+
+    @look
+    def holds_segment(self, segment: str) -> bool:
+        """Whether the archive has this segment, or a later one of its timeline."""
+        names = {one.segment for one in self._store.objects() if one.kind == "wal" and one.size}
+        return any(name >= segment for name in names if name[:8] == segment[:8])
+
+    @look
+    def archive_within_seconds(self) -> float:
+        """How long the target gives what was written until it is in the archive."""
+        return self._described.archive_within_seconds
+
+    @look
+    def contents(self, words: tuple[str, ...] = (), since: datetime | None = None) -> Contents:
+        """Read every object (those that changed `since` only) and say what can be made of it without a key.
+
+        The declared keys and `words` (placeholders of secrets of this run) are looked for in each.
+        """
+        needles = [*self._key_needles(), *(self._word_needle(word) for word in words)]
+        limit = self._described.read_limit_bytes
+        groups: dict[str, _Tally] = {}
+        readable, holding, excused = [], [], []
+        for one in self._store.objects():
+            if since is not None and one.modified is not None and one.modified < since:
+                continue
+            group = groups.setdefault(one.kind, _Tally(one.kind))
+            if one.size > limit:
+                reason = f"the store holds more than {self._described.read_limit_bytes:,} bytes"
+                group.unread.append((one.name, f"{reason} (backups.read_limit_bytes)"))
+                continue
+            try:
+                looked = look_at(self._store.pieces(one.name), needles)
+            except Gone:
+                group.gone += 1
+                continue
+            except Unobservable as unobservable:
+                group.unread.append((one.name, unobservable.reason))
+                continue
+            limit -= looked.size
+            group.objects += 1
+            group.bytes += looked.size
+            why = self._store.why_readable(one.name)
+            if why and looked.readable_as:
+                excused.append(Excused(one.name, one.kind, why))
+            elif looked.readable_as:
+                readable.append(Suspect(one.name, one.kind, looked.readable_as))
+            if not why and looked.entropy is not None:
+                group.entropy = looked.entropy if group.entropy is None else min(group.entropy, looked.entropy)
+            if looked.holds:
+                holding.append(Suspect(one.name, one.kind, looked.holds))
+        return Contents(
+            tuple(group.frozen() for _, group in sorted(groups.items())),
+            tuple(readable),
+            tuple(holding),
+            tuple(excused),
+            tuple(dict.fromkeys(one.what for one in needles)),
+        )
+
+    @look
+    def mark(self) -> Mark:
+        """Write a row with a made-up word, and say when it was there."""
+        marker = self._described.marker
+        if marker is None:
+            raise Unobservable("the target does not say where a row may be written to be restored (backups.marker)")
+        value = secrets.token_hex(16)
+        word = self.session.redactor.add(value, f"marker {secrets.token_hex(2)}")
+        fills = {"canary": value, "uuid": str(uuid.uuid4()), "now": datetime.now(UTC)}
+        values = {name: fill_in(given, fills) for name, given in marker.values.items()}
+        values.setdefault(marker.column, value)
+        if value not in json.dumps(values, default=str):
+            raise Unobservable("backups.marker has no place for the made-up word ({canary})")
+        with self._database.writing() as connection:
+            self._postgresql(connection)
+            row = insert_row(connection, table_of(marker.table, *values), values, marker.id)
+            # Before the commit: a crash in between leaves a journal without a row, never a row without a journal.
+            self._journal.add(Planted(table=marker.table, id_column=marker.id, id=row))
+        with self._database.reading() as connection:
+            statement = "SELECT clock_timestamp(), pg_walfile_name(pg_current_wal_insert_lsn())"
+            at, segment = connection.execute(sa.text(statement)).one()
+        return Mark(word, cast("datetime", utc(at)), str(segment))
+
+    @look
+    def restore(self, at: datetime, words: tuple[str, ...]) -> Restored:
+        """Restore to that instant, and look which of the words the marker's table has there."""
+        described, marker = self._described.restore, self._described.marker
+        if described is None or marker is None:
+            raise Unobservable("the target does not say how a backup is restored (backups.restore, backups.marker)")
+        base = self.session.target_folder
+        environment = {name: resolve(reference, base) for name, reference in described.environment.items()}
+        began = datetime.now(UTC)
+        with restored(described.command, environment, described.url, described.within_seconds, at, base) as url:
+            took = (datetime.now(UTC) - began).total_seconds()
+            if isinstance(url, Failed):
+                return Restored(at, (), True, url.code, url.said, took)
+            values = [self.session.redactor.value(word) for word in words]
+            return Restored(at, _present(url, marker.table, marker.column, values), False, 0, "", took)
+
+    @look
+    def remove_marks(self) -> int:
+        """Remove the rows that `mark` wrote; gives how many there were."""
+        removed = 0
+        for planted in self._journal.kept:
+            with self._database.writing() as connection:
+                table = table_of(planted.table, planted.id_column)
+                mine = sa.cast(table.c[planted.id_column], sa.Text) == planted.id
+                removed += int(connection.execute(sa.delete(table).where(mine)).rowcount)
+            self._journal.remove(planted)
+        return removed
+
+    def close(self) -> None:
+        """Remove what is still there of marks; what cannot be removed stays in the journal."""
+        try:
+            self.remove_marks()
+        except Unobservable:
+            return
+
+    # --- inside ----------------------------------------------------------------------------------------------------
+
+    @property
+    def _described(self) -> Description:
+        if self.target.backups is None:
+            raise Unobservable("the target describes no backups")
+        return self.target.backups
+
+    @property
+    def _folder(self) -> Path:
+        return self.session.target_folder
+
+    @property
+    def _store(self) -> BackupStore:
+        if self._opened is None:
+            self._opened = BackupStore(self._described, self._folder)
+        return self._opened
+
+    @property
+    def _database(self) -> Database:
+        return cast("Database", self.session.probe(Database))
+
+    @staticmethod
+    def _postgresql(connection: sa.Connection) -> None:
+        if connection.dialect.name != "postgresql":
+            raise Unobservable(f"the write-ahead log of a {connection.dialect.name} database is not known to upheld")
+
+    def _segment_bytes(self) -> int:
+        with self._database.reading() as connection:
+            self._postgresql(connection)
+            statement = "SELECT setting::bigint FROM pg_catalog.pg_settings WHERE name = 'wal_segment_size'"
+            return int(connection.execute(sa.text(statement)).scalar_one())
+
+    def _entries(self) -> list[Entry] | None:
+        described = self._described.catalogue
+        if described is None:
+            if not self._described.base:
+                raise Unobservable(
+                    "the target says neither where the catalogue of backups is nor which objects are base backups"
+                )
+            return None
+        return entries_in(self._catalogue_text(described.path), described)
+
+    def _catalogue_text(self, path: str) -> str:
+        if path.startswith("file:"):
+            try:
+                with (self._folder / path.removeprefix("file:")).open("rb") as stream:
+                    raw = stream.read(LARGEST + 1)
+            except OSError as error:
+                raise Unobservable(f"the backup catalogue {path} cannot be read: {error.strerror}") from None
+        else:
+            raw = b""
+            try:
+                for piece in self._store.pieces(path):
+                    raw += piece
+                    if len(raw) > LARGEST:
+                        break
+            except Gone:
+                raise Unobservable(f"the backup catalogue {path} is not in the store") from None
+        if len(raw) > LARGEST:
+            raise Unobservable(f"the backup catalogue {path} is larger than {LARGEST:,} bytes")
+        try:
+            return raw.decode("utf-8")
+        except UnicodeDecodeError:
+            raise Unobservable(f"the backup catalogue {path} is no UTF-8 text") from None
+
+    @staticmethod
+    def _size(entry: Entry, stored: dict[str, StoredObject]) -> int | None:
+        """The size in the store of the object of that name, or of all objects below the folder of that name."""
+        if entry.name in stored:
+            return stored[entry.name].size
+        parts = [one.size for name, one in stored.items() if f"/{entry.name}/" in f"/{name}"]
+        return sum(parts) if parts else None
+
+    def _still_listed(self, name: str) -> bool:
+        return any(entry.name == name for entry in self._entries() or ())
+
+    def _key_needles(self) -> list[Needle]:
+        found = []
+        for name, reference in self._described.keys.items():
+            value = resolve(reference, self._folder).encode("utf-8", "surrogateescape")
+            one = needle(f"the key {name}", value)
+            if one is None:
+                raise Unobservable(f"the backup key {name} is too short to be looked for")
+            found.append(one)
+        return found
+
+    def _word_needle(self, word: str) -> Needle:
+        one = needle(f"the planted word {word}", self.session.redactor.value(word).encode())
+        if one is None:
+            raise Unobservable("a planted word is too short to be looked for")
+        return one
+
+
+def _beginnings(entries: Iterable[Entry]) -> set[str]:
+    """The segments with which the write-ahead log of base backups begins."""
+    return {one.start_segment for one in entries if one.kind == "base" and one.start_segment}
+
+
+def _present(url: str, table: str, column: str, values: list[str]) -> tuple[bool, ...]:
+    """For each value whether the table of the restored database has it."""
+    found = table_of(table, column)
+    engine = sa.create_engine(
+        make_url(url).set(drivername="postgresql+psycopg"),
+        poolclass=NullPool,
+        connect_args={"connect_timeout": 10},
+        hide_parameters=True,
+    )
+    try:
+        with engine.connect() as connection:
+            connection.exec_driver_sql("SET statement_timeout = 30000")
+            # The table must have rows, or else nothing shows that it is the right one.
+            counted = sa.select(sa.func.count()).select_from(found)
+            if not connection.execute(counted).scalar_one():
+                raise Unobservable(f"{table} of the restored database is empty")
+            text = sa.cast(found.c[column], sa.Text)
+            return tuple(
+                bool(connection.execute(counted.where(text.contains(value, autoescape=True))).scalar_one())
+                for value in values
+            )
+    except SQLAlchemyError as error:
+        original = getattr(error, "orig", None) or error
+        said = str(original).splitlines() or [type(original).__name__]
+        raise Unobservable(f"the restored database cannot be asked: {said[0]}") from None
+    finally:
+        engine.dispose()
