@@ -11,6 +11,7 @@ from upheld_reference.target_backups import backup_parts
 from upheld_reference.target_data import data_parts
 from upheld_reference.target_host import host_parts
 from upheld_reference.target_network import network_parts
+from upheld_reference.target_registers import register_parts
 
 FILE_NAME = "target.yaml"
 """The name of the file in the deployment's folder."""
@@ -54,6 +55,7 @@ def describe(facts: dict[str, Any]) -> dict[str, Any]:
         **host_parts(facts),
         **network_parts(facts),
         **backup_parts(facts),
+        **register_parts(facts),
     }
 
 

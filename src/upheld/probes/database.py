@@ -31,6 +31,8 @@ CELL_LIMIT = 64 * 1024
 """Bytes of one value that are read; a longer one is Unobservable."""
 TABLES_LIMIT = 20_000
 """Tables that the catalogue may list."""
+COLUMNS_LIMIT = 100_000
+"""Columns that the catalogue may list."""
 
 _ROLES = {"auditor": "url", "application": "application_url", "planter": "planting_url", "sealed": "sealed_url"}
 
@@ -47,6 +49,30 @@ WHERE c.relkind IN ('r', 'p', 'm', 'f') AND a.attname = :column
 ORDER BY 1, 2
 LIMIT :limit
 """
+
+_COLUMNS = """
+SELECT n.nspname || '.' || c.relname, a.attname
+FROM pg_catalog.pg_class c
+JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+JOIN pg_catalog.pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
+WHERE c.relkind IN ('r', 'p', 'm', 'f') AND NOT c.relispartition
+  AND n.nspname NOT IN ('pg_catalog', 'information_schema') AND n.nspname NOT LIKE 'pg\\_toast%' AND n.nspname NOT LIKE 'pg\\_temp%'
+ORDER BY 1, a.attnum
+LIMIT :limit
+"""
+_LOGIN_ROLES = "SELECT rolname FROM pg_catalog.pg_roles WHERE rolcanlogin ORDER BY 1 LIMIT :limit"
+
+
+@dataclass(frozen=True, slots=True)
+class StoredColumns:
+    """A table, materialised view or foreign table as `schema.name`, and its columns; a partition is part of its table."""
+
+    table: str
+    columns: tuple[str, ...]
+
+    def __str__(self) -> str:
+        """`schema.name`."""
+        return self.table
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,6 +168,31 @@ class Database(Probe):
                 raise
         with self.reading("sealed") as connection:
             return int(connection.execute(counted).scalar_one())
+
+    @look
+    def stored_columns(self) -> tuple[StoredColumns, ...]:
+        """Every column of every table that is not the database's own, by the catalogue; raises Unobservable when there is none."""
+        with self.reading("auditor") as connection:
+            self._postgresql(connection)
+            found = connection.execute(sa.text(_COLUMNS), {"limit": COLUMNS_LIMIT + 1}).all()
+        if not found:
+            raise Unobservable("the catalogue lists no table")
+        if len(found) > COLUMNS_LIMIT:
+            raise Unobservable(f"the database has more than {COLUMNS_LIMIT} columns")
+        tables: dict[str, list[str]] = {}
+        for table, column in found:
+            tables.setdefault(table, []).append(column)
+        return tuple(StoredColumns(table, tuple(columns)) for table, columns in tables.items())
+
+    @look
+    def login_roles(self) -> tuple[str, ...]:
+        """The roles that may log in, by the catalogue."""
+        with self.reading("auditor") as connection:
+            self._postgresql(connection)
+            found = connection.execute(sa.text(_LOGIN_ROLES), {"limit": TABLES_LIMIT + 1}).scalars().all()
+        if len(found) > TABLES_LIMIT:
+            raise Unobservable(f"more than {TABLES_LIMIT} roles may log in")
+        return tuple(str(name) for name in found)
 
     # --- for probes that read the database too ---------------------------------------------------------------------
 

@@ -19,6 +19,7 @@ from upheld.target.endpoints import Endpoint, Publication, Vantage
 from upheld.target.host import Host
 from upheld.target.network import Internal, Outbound, Receivers, SharedRoles, StatusPage, Webhooks
 from upheld.target.parts import Part
+from upheld.target.registers import Attestations, Registers
 
 
 class Environment(StrEnum):
@@ -63,6 +64,8 @@ class Target(Part):
     status_page: StatusPage | None = None
     shared_roles: SharedRoles | None = None
     backups: Backups | None = None
+    registers: Registers | None = None
+    attestations: Attestations | None = None
     samples: tuple[str, ...] = ()
     """What of this target is a recorded sample and not observed, shown wherever it is used."""
 
