@@ -418,3 +418,64 @@ def test_a_host_has_one_way_to_look(session_of: Callable[..., Session]) -> None:
     ):
         with pytest.raises(ValueError, match=r"recorded|pattern"):
             session_of(host=described)
+
+
+@pytest.fixture
+def reference(
+    session_of: Callable[..., Session], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Callable[..., Session]:
+    """The host facts of the reference with the named sabotage, written by its own part; no server is needed for that."""
+    from upheld_reference import sabotages
+    from upheld_reference.host.part import HostPart
+    from upheld_reference.platform import Platform
+    from upheld_reference.settings import Settings
+    from upheld_reference.target_host import host_parts
+
+    def make(*names: str) -> Session:
+        platform = Platform(Settings(folder=tmp_path))
+        monkeypatch.setattr(platform, "replace", monkeypatch.setattr)
+        sabotages.apply(platform, names)
+        part = HostPart(platform)
+        part.build()
+        return session_of(**host_parts({**part.facts(), "folder": str(tmp_path)}))
+
+    return make
+
+
+@pytest.mark.parametrize("check", ALL)
+def test_the_reference_passes(reference: Callable[..., Session], check: str) -> None:
+    session = reference()
+    assert session.target.samples == ("host facts (sample of a production host)",)
+    found = shown(run(session, check, **PARAMETERS.get(check, {})))
+    assert set(found.values()) == {True}, found
+
+
+@pytest.mark.parametrize(
+    ("sabotage", "check", "words"),
+    [
+        ("data_directory_on_plain_device", "database_lies_on_encrypted_devices", "not encrypted on /dev/sdc"),
+        ("wal_on_plain_device", "database_lies_on_encrypted_devices", "not encrypted on /dev/sdc"),
+        ("only_root_disk_encrypted", "database_lies_on_encrypted_devices", "not encrypted on /dev/sdb"),
+        ("host_region_elsewhere", "stands_where_promised", "Helsinki"),
+        ("host_other_provider", "stands_where_promised", "DigitalOcean"),
+        ("host_facts_too_old", "facts_are_fresh", "400 days ago"),
+        ("unattended_upgrades_off", "upgrades_run_unattended", "switched off"),
+        ("unattended_upgrades_stale", "upgrades_run_unattended", "40.3 days ago"),
+        ("security_update_pending_too_long", "security_updates_are_installed_in_time", "35.0 days ago"),
+        ("engineer_key_authorized", "only_declared_keys_are_let_in", "not declared"),
+        ("engineer_account_on_host", "only_declared_accounts_can_log_in", "undeclared, number 1002"),
+        ("ssh_root_login_permitted", "ssh_refuses_root_and_passwords", "yes"),
+        ("ssh_password_login_permitted", "ssh_refuses_root_and_passwords", "yes"),
+        ("service_runs_as_root", "services_do_not_run_as_root", "as root"),
+    ],
+)
+def test_each_defect_of_the_reference_is_found_by_its_check_alone(
+    reference: Callable[..., Session], sabotage: str, check: str, words: str
+) -> None:
+    session = reference(sabotage)
+    for one in ALL:
+        parameters = {"facts": ("provider metadata", "firmware")} if one == "facts_are_fresh" else {}
+        found = run(session, one, **PARAMETERS.get(one, parameters))
+        bad = [finding.observed for finding in found if isinstance(finding, Finding) and not finding.passed]
+        assert bool(bad) is (one == check), (one, bad)
+        assert one != check or any(words in observed for observed in bad), bad
