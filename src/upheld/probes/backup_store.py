@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from upheld.errors import Refused, Unobservable
-from upheld.target.secrets import resolve
 
 if TYPE_CHECKING:
     from upheld.target.backups import Backups
@@ -43,10 +42,10 @@ class Gone(Exception):
 class BackupStore:
     """The objects below the store's URL, through fsspec."""
 
-    def __init__(self, description: Backups, base: Path) -> None:
-        """Connects to nothing yet; raises Unobservable without fsspec, or for a URL that it does not know."""
+    def __init__(self, description: Backups, base: Path, secrets: Mapping[str, str]) -> None:
+        """Connects to nothing yet; `secrets` are further options of the store. Raises Unobservable without fsspec, or for a URL that it does not know."""
         self._description = description
-        self._filesystem, self._root = _opened(description, base)
+        self._filesystem, self._root = _opened(description, base, secrets)
         self._shapes = [
             (kind, _shape(pattern))
             for kind, patterns in (
@@ -171,7 +170,7 @@ def missing_segments(names: Sequence[str], segment_bytes: int, limit: int) -> tu
     return count, tuple(shown)
 
 
-def _opened(description: Backups, base: Path) -> tuple[Any, str]:
+def _opened(description: Backups, base: Path, secrets: Mapping[str, str]) -> tuple[Any, str]:
     try:
         import fsspec  # noqa: PLC0415  (an extra)
         from fsspec.core import url_to_fs  # type: ignore[import-untyped]  # noqa: PLC0415
@@ -180,8 +179,7 @@ def _opened(description: Backups, base: Path) -> tuple[Any, str]:
     url = description.store
     if "://" not in url and "::" not in url:
         url = f"file://{(base / url).absolute()}"
-    options: dict[str, Any] = dict(description.store_options)
-    options |= {name: resolve(reference, base) for name, reference in description.store_secrets.items()}
+    options: dict[str, Any] = {**description.store_options, **secrets}
     try:
         filesystem, root = url_to_fs(url, use_listings_cache=False, **options)
     except Exception as error:  # An unknown scheme, a missing library, options that it does not take.

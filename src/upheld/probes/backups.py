@@ -27,6 +27,7 @@ from upheld.probes.base import Probe, look
 from upheld.probes.database import Database, table_of
 from upheld.probes.planted import Journal, Planted
 from upheld.probes.store_rows import fill_in, insert_row, utc
+from upheld.redaction import SHORTEST
 from upheld.target.secrets import resolve
 
 if TYPE_CHECKING:
@@ -339,7 +340,7 @@ class Backups(Probe):
         if described is None or marker is None:
             raise Unobservable("the target does not say how a backup is restored (backups.restore, backups.marker)")
         base = self.session.target_folder
-        environment = {name: resolve(reference, base) for name, reference in described.environment.items()}
+        environment = {name: self._secret(reference, name) for name, reference in described.environment.items()}
         began = datetime.now(UTC)
         with restored(described.command, environment, described.url, described.within_seconds, at, base) as url:
             took = (datetime.now(UTC) - began).total_seconds()
@@ -382,8 +383,20 @@ class Backups(Probe):
     @property
     def _store(self) -> BackupStore:
         if self._opened is None:
-            self._opened = BackupStore(self._described, self._folder)
+            options = {
+                name: self._secret(ref, f"{name} of the store") for name, ref in self._described.store_secrets.items()
+            }
+            self._opened = BackupStore(self._described, self._folder, options)
         return self._opened
+
+    def _secret(self, reference: str, what: str) -> str:
+        """What a reference stands for; from now on it is taken out of all that is kept."""
+        value = resolve(reference, self._folder)
+        raw = value.encode("utf-8", "surrogateescape")
+        for text in (value, raw.hex()) if value.isprintable() else (raw.hex(),):  # A raw key is no text.
+            if len(raw) >= SHORTEST:
+                self.session.redactor.add(text, what)
+        return value
 
     @property
     def _database(self) -> Database:
@@ -447,7 +460,7 @@ class Backups(Probe):
     def _key_needles(self) -> list[Needle]:
         found = []
         for name, reference in self._described.keys.items():
-            value = resolve(reference, self._folder).encode("utf-8", "surrogateescape")
+            value = self._secret(reference, f"backup key {name}").encode("utf-8", "surrogateescape")
             one = needle(f"the key {name}", value)
             if one is None:
                 raise Unobservable(f"the backup key {name} is too short to be looked for")
