@@ -42,6 +42,8 @@ DECIDED = {
     "disclosure-2-days",
     "subprocessors-dpa",
     "credentials-not-shared",
+    "network-boundaries",
+    "webhooks-https-signed",
 }
 
 # What the findings must say of each defect, in words that name it.
@@ -154,6 +156,16 @@ WORDS = {
     "agreement_document_missing": ("kaappay.md does not exist",),
     "agreement_document_changed": ("hetzner.md was changed since its digest was taken",),
     "subprocessor_receives_credentials": ("messwert", "receives credentials"),
+    "webhook_http_accepted": ("http: a webhook without TLS was taken", "in plain text"),
+    "webhook_certificate_not_verified": ("unknown authority: the certificate is not verified",),
+    "webhook_signature_missing": ("it carries no signature",),
+    "webhook_signature_over_part_of_body": ("covers only the first 64",),
+    "webhook_shared_signing_key": ("the secret is shared",),
+    "webhook_redirect_to_http_followed": ("redirect to plain http was followed",),
+    "guard_checks_name_only": ("a name that resolves to", "leads inside"),
+    "guard_resolves_twice": ("a name that resolves by turns to", "leads inside"),
+    "guard_misses_odd_spellings": ("the URL https://0x", "leads inside"),
+    "webhook_redirect_followed_inside": ("a redirect to https://", "leads inside"),
 }
 
 

@@ -209,7 +209,21 @@ class Database(Probe):
 
         Raises Refused, TimedOut or Unobservable for whatever goes wrong in it.
         """
-        with self._connected(role) as connection, connection.begin() as transaction:
+        with self._connected(role) as connection:
+            yield from self._read_only(connection)
+
+    @contextmanager
+    def reading_as(self, reference: str, who: str) -> Iterator[Connection]:
+        """As `reading`, with the database URL that the secret `reference` stands for, in a session of its own."""
+        engine = self._engine_for(reference, who, f"the URL of {who}", NullPool)
+        try:
+            with self._connected(who, engine) as connection:
+                yield from self._read_only(connection)
+        finally:
+            engine.dispose()
+
+    def _read_only(self, connection: Connection) -> Iterator[Connection]:
+        with connection.begin() as transaction:
             if connection.dialect.name == "postgresql":
                 connection.exec_driver_sql("SET TRANSACTION READ ONLY")
             elif connection.dialect.name == "sqlite":
@@ -231,10 +245,10 @@ class Database(Probe):
             self._engines.popitem()[1].dispose()
 
     @contextmanager
-    def _connected(self, role: str) -> Iterator[Connection]:
+    def _connected(self, role: str, engine: Engine | None = None) -> Iterator[Connection]:
         who = f"the database ({role}'s role)"
         try:
-            with self._engine(role).connect() as connection:
+            with (engine or self._engine(role)).connect() as connection:
                 yield connection
         except SQLAlchemyError as error:
             raise _mapped(error, who) from None  # The cause may quote statements with values in them.
@@ -255,18 +269,21 @@ class Database(Probe):
         reference = getattr(self.description, _ROLES[role])
         if reference is None:
             raise Unobservable(f"the target gives no URL for the {role}'s role (database.{_ROLES[role]})")
+        # The application's role is looked at in fresh sessions only: a pooled one could carry a tenant.
+        pool = NullPool if role == "application" else None
+        return self._engine_for(reference, role, f"database.{_ROLES[role]}", pool)
+
+    def _engine_for(self, reference: str, role: str, what: str, pool: type[NullPool] | None) -> Engine:
         try:
             url = _driver(make_url(resolve(reference, self.session.target_folder)))
         except (ArgumentError, ValueError):
-            raise Unobservable(f"database.{_ROLES[role]} is no database URL") from None
+            raise Unobservable(f"{what} is no database URL") from None
         if url.password is not None and len(str(url.password)) >= 4:
             self.session.redactor.add(str(url.password), f"database password of {role}")
         arguments: dict[str, Any] = {}
         if url.get_backend_name() == "postgresql":
             arguments = {"connect_timeout": max(2, int(self.target.timeout_seconds)), "application_name": "upheld"}
             arguments["prepare_threshold"] = None  # A connection pooler in between may not keep prepared statements.
-        # The application's role is looked at in fresh sessions only: a pooled one could carry a tenant.
-        pool = NullPool if role == "application" else None
         try:
             return sa.create_engine(url, connect_args=arguments, poolclass=pool, hide_parameters=True)
         except (NoSuchModuleError, ImportError, ArgumentError) as error:

@@ -77,7 +77,7 @@ class Signature(Part):
 
     `value` is a regular expression over the header, with a group `signature` and perhaps `timestamp`; `timestamp_header` is
     for schemes that keep the time apart. `content` is what the HMAC is over, with `{timestamp}`, `{id}` and `{body}`.
-    `secret_prefix` is cut off the secret, which is then decoded where `secret_encoding` is `base64`.
+    `key_prefix` is cut off the secret, which is then decoded where `key_encoding` is `base64`.
     """
 
     header: str
@@ -87,8 +87,8 @@ class Signature(Part):
     content: str = "{timestamp}.{body}"
     timestamp_header: str | None = None
     id_header: str | None = None
-    secret_prefix: str = ""
-    secret_encoding: Literal["raw", "base64"] = "raw"
+    key_prefix: str = ""
+    key_encoding: Literal["raw", "base64"] = "raw"
 
 
 class Webhooks(Part):
@@ -126,7 +126,8 @@ class Outbound(Part):
     """The record of outbound calls: files of JSON lines, the names of their fields, and the hosts that are declared.
 
     For the purposes in `to_customers` the deployment calls wherever its customers say. `exercised_by` names, for a purpose,
-    the canary flows that cause calls.
+    the canary flows that cause calls, first the one that succeeds. `idle_seconds` is how long the deployment may keep an idle
+    connection open before it opens another one.
     """
 
     record: str
@@ -139,6 +140,7 @@ class Outbound(Part):
     destinations: tuple[Destination, ...] = ()
     to_customers: tuple[str, ...] = ()
     exercised_by: dict[str, tuple[str, ...]] = {}
+    idle_seconds: float = Field(default=6.0, ge=0, le=120)
 
 
 class StatusPage(Part):
