@@ -53,11 +53,11 @@ def only_declared_hosts_are_called(
         if purpose in declared.to_customers:
             yield LeftOut(subject, f"customers choose where calls for {purpose} go")
         elif host not in hosts:
-            yield Finding(subject, False, expected, f"called {count} times and not declared", seen=(recorded, declared))
+            yield Finding(subject, False, expected, f"calls: {count}; it is not declared", seen=(recorded, declared))
         elif unearned:
             yield NotObserved(subject, unearned, expected)
         else:
-            yield Finding(subject, True, expected, f"declared, called {count} times", seen=(recorded, declared))
+            yield Finding(subject, True, expected, f"declared; calls: {count}", seen=(recorded, declared))
     if unearned:
         yield NotObserved("record of outbound calls", unearned, expected)
 
@@ -100,15 +100,15 @@ def every_called_host_is_in_the_register(
     called = _called(recorded)
     for purpose, host in dict.fromkeys((*called, *declared.hosts)):
         subject = f"{host} ({purpose})" if purpose else host
-        how = f"called {called[purpose, host]} times" if (purpose, host) in called else "declared"
+        how = f"calls: {called[purpose, host]}" if (purpose, host) in called else "declared"
         if purpose in declared.to_customers:
             yield LeftOut(subject, f"customers choose where calls for {purpose} go")
         elif host in declared.own:
             yield LeftOut(subject, "it is an endpoint of the deployment itself")
         elif owner := _owner(host, owners):
-            yield Finding(subject, True, expected, f"{how}, in the register as {owner}", seen=(recorded, book))
+            yield Finding(subject, True, expected, f"{how}; in the register as {owner}", seen=(recorded, book))
         else:
-            yield Finding(subject, False, expected, f"{how}, in no entry", seen=(recorded, declared, book))
+            yield Finding(subject, False, expected, f"{how}; in no entry", seen=(recorded, declared, book))
     if unearned:
         yield NotObserved("record of outbound calls", unearned, expected)
 

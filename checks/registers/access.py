@@ -16,6 +16,10 @@ from ._shared import document_of, state
 
 Days = Annotated[int, Field(ge=0, le=366)]
 
+_NO_SYSTEM = (
+    "the target declares no system whose accounts can be looked at (registers.accounts, registers.database_roles)"
+)
+
 
 @check(basis=RECORDED)
 def access_reviews_are_held(
@@ -93,7 +97,10 @@ def last_review_covers_every_account(
     }
     expected = f"it was in the review of {held} and is to be kept"
     seen: set[tuple[str, str]] = set()
-    for system in registers.systems():
+    systems = registers.systems()
+    if not systems:
+        yield NotObserved("systems", _NO_SYSTEM, expected)
+    for system in systems:
         try:
             accounts = registers.accounts(system)
         except Unobservable as unobservable:
@@ -213,8 +220,9 @@ def _covered(
 def _still_on(registers: Registers) -> tuple[set[tuple[str, str]], dict[str, str]]:
     """The accounts that are on in the declared systems, and why a system could not be looked at."""
     on: set[tuple[str, str]] = set()
-    unseen: dict[str, str] = {}
-    for system in registers.systems():
+    systems = registers.systems()
+    unseen = {} if systems else {"systems": _NO_SYSTEM}
+    for system in systems:
         try:
             on |= {(system, one.account.casefold()) for one in registers.accounts(system) if not one.off}
         except Unobservable as unobservable:

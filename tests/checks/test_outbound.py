@@ -92,7 +92,7 @@ def test_calls_to_those_who_are_known_are_upheld(deployment: Deployment, check: 
     ]
     found = deployment.run(check)
     assert found["graph.example (graph)"].passed
-    assert "called 4 times" in found["graph.example (graph)"].observed
+    assert "calls: 4" in found["graph.example (graph)"].observed
     assert isinstance(found["anybody.example (webhook)"], LeftOut)
     assert len(found) == 2
 

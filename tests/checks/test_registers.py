@@ -611,6 +611,15 @@ def test_roles_of_the_database_are_accounts_and_an_empty_system_is_not_seen(comp
     assert not passed(found["database: postgres"])
 
 
+@pytest.mark.parametrize("check", [COVERS, ENDED])
+def test_without_a_system_to_look_at_registers_alone_are_not_enough(company: Company, check: str) -> None:
+    company.write("access_reviews", [review("2026-11-01", "a")])
+    company.write(
+        "staff", {"people": [person("a"), person("b", left="2026-11-01", off="2026-11-01")]}, entries="people"
+    )
+    assert isinstance(company.run(check)["systems"], NotObserved)
+
+
 @pytest.mark.parametrize(
     ("left", "off", "gone", "right"),
     [
