@@ -20,6 +20,7 @@ from psycopg import AsyncConnection, sql
 from upheld_reference.audit import log
 from upheld_reference.audit.log import Entry
 from upheld_reference.logs import app_log
+from upheld_reference.recurring import DatabaseJob
 
 if TYPE_CHECKING:
     from upheld_reference.database.seed import Seed
@@ -84,23 +85,23 @@ def remove_files(folder: Path, workspace_id: UUID) -> None:
         shutil.rmtree(folder / str(workspace_id))
 
 
-class Deletion:
+class Deletion(DatabaseJob):
     """Removes workspaces some days after they were terminated."""
+
+    what = "the deletion job"
 
     def __init__(
         self, url: str, vault: VaultClient, folders: Sequence[Path], after_days: int, interval_seconds: float
     ) -> None:
         """Works as the role in ``url``, through ``vault``, and on the folder of a workspace below each of ``folders``."""
-        self._url = url
+        super().__init__(url, interval_seconds)
         self._vault = vault
         self._folders = tuple(folders)
         self._after_days = after_days
-        self._interval_seconds = interval_seconds
-        self._connection: AsyncConnection[Any] | None = None
 
     async def once(self) -> int:
         """Removes every workspace that is due and returns how many those were; one that fails does not hold up the others."""
-        db = await self._connected()
+        db = await self.connected()
         due = [row[0] for row in await (await db.execute(_DUE, [self._after_days])).fetchall()]
         removed = 0
         for workspace_id in due:
@@ -110,22 +111,6 @@ class Deletion:
             except Exception:
                 app_log.exception("the workspace %s could not be deleted", workspace_id)
         return removed
-
-    async def run(self) -> None:
-        """Runs the job at every interval until cancelled; a failed run is logged and the next one tries again."""
-        while True:
-            await asyncio.sleep(self._interval_seconds)
-            try:
-                await self.once()
-            except Exception:
-                app_log.exception("the deletion job failed")
-                await self.close()
-
-    async def close(self) -> None:
-        """Closes the connection."""
-        connection, self._connection = self._connection, None
-        if connection is not None:
-            await connection.close()
 
     async def _remove(self, db: AsyncConnection[Any], workspace_id: UUID) -> None:
         # The rows of the database come last: as long as they are there, the next run finds the workspace again.
@@ -142,11 +127,6 @@ class Deletion:
             entry = Entry("service:deletion", "workspace.delete", f"workspace:{workspace_id}", "done", workspace_id)
             await log.record(db, entry)
         app_log.info("the workspace %s is deleted with %d rows", workspace_id, rows)
-
-    async def _connected(self) -> AsyncConnection[Any]:
-        if self._connection is None:
-            self._connection = await AsyncConnection.connect(self._url, autocommit=True)
-        return self._connection
 
 
 def facts(platform: Platform, seed: Seed) -> dict[str, Any]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -11,6 +10,7 @@ from uuid import UUID
 from psycopg import AsyncConnection, sql
 
 from upheld_reference.logs import app_log
+from upheld_reference.recurring import DatabaseJob
 
 TABLES = ("message_logs", "messages", "automation_runs", "notices", "webhook_deliveries")
 """The tables of schema app whose rows expire by their created_at, after as many days as their workspace keeps them."""
@@ -58,19 +58,19 @@ async def remove_ended(db: AsyncConnection[Any], table: str) -> int:
     return (await db.execute(query)).rowcount
 
 
-class Retention:
+class Retention(DatabaseJob):
     """The job that removes what is older than its workspace keeps it."""
+
+    what = "the retention job"
 
     def __init__(self, url: str, exports: Path, interval_seconds: float) -> None:
         """Works as the role in ``url`` on the database, and on the files below ``exports``."""
-        self._url = url
+        super().__init__(url, interval_seconds)
         self._exports = exports
-        self._interval_seconds = interval_seconds
-        self._connection: AsyncConnection[Any] | None = None
 
     async def once(self) -> int:
         """Removes everything that has expired by now and returns how many things those were."""
-        db = await self._connected()
+        db = await self.connected()
         removed = 0
         async with db.transaction():
             for workspace_id, retention_days in await periods(db):
@@ -83,24 +83,3 @@ class Retention:
         if removed:
             app_log.info("retention removed %d expired records", removed)
         return removed
-
-    async def run(self) -> None:
-        """Runs the job at every interval until cancelled; a failed run is logged and the next one tries again."""
-        while True:
-            await asyncio.sleep(self._interval_seconds)
-            try:
-                await self.once()
-            except Exception:
-                app_log.exception("the retention job failed")
-                await self.close()
-
-    async def close(self) -> None:
-        """Closes the connection."""
-        connection, self._connection = self._connection, None
-        if connection is not None:
-            await connection.close()
-
-    async def _connected(self) -> AsyncConnection[Any]:
-        if self._connection is None:
-            self._connection = await AsyncConnection.connect(self._url, autocommit=True)
-        return self._connection

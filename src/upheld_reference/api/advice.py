@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -10,6 +9,7 @@ from uuid import UUID, uuid5
 
 from upheld_reference.database.scope import Connection, Pool, workspace_scope
 from upheld_reference.logs import app_log
+from upheld_reference.recurring import Job
 from upheld_reference.vault.client import VaultClient
 
 KIND = "token_rotation"
@@ -34,15 +34,17 @@ def with_advice(account: Mapping[str, Any], received: Mapping[UUID, datetime], a
     return {**account, "token_age_days": days, "rotation_advised": advised}
 
 
-class Upkeep:
+class Upkeep(Job):
     """The job that tells workspaces of old tokens, and has the vault drop credentials that belong to nothing any more."""
+
+    what = "the upkeep of credentials"
 
     def __init__(self, pool: Pool, vault: VaultClient, advised_days: int, interval_seconds: float) -> None:
         """Works as the application, through ``vault``."""
+        super().__init__(interval_seconds)
         self._pool = pool
         self._vault = vault
         self._advised_days = advised_days
-        self._interval_seconds = interval_seconds
 
     async def once(self) -> None:
         """Goes through every workspace that has a credential; raises VaultError, psycopg.Error."""
@@ -55,15 +57,6 @@ class Upkeep:
             removed = await self._vault.retain(workspace_id, accounts, webhooks)
             if removed:
                 app_log.info("the vault dropped %d credentials that belonged to nothing", removed)
-
-    async def run(self) -> None:
-        """Runs the job at every interval until cancelled; a failed run is logged and the next one tries again."""
-        while True:
-            await asyncio.sleep(self._interval_seconds)
-            try:
-                await self.once()
-            except Exception:
-                app_log.exception("the upkeep of credentials failed")
 
     async def _advise(self, db: Connection, workspace_id: UUID, received: Mapping[UUID, datetime]) -> None:
         now = datetime.now(UTC)

@@ -67,7 +67,8 @@ def retention_keeps_exports(platform: Platform) -> None:
 @sabotage(breaks=(_CLAIM,), also=_ALSO)
 def retention_soft_delete_keeps_content(platform: Platform) -> None:
     """Expired message logs and automation runs are hidden from the API, but stay in the database."""
-    for table in jobs.TABLES:
+    hidden, remove = ("message_logs", "automation_runs"), jobs.expire_rows
+    for table in hidden:
         platform.schema.append(
             f"ALTER TABLE app.{table} ADD COLUMN deleted_at timestamptz;"
             f"CREATE POLICY not_deleted ON app.{table} AS RESTRICTIVE FOR SELECT TO rivet_application"
@@ -77,6 +78,8 @@ def retention_soft_delete_keeps_content(platform: Platform) -> None:
         )
 
     async def expire_rows(db: AsyncConnection[Any], table: str, workspace_id: UUID, before: datetime) -> int:
+        if table not in hidden:
+            return await remove(db, table, workspace_id, before)
         query = sql.SQL(
             "UPDATE {} SET deleted_at = now() WHERE workspace_id = %s AND created_at < %s AND deleted_at IS NULL"
         ).format(sql.Identifier("app", table))
