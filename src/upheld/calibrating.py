@@ -169,15 +169,21 @@ def calibrate(
 ) -> Iterator[Outcome]:
     """Audits with each chosen sabotage, several at a time, and gives the outcomes in the order of their names.
 
-    Raises InternalFault when the untouched target is not upheld, for then nothing shows what a sabotage does.
+    Without `claims` every audit is of the whole policy; with them the untouched one is of these, and each other one of those
+    that its sabotage breaks: quicker, but blind for other claims that turn. Raises InternalFault when the untouched target is
+    not upheld, for then nothing shows what a sabotage does.
     """
-    only = ("--claims", ",".join(claims)) if claims else ()
-    untouched = audit(policy, target, "-n", "2", *only)
+
+    def only(wanted: Sequence[str]) -> tuple[str, ...]:
+        return ("--claims", ",".join(wanted)) if claims else ()
+
+    untouched = audit(policy, target, "-n", "2", *only(claims))
     if wrong := untouched.claims("refuted", "inconclusive", "lapsed"):
         raise InternalFault(f"the untouched target does not hold {', '.join(sorted(wrong))}:\n{untouched.words}")
 
     def one(name: str) -> Outcome:
-        return judge(name, chosen[name], audit(policy, target, "-n", "0", "--sabotage", name, *only), untouched)
+        broken = [claim for claim in claims if claim in chosen[name].breaks]
+        return judge(name, chosen[name], audit(policy, target, "-n", "0", "--sabotage", name, *only(broken)), untouched)
 
     with ThreadPoolExecutor(side_by_side) as pool:
         yield from pool.map(one, sorted(chosen))
