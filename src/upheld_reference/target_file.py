@@ -12,6 +12,7 @@ from upheld_reference.target_data import data_parts
 from upheld_reference.target_host import host_parts
 from upheld_reference.target_network import network_parts
 from upheld_reference.target_registers import register_parts
+from upheld_reference.target_staff import staff_parts
 
 FILE_NAME = "target.yaml"
 """The name of the file in the deployment's folder."""
@@ -41,7 +42,7 @@ def describe(facts: dict[str, Any]) -> dict[str, Any]:
                 **({"pages": pages[name]} if name in pages else {}),
             }
             for name, listener in listeners.items()
-            if listener["public"]
+            if listener["public"] or name == "staff"
         ],
         "publication": {
             "page": f"{listeners['www']['url']}/security",
@@ -56,6 +57,7 @@ def describe(facts: dict[str, Any]) -> dict[str, Any]:
         **network_parts(facts),
         **backup_parts(facts),
         **register_parts(facts),
+        **staff_parts(facts),
     }
 
 

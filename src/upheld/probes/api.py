@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 
 from upheld.errors import Unobservable
 from upheld.probes.api_answers import Actor, Burst, LoginAttempt, PlantedObject, PlantedTenant, Removal, Reply, State
-from upheld.probes.api_calls import ApiCalls
+from upheld.probes.api_calls import TenantCalls
 from upheld.probes.api_logins import account_of, at
 from upheld.probes.api_objects import own_objects
 from upheld.probes.api_requests import (
@@ -51,7 +51,7 @@ VALUES_KEPT = 2_000
 """Values of an answer that a state keeps."""
 
 
-class Api(ApiCalls, Probe):
+class Api(TenantCalls, Probe):
     """The API that the target declares, by its OpenAPI document."""
 
     name: ClassVar[str] = "api"
@@ -60,7 +60,7 @@ class Api(ApiCalls, Probe):
     def __init__(self, session: Session) -> None:
         """Contacts nothing yet."""
         Probe.__init__(self, session)
-        ApiCalls.__init__(self, session)
+        TenantCalls.__init__(self, session)
         self._unstable: dict[tuple[str, str], tuple[str, ...]] = {}
 
     def close(self) -> None:
@@ -113,6 +113,11 @@ class Api(ApiCalls, Probe):
                 raise Unobservable(f"the target has no identity of role {role} in tenant {tenant.name}")
             found.append(Actor(one.name, one.tenant, one.role, one.throwaway, account_of(one)))
         return tuple(found)
+
+    @look
+    def tenant_of(self, name: str) -> str:
+        """The identifier of a tenant by its name in the target."""
+        return self.tenant_id(name)
 
     @look
     def source_addresses(self) -> tuple[str, ...]:
@@ -232,17 +237,20 @@ class Api(ApiCalls, Probe):
     # --- objects and state -----------------------------------------------------------------------------------------
 
     @look
-    def plant(self, tenant: str) -> PlantedTenant:
-        """Make one object of each kind in a tenant, with a canary in it, as the identity that acts for it."""
+    def plant(self, tenant: str, kind: str = "") -> PlantedTenant:
+        """Make one object of each kind in a tenant, with a canary in it, as the identity that acts for it.
+
+        With `kind` only one of that kind, and those that it needs.
+        """
         actor = self._acting(tenant)
         objects: dict[str, str] = {}
         found: list[PlantedObject] = []
         tenant_id = self.tenant_id(tenant)
-        for kind in self.planter.order():
-            one = self.planter.plant(kind, tenant, actor.name, own_objects(tenant_id, objects))
+        for each in self.planter.order(kind):
+            one = self.planter.plant(each, tenant, actor.name, own_objects(tenant_id, objects))
             found.append(one)
             if one.id:
-                objects[kind] = one.id
+                objects[each] = one.id
         return PlantedTenant(tenant, tenant_id, actor.name, tuple(found))
 
     @look

@@ -6,7 +6,7 @@ import json
 import secrets
 from collections.abc import Callable, Mapping
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 
 from upheld.errors import Unobservable
 from upheld.probes import openapi
@@ -16,28 +16,72 @@ from upheld.probes.api_objects import Made, Planter
 from upheld.probes.api_requests import Request, build, build_harmless, generated
 from upheld.probes.http_client import Answer, HttpClient
 from upheld.probes.waiting import patient
+from upheld.target.api import Account, Identity
 
 if TYPE_CHECKING:
     from upheld.probes.base import Session
     from upheld.probes.openapi import Document, Operation
     from upheld.target.api import Api as Description
-    from upheld.target.api import Identity
     from upheld.target.endpoints import Endpoint
 
 TEXT_KEPT = 60_000
 """Characters of an answer's body that a reply keeps: less than an observation does, so that a replay sees the same."""
 
 
-class ApiCalls:
-    """What stands under the looks of the API probe; other probes that use the API go through it too. It records nothing."""
+Someone = TypeVar("Someone", bound=Account)
+"""The kind of account that an API is used with."""
+Holder_contra = TypeVar("Holder_contra", bound=Account, contravariant=True)
+
+
+class Credentials(Protocol[Holder_contra]):
+    """Where the headers come from that make a request somebody's."""
+
+    def header(self, identity: Holder_contra, client: HttpClient) -> dict[str, str]:
+        """The header that makes a request this identity's; logs in where that is needed."""
+
+    def forget_old(self, identity: Holder_contra) -> bool:
+        """Log in anew next time, unless the present session is so young that its refusal must mean something else."""
+
+
+class ApiCalls(Generic[Someone]):
+    """What stands under the looks of a probe that uses an API by its OpenAPI document. It records nothing.
+
+    Which API, as whom and with which credentials is for subclasses to say.
+    """
 
     def __init__(self, session: Session) -> None:
         """Contacts nothing yet."""
         self.session = session
         self._clients: dict[str, HttpClient] = {}
         self._document: Document | None = None
-        self._logins: Logins | None = None
         self._planter: Planter | None = None
+
+    @property
+    def description(self) -> Description:
+        """The target's description of the API; raises Unobservable when there is none."""
+        raise NotImplementedError
+
+    @property
+    def credentials(self) -> Credentials[Someone]:
+        """The sessions or tokens of this session."""
+        raise NotImplementedError
+
+    @property
+    def search_word(self) -> str:
+        """The word that all canaries of a run share, for searching."""
+        raise NotImplementedError
+
+    def identity(self, name: str) -> Someone:
+        """The identity of that name; raises Unobservable when the target has none."""
+        raise NotImplementedError
+
+    def own(self, identity: Someone) -> dict[str, str]:
+        """Identifiers of what belongs to an identity whatever is called, by kind."""
+        raise NotImplementedError
+
+    def canaries_in(self, text: str) -> tuple[str, ...]:
+        """The labels of the planted canaries that a text holds."""
+        raise NotImplementedError
 
     def send(
         self,
@@ -64,13 +108,6 @@ class ApiCalls:
         )[2]
 
     @property
-    def description(self) -> Description:
-        """The target's description of the API; raises Unobservable when there is none."""
-        if self.session.target.api is None:
-            raise Unobservable("the target describes no api")
-        return self.session.target.api
-
-    @property
     def endpoint(self) -> Endpoint:
         """The endpoint that serves the API."""
         return next(one for one in self.session.target.endpoints if one.name == self.description.endpoint)
@@ -83,27 +120,6 @@ class ApiCalls:
                 self.description.openapi, self.endpoint, self.session.target_folder, self.client("")
             )
         return self._document
-
-    @property
-    def logins(self) -> Logins:
-        """The tokens of this session."""
-        if self._logins is None:
-            self._logins = Logins(self.session, self.description, self.endpoint)
-        return self._logins
-
-    @property
-    def planter(self) -> Planter:
-        """What was planted in this session."""
-        if self._planter is None:
-            self._planter = Planter(self.description, self.document, self.session.redactor, self.send)
-        return self._planter
-
-    def identity(self, name: str) -> Identity:
-        """The identity of that name; raises Unobservable when the target has none."""
-        for one in self.session.target.identities:
-            if one.name == name:
-                return one
-        raise Unobservable(f"the target has no identity {name}")
 
     def client(self, source_address: str) -> HttpClient:
         """The client that sends from that address; an empty one is the default."""
@@ -135,12 +151,12 @@ class ApiCalls:
         """As `send`, with the answer as it came and the request."""
         one = self.document.operation(operation)
         who = self.identity(identity) if identity else None
-        own = {"tenant": self.tenant_id(who.tenant)} if who else {}
+        own = self.own(who) if who else {}
         values = {
             **own,
             **objects,
             **generated(),
-            "search": self.planter.search_word,
+            "search": self.search_word,
             "canary": canary or f"c{secrets.token_hex(8)}",
         }
         request = build(one, self.description, self.endpoint, values, replaced or {})
@@ -149,15 +165,15 @@ class ApiCalls:
         client = self.client(source_address)
         extra = {**self.authorization(identity), **(headers or {})}
         answer, waited = patient(lambda: self.send_now(request, client, extra), self.description.limited, one.id)
-        if answer.status == HTTPStatus.UNAUTHORIZED and who is not None and self.logins.forget_old(who):
+        if answer.status == HTTPStatus.UNAUTHORIZED and who is not None and self.credentials.forget_old(who):
             # The token may have been revoked or may have expired sooner than it said; a fresh one decides.
             extra.update(self.authorization(identity))
             answer, again = patient(lambda: self.send_now(request, client, extra), self.description.limited, one.id)
             waited += again
         reply = self.reply(one.id, identity or "", request, answer, waited)
-        if reply.made and identity:
+        if reply.made and identity and self._planter is not None:
             kind = next(name for name, recipe in self.description.objects.items() if recipe.create == one.id)
-            self.planter.made.append(Made(kind, reply.made, identity, {**own, **objects}))
+            self._planter.made.append(Made(kind, reply.made, identity, {**own, **objects}))
         return answer, request, reply
 
     def once(self, subject: str, identity: str | None, request: Request, *, wait: bool) -> Reply:
@@ -183,7 +199,7 @@ class ApiCalls:
 
     def authorization(self, identity: str | None) -> dict[str, str]:
         """The headers that make a request this identity's; none for None."""
-        return self.logins.header(self.identity(identity), self.client("")) if identity else {}
+        return self.credentials.header(self.identity(identity), self.client("")) if identity else {}
 
     def harmless_requests(self, one: Operation, identity: str | None) -> list[Callable[[], Request]]:
         """What makes harmless requests of an operation: first with a body that is refused, then with one of valid shape."""
@@ -230,13 +246,65 @@ class ApiCalls:
             sha256=answer.sha256,
             text=answer.text[:TEXT_KEPT],
             seconds=answer.seconds,
-            shows=self._canaries_in(answer.text),
+            shows=self.canaries_in(answer.text),
             sent=request.sent,
             made=made,
             waited_seconds=round(waited, 3),
         )
 
-    def _canaries_in(self, text: str) -> tuple[str, ...]:
+
+class TenantCalls(ApiCalls[Identity]):
+    """The API that the target's `api` describes, used as members of its tenants."""
+
+    def __init__(self, session: Session) -> None:
+        """Contacts nothing yet."""
+        super().__init__(session)
+        self._logins: Logins | None = None
+
+    @property
+    def description(self) -> Description:
+        """The target's description of the API; raises Unobservable when there is none."""
+        if self.session.target.api is None:
+            raise Unobservable("the target describes no api")
+        return self.session.target.api
+
+    @property
+    def logins(self) -> Logins:
+        """The tokens of this session."""
+        if self._logins is None:
+            self._logins = Logins(self.session, self.description, self.endpoint)
+        return self._logins
+
+    @property
+    def credentials(self) -> Logins:
+        """The tokens of this session."""
+        return self.logins
+
+    @property
+    def planter(self) -> Planter:
+        """What was planted in this session."""
+        if self._planter is None:
+            self._planter = Planter(self.description, self.document, self.session.redactor, self.send)
+        return self._planter
+
+    @property
+    def search_word(self) -> str:
+        """The word that all canaries of a run share, for searching."""
+        return self.planter.search_word
+
+    def identity(self, name: str) -> Identity:
+        """The identity of that name; raises Unobservable when the target has none."""
+        for one in self.session.target.identities:
+            if one.name == name:
+                return one
+        raise Unobservable(f"the target has no identity {name}")
+
+    def own(self, identity: Identity) -> dict[str, str]:
+        """The identifier of the identity's tenant."""
+        return {"tenant": self.tenant_id(identity.tenant)}
+
+    def canaries_in(self, text: str) -> tuple[str, ...]:
+        """The labels of the planted canaries that a text holds in any common spelling."""
         if self._planter is None or not self._planter.canaries:
             return ()
         cleaned = self.session.redactor.text(text)

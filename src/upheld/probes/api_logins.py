@@ -16,7 +16,7 @@ from upheld.target.secrets import resolve
 if TYPE_CHECKING:
     from upheld.probes.base import Session
     from upheld.probes.http_client import Answer, HttpClient
-    from upheld.target.api import Api, Identity, Login
+    from upheld.target.api import Account, Api, Identity, Login
     from upheld.target.endpoints import Endpoint
 
 _MARGIN = 0.8
@@ -129,7 +129,7 @@ class Logins:
         return token if isinstance(token, str) else ""
 
 
-def account_of(identity: Identity) -> str:
+def account_of(identity: Account) -> str:
     """The name that an identity logs in with: of its values the one that looks most like it."""
     for name in ("email", "username", "user", "login", "account", "name"):
         if name in identity.values:

@@ -56,18 +56,29 @@ class Planter:
         self._redactor.add(value, name)
         return name, value
 
-    def order(self) -> tuple[str, ...]:
-        """The kinds of object, those that others need first; raises Unobservable when they need one another in a circle."""
+    def order(self, kind: str = "") -> tuple[str, ...]:
+        """The kinds of object, those that others need first; with `kind` only that one and what it needs.
+
+        Raises Unobservable when they need one another in a circle, or when there is no recipe for `kind`.
+        """
+        if kind:
+            if kind not in self._api.objects:
+                raise Unobservable(f"the target does not say how to make a {kind} (api.objects)")
+            wanted, seen = [kind], {kind}
+            while wanted:
+                wanted = [need for one in wanted for need in self.needs(one) if need not in seen]
+                seen.update(wanted)
+            return tuple(one for one in self.order() if one in seen)
         done: list[str] = []
         waiting = list(self._api.objects)
         while waiting:
-            ready = [kind for kind in waiting if not (set(self.needs(kind)) - set(done))]
+            ready = [one for one in waiting if not (set(self.needs(one)) - set(done))]
             if not ready:
                 raise Unobservable(
                     f"the recipes of {', '.join(sorted(waiting))} need one another in a circle (api.objects)"
                 )
             done += ready
-            waiting = [kind for kind in waiting if kind not in ready]
+            waiting = [one for one in waiting if one not in ready]
         return tuple(done)
 
     def needs(self, kind: str) -> tuple[str, ...]:

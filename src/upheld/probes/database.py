@@ -233,6 +233,19 @@ class Database(Probe):
             transaction.rollback()
 
     @contextmanager
+    def attempting(self, role: str = "application") -> Iterator[Connection]:
+        """A connection as `role` whose transaction is rolled back whatever happens in it: for trying what must be denied.
+
+        Raises Refused, TimedOut or Unobservable for whatever goes wrong in it.
+        """
+        with self._connected(role) as connection, connection.begin() as transaction:
+            self._bound(connection)
+            try:
+                yield connection
+            finally:
+                transaction.rollback()
+
+    @contextmanager
     def writing(self) -> Iterator[Connection]:
         """A connection as the planting role, in a transaction that is committed at the end of the block."""
         with self._connected("planter") as connection, connection.begin():

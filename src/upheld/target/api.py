@@ -35,16 +35,22 @@ class Login(Part):
     scheme: Literal["bearer"] = "bearer"
 
 
-class Identity(Part):
-    """Someone whom the harness may act as. A throw-away identity may be locked out by a destructive check."""
+class Account(Part):
+    """Someone whom the harness may act as. A throw-away one may be locked out by a destructive check."""
 
     name: Name
-    tenant: Name
     role: str
-    login: Name
     values: dict[str, str] = {}
+    """What fills the placeholders of its login, apart from secrets: `email: ada@example.com`."""
     secrets: dict[str, SecretRef] = {}
     throwaway: bool = False
+
+
+class Identity(Account):
+    """A member of a tenant."""
+
+    tenant: Name
+    login: Name
 
 
 class Tenant(Part):

@@ -13,6 +13,7 @@ from pydantic import Field, model_validator
 from pydantic_core import PydanticCustomError
 
 from upheld.target.api import Api, CanaryFlow, Identity, Tenant
+from upheld.target.audit_log import AuditLog
 from upheld.target.backups import Backups
 from upheld.target.data import Database, Encryption, LogSource, Retention
 from upheld.target.endpoints import Endpoint, Publication, Vantage
@@ -20,6 +21,7 @@ from upheld.target.host import Host
 from upheld.target.network import Internal, Outbound, Receivers, SharedRoles, StatusPage, Webhooks
 from upheld.target.parts import Part
 from upheld.target.registers import Attestations, Registers
+from upheld.target.staff import Staff
 
 
 class Environment(StrEnum):
@@ -66,6 +68,8 @@ class Target(Part):
     backups: Backups | None = None
     registers: Registers | None = None
     attestations: Attestations | None = None
+    staff: Staff | None = None
+    audit_log: AuditLog | None = None
     samples: tuple[str, ...] = ()
     """What of this target is a recorded sample and not observed, shown wherever it is used."""
 
@@ -83,6 +87,10 @@ class Target(Part):
                 )
         if self.api and self.api.endpoint not in {e.name for e in self.endpoints}:
             raise PydanticCustomError("unknown", "api.endpoint names no endpoint: {name}", {"name": self.api.endpoint})
+        if self.staff and self.staff.api.endpoint not in {e.name for e in self.endpoints}:
+            raise PydanticCustomError(
+                "unknown", "staff.api.endpoint names no endpoint: {name}", {"name": self.staff.api.endpoint}
+            )
         tenants = {t.name for t in self.tenants}
         for identity in self.identities:
             if identity.tenant not in tenants:
