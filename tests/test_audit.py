@@ -44,6 +44,9 @@ DECIDED = {
     "credentials-not-shared",
     "network-boundaries",
     "webhooks-https-signed",
+    "mfa-internal",
+    "staff-justification",
+    "privileged-logged",
 }
 
 # What the findings must say of each defect, in words that name it.
