@@ -108,10 +108,11 @@ class StaffLogins:
 
         A present code that is refused is tried again with the next one: an earlier run may have used it, and clocks differ.
         """
-        tries = 2 * self._staff.totp.window_steps + 2 if code in {Code.PRESENT, Code.EARLIEST} and steps is None else 1
+        tries = 2 * self._staff.totp.window_steps + 1 if code in {Code.PRESENT, Code.EARLIEST} and steps is None else 1
         for _ in range(tries):
             login = self._attempt(identity, client, code, steps)
-            if login.session:
+            # Only a refused code is worth another one: a step before it is refused for another reason.
+            if login.session or login.steps < len(self._staff.login.steps):
                 break
         return login
 
