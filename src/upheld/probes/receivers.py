@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from upheld.errors import Unobservable
 from upheld.probes import signatures
 from upheld.probes.api_answers import Reply
-from upheld.probes.api_calls import ApiCalls
+from upheld.probes.api_calls import TenantCalls
 from upheld.probes.api_logins import at
 from upheld.probes.base import Probe, Session, look
 from upheld.probes.inside import Way, make_ways
@@ -102,7 +102,7 @@ class InsideTry:
     allowed_requests: int
 
 
-class Receivers(ApiCalls, Probe):
+class Receivers(TenantCalls, Probe):
     """Registers webhooks as the target's identity and is their receiver."""
 
     name: ClassVar[str] = "receivers"
@@ -111,7 +111,7 @@ class Receivers(ApiCalls, Probe):
     def __init__(self, session: Session) -> None:
         """Registers and listens to nothing yet."""
         Probe.__init__(self, session)
-        ApiCalls.__init__(self, session)
+        TenantCalls.__init__(self, session)
         self._secrets = 0
 
     def close(self) -> None:
