@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Literal
 
-from upheld import OBSERVED, Finding, NotObserved, Unobservable, check
+from upheld import OBSERVED, Finding, LeftOut, NotObserved, Unobservable, check
 from upheld.probes.receivers import InsideTry, Receivers, Way
 from upheld.probes.shared_roles import SharedRoles
 
@@ -46,7 +46,7 @@ def webhooks_never_lead_inside(
 
 
 @check(basis=OBSERVED)
-def shared_roles_see_one_tenant(shared_roles: SharedRoles) -> Iterator[Finding | NotObserved]:
+def shared_roles_see_one_tenant(shared_roles: SharedRoles) -> Iterator[Finding | NotObserved | LeftOut]:
     """A database role that works for all tenants sees only the rows of the tenant that it works for, and none without one.
 
     Decides: whether a fault in the application or in a worker could show one tenant what is another's.
@@ -75,7 +75,7 @@ def shared_roles_see_one_tenant(shared_roles: SharedRoles) -> Iterator[Finding |
                 yield NotObserved(subject, error.reason, expected)
                 continue
             if all(rows.denied for _, rows in seen):
-                yield Finding(subject, True, expected, "may not read it at all")
+                yield LeftOut(subject, "it may not read the table at all")
                 continue
             foreign = [(tenant, rows.foreign) for tenant, rows in seen if rows.foreign]
             own = sum(rows.own for tenant, rows in seen if tenant)

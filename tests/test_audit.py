@@ -47,6 +47,7 @@ DECIDED = {
     "mfa-internal",
     "staff-justification",
     "privileged-logged",
+    "graph-https",
 }
 
 # What the findings must say of each defect, in words that name it.
@@ -170,6 +171,9 @@ WORDS = {
     "agreement_document_missing": ("kaappay.md does not exist",),
     "agreement_document_changed": ("hetzner.md was changed since its digest was taken",),
     "subprocessor_receives_credentials": ("messwert", "receives credentials"),
+    "graph_certificate_not_verified": ("pretending to be graph.rivet.example", "the certificate is not verified"),
+    "graph_http_base_url_accepted": ("http://graph.rivet.example", "not https"),
+    "graph_falls_back_to_http": ("http://graph.rivet.example", "not https"),
     "webhook_http_accepted": ("http: a webhook without TLS was taken", "in plain text"),
     "webhook_certificate_not_verified": ("unknown authority: the certificate is not verified",),
     "webhook_signature_missing": ("it carries no signature",),
