@@ -140,19 +140,16 @@ def _operations() -> dict[str, Any]:
     }
 
 
-def _described(facts: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """The workspaces that an audit works in: two, for every further one multiplies the pairs that must not reach each other."""
-    return [one for one in facts["workspaces"] if one["plan"] != "starter"]
-
-
 def _tenants(facts: Mapping[str, Any]) -> list[dict[str, Any]]:
     return [
         {
             "name": one["name"],
             "id": one["id"],
             "objects": {"automation": one["objects"]["automations"][0], "invoice": one["objects"]["invoices"][0]},
+            # Two are compared, for every further one multiplies the pairs that must not reach each other.
+            "compared": one["plan"] != "starter",
         }
-        for one in _described(facts)
+        for one in facts["workspaces"]
     ]
 
 
@@ -160,8 +157,10 @@ def _identities(facts: Mapping[str, Any]) -> list[dict[str, Any]]:
     folder = Path(facts["folder"]) / PASSWORDS
     folder.mkdir(mode=0o700, exist_ok=True)
     found = []
-    described = {one["name"] for one in _described(facts)}
-    for identity in (one for one in facts["identities"] if one["tenant"] in described):
+    starters = {one["name"] for one in facts["workspaces"] if one["plan"] == "starter"}
+    for identity in facts["identities"]:
+        if identity["tenant"] in starters and identity["role"] != "owner":
+            continue
         name = identity["name"]
         file = folder / f"{name}.txt"
         file.touch(mode=0o600)

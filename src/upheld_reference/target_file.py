@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+from upheld_reference.target_access import access_parts
 from upheld_reference.target_api import api_parts
 from upheld_reference.target_backups import backup_parts
 from upheld_reference.target_data import data_parts
@@ -52,6 +53,7 @@ def describe(facts: dict[str, Any]) -> dict[str, Any]:
     return {
         **description,
         **api_parts(facts),
+        **access_parts(facts),
         **data_parts(facts),
         **host_parts(facts),
         **network_parts(facts),

@@ -95,16 +95,19 @@ class Api(TenantCalls, Probe):
 
     @look
     def actors(self) -> tuple[Actor, ...]:
-        """Everyone whom the harness may act as."""
+        """Everyone whom the harness may act as, in the tenants that are compared."""
+        compared = {one.name for one in self.target.tenants if one.compared}
         return tuple(
-            Actor(one.name, one.tenant, one.role, one.throwaway, account_of(one)) for one in self.target.identities
+            Actor(one.name, one.tenant, one.role, one.throwaway, account_of(one))
+            for one in self.target.identities
+            if one.tenant in compared
         )
 
     @look
     def acting(self) -> tuple[Actor, ...]:
         """For each tenant the identity that tries to cross its border: of the acting role, and no throw-away one."""
         role, found = self.description.acting_role, []
-        for tenant in self.target.tenants:
+        for tenant in (one for one in self.target.tenants if one.compared):
             one = next(
                 (i for i in self.target.identities if i.tenant == tenant.name and i.role == role and not i.throwaway),
                 None,

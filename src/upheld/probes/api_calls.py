@@ -174,7 +174,16 @@ class ApiCalls(Generic[Someone]):
         if reply.made and identity and self._planter is not None:
             kind = next(name for name, recipe in self.description.objects.items() if recipe.create == one.id)
             self._planter.made.append(Made(kind, reply.made, identity, {**own, **objects}))
+            self.planter.made.append(Made(kind, reply.made, self._remover(identity), {**own, **objects}))
         return answer, request, reply
+
+    def _remover(self, identity: str) -> str:
+        """Who takes away what `identity` made: whoever may do most in its tenant, for not everybody may delete what they make."""
+        tenant = self.identity(identity).tenant
+        for one in self.session.target.identities:
+            if one.tenant == tenant and one.role == self.description.acting_role and not one.throwaway:
+                return one.name
+        return identity
 
     def once(self, subject: str, identity: str | None, request: Request, *, wait: bool) -> Reply:
         """Send a request as `identity`. With `wait` a limit is waited for; otherwise it is the answer."""
@@ -185,6 +194,13 @@ class ApiCalls(Generic[Someone]):
             )
             return self.reply(subject, identity or "", request, answer, waited)
         return self.reply(subject, identity or "", request, self.send_now(request, self.client(""), headers), 0.0)
+
+    def exchange(self, subject: str, request: Request, headers: Mapping[str, str]) -> tuple[Answer, Reply]:
+        """Send a request with these headers and nobody's credential, once no limit stands in the way; the answer as it came too."""
+        answer, waited = patient(
+            lambda: self.send_now(request, self.client(""), headers), self.description.limited, subject
+        )
+        return answer, self.reply(subject, "", request, answer, waited)
 
     @staticmethod
     def send_now(request: Request, client: HttpClient, headers: Mapping[str, str]) -> Answer:

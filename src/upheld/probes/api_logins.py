@@ -82,6 +82,21 @@ class Logins:
             source_address=source,
         )
 
+    def answer(self, identity: Identity, client: HttpClient) -> tuple[Answer, Login]:
+        """The answer to one more login, and how it is described; its token is known to the redactor and not kept for use.
+
+        Raises Refused when it is refused.
+        """
+        login = self._login(identity)
+        answer, _ = patient(
+            lambda: self._send(identity, client, right=True), self._api.limited, f"the login of {identity.name}"
+        )
+        token = self._token_in(answer, login)
+        if not token:
+            raise Refused(f"the login of {identity.name} gave no token: it answered {answer.status}")
+        self._session.redactor.add(token, f"token-{identity.name}-{answer.sha256[:6]}")
+        return answer, login
+
     def _fetch(self, identity: Identity, client: HttpClient) -> _Token:
         login = self._login(identity)
         answer, _ = patient(

@@ -130,7 +130,7 @@ class Stores(Probe):
         """The declared tenants; raises Unobservable when there is none."""
         if not self.target.tenants:
             raise Unobservable("the target declares no tenant")
-        return tuple(TenantName(one.name, one.id) for one in self.target.tenants)
+        return tuple(TenantName(one.name, one.id) for one in self.target.tenants if one.compared)
 
     @look
     def periods(self) -> Periods:

@@ -62,6 +62,9 @@ class Tenant(Part):
     name: Name
     id: str
     objects: dict[str, str] = {}
+    compared: bool = True
+    """Whether checks that compare tenants with one another use it: each one more multiplies the pairs. Others are there
+    for what only they can show, such as another plan."""
 
 
 class ObjectRecipe(Part):

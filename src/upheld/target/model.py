@@ -12,15 +12,18 @@ from typing import Literal
 from pydantic import Field, model_validator
 from pydantic_core import PydanticCustomError
 
+from upheld.target.access import Access, Plans
 from upheld.target.api import Api, CanaryFlow, Identity, Tenant
 from upheld.target.audit_log import AuditLog
 from upheld.target.backups import Backups
 from upheld.target.data import Database, Encryption, LogSource, Retention
+from upheld.target.deletion import Deletion
 from upheld.target.endpoints import Endpoint, Publication, Vantage
 from upheld.target.host import Host
 from upheld.target.network import Internal, Outbound, Receivers, SharedRoles, StatusPage, Webhooks
 from upheld.target.parts import Part
 from upheld.target.registers import Attestations, Registers
+from upheld.target.sessions import Browsing, Sessions
 from upheld.target.staff import Staff
 
 
@@ -52,6 +55,11 @@ class Target(Part):
     tenants: tuple[Tenant, ...] = ()
     identities: tuple[Identity, ...] = ()
     canary_flows: tuple[CanaryFlow, ...] = ()
+    access: Access | None = None
+    sessions: Sessions | None = None
+    browsing: Browsing | None = None
+    plans: Plans | None = None
+    deletion: Deletion | None = None
     database: Database | None = None
     encryption: Encryption | None = None
     retention: Retention | None = None

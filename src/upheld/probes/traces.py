@@ -1,0 +1,278 @@
+"""Traces of customers who have left: in every table that the catalogue lists, in files, and behind pseudonyms."""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import zlib
+from base64 import b64encode
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Any, ClassVar, cast
+
+import sqlalchemy as sa
+
+from upheld.errors import Refused, Unobservable
+from upheld.probes.base import Probe, look
+from upheld.probes.database import Database, ReadDenied, table_of
+from upheld.probes.store_files import files_in
+
+if TYPE_CHECKING:
+    from upheld.probes.base import Session
+    from upheld.target.deletion import Deletion, FolderStore
+
+TABLES_LIMIT = 5_000
+"""Tables that are searched; more are Unobservable."""
+VALUES_LIMIT = 100_000
+"""Different pseudonyms of one column that are tried; more are Unobservable."""
+SHORTEST_PREFIX = 8
+"""Characters of a digest that tell it from chance."""
+_CHUNK = 1 << 20
+_GZIP = b"\x1f\x8b"
+_ALGORITHMS = ("md5", "sha1", "sha224", "sha256", "sha384", "sha512", "blake2b", "blake2s", "sha3_256")
+
+_TABLES = """
+SELECT n.nspname || '.' || c.relname,
+       row_security_active(c.oid) AND NOT EXISTS (
+           SELECT FROM pg_catalog.pg_policies p
+           WHERE p.schemaname = n.nspname AND p.tablename = c.relname AND p.permissive = 'PERMISSIVE'
+             AND p.cmd IN ('SELECT', 'ALL') AND p.qual = 'true'
+             AND EXISTS (SELECT FROM unnest(p.roles) r WHERE r = 'public' OR pg_has_role(current_user, r, 'USAGE'))
+       )
+FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+WHERE c.relkind IN ('r', 'p', 'm', 'f') AND NOT c.relispartition
+  AND n.nspname NOT IN ('pg_catalog', 'information_schema') AND n.nspname NOT LIKE 'pg\\_toast%' AND n.nspname NOT LIKE 'pg\\_temp%'
+ORDER BY 1 LIMIT :limit
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Departed:
+    """A customer who left, when that was, and the texts by which their data would be known."""
+
+    name: str
+    at: datetime
+    traces: tuple[str, ...]
+
+    def __str__(self) -> str:
+        """The name."""
+        return self.name
+
+
+@dataclass(frozen=True, slots=True)
+class SearchedStore:
+    """What a search of one table or folder found: how many rows or files hold a trace, by customer.
+
+    `living` is how many hold something of a customer who is still there. `limited` says that row security keeps rows from
+    the role that searched, so that what it did not see may be there.
+    """
+
+    store: str
+    records: int
+    living: int
+    found: tuple[tuple[str, int], ...]
+    limited: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Anonymised:
+    """The pseudonyms in the columns of one table: how many rows and values there are, and which are digests of known names.
+
+    Each of `reversible` is column, algorithm and the name that the digest is of.
+    """
+
+    table: str
+    rows: int
+    values: int
+    reversible: tuple[tuple[str, str, str], ...]
+
+
+class Traces(Probe):
+    """The stores in which nothing of customers who left may be."""
+
+    name: ClassVar[str] = "traces"
+    needs: ClassVar[tuple[str, ...]] = ("deletion",)
+
+    def __init__(self, session: Session) -> None:
+        """Reads nothing yet."""
+        super().__init__(session)
+        self._catalogues: dict[str, dict[str, bool]] = {}
+
+    @look
+    def departed(self) -> tuple[Departed, ...]:
+        """The customers who left; raises Unobservable when the target names none."""
+        if not self._described.terminated:
+            raise Unobservable("the target names no customer who left (deletion.terminated)")
+        return tuple(Departed(one.name, one.at, one.traces) for one in self._described.terminated)
+
+    @look
+    def tables(self) -> tuple[str, ...]:
+        """Every table of the database, by its catalogue."""
+        return tuple(self._tables("auditor"))
+
+    @look
+    def kept(self) -> tuple[tuple[str, str], ...]:
+        """The tables that the target declares to stay as they are, with the reason."""
+        return tuple(self._described.kept_tables.items())
+
+    @look
+    def folders(self) -> tuple[str, ...]:
+        """The declared folders."""
+        return tuple(one.name for one in self._described.folders)
+
+    @look
+    def search_table(self, table: str) -> SearchedStore:
+        """How many rows of a table hold a trace anywhere, in any column, whatever its case."""
+        try:
+            return self._search_table("auditor", table)
+        except ReadDenied:
+            if self._database.description.sealed_url is None:
+                raise
+        return self._search_table("sealed", table)
+
+    @look
+    def search_folder(self, name: str) -> SearchedStore:
+        """How many files of a folder hold a trace in their path or their content, whatever its case; gzipped ones are opened."""
+        store = next((one for one in self._described.folders if one.name == name), None)
+        if store is None:
+            raise Unobservable(f"the target declares no folder {name!r}")
+        return self._search_folder(store)
+
+    @look
+    def anonymised_tables(self) -> tuple[str, ...]:
+        """The tables that the target declares to hold anonymised rows."""
+        return tuple(one.table for one in self._described.anonymised)
+
+    @look
+    def pseudonyms(self, table: str) -> Anonymised:
+        """The values in the columns of an anonymised table, tried against the digests of every name that is known."""
+        described = next((one for one in self._described.anonymised if one.table == table), None)
+        if described is None:
+            raise Unobservable(f"the target declares no anonymised table {table!r}")
+        digests = dict(self._digests())
+        clause = table_of(table, *described.columns)
+        reversible: set[tuple[str, str, str]] = set()
+        count = 0
+        with self._database.reading() as connection:
+            rows = int(connection.execute(sa.select(sa.func.count()).select_from(clause)).scalar_one())
+            for column in described.columns:
+                text = sa.cast(clause.c[column], sa.Text)
+                values = connection.execute(sa.select(text).distinct().limit(VALUES_LIMIT + 1)).scalars().all()
+                if len(values) > VALUES_LIMIT:
+                    raise Unobservable(f"{table}.{column} has more than {VALUES_LIMIT} different values")
+                count += len(values)
+                for value in filter(None, values):
+                    reversible |= {(column, *digests[piece]) for piece in _pieces(value) if piece in digests}
+        return Anonymised(table, rows, count, tuple(sorted(reversible)))
+
+    # --- inside ----------------------------------------------------------------------------------------------------
+
+    @property
+    def _described(self) -> Deletion:
+        if self.target.deletion is None:
+            raise Unobservable("the target describes no deletion")
+        return self.target.deletion
+
+    @property
+    def _database(self) -> Database:
+        return cast("Database", self.session.probe(Database))
+
+    def _tables(self, role: str) -> dict[str, bool]:
+        """Every table with whether row security keeps rows from the role; the catalogue is read once."""
+        if role not in self._catalogues:
+            self._catalogues[role] = self._read_catalogue(role)
+        return self._catalogues[role]
+
+    def _read_catalogue(self, role: str) -> dict[str, bool]:
+        with self._database.reading(role) as connection:
+            if connection.dialect.name != "postgresql":
+                raise Unobservable(f"the catalogue of a {connection.dialect.name} database is not known to upheld")
+            found = connection.execute(sa.text(_TABLES), {"limit": TABLES_LIMIT + 1}).all()
+        if len(found) > TABLES_LIMIT:
+            raise Unobservable(f"the database has more than {TABLES_LIMIT} tables")
+        if not found:
+            raise Unobservable("the database's catalogue lists no table")
+        return {str(name): bool(limited) for name, limited in found}
+
+    def _search_table(self, role: str, table: str) -> SearchedStore:
+        clause = table_of(table).alias("searched")
+        # Of the whole row, every column in its textual form; what is binary stands in it in hexadecimal.
+        row = sa.func.lower(sa.cast(sa.literal_column("searched"), sa.Text))
+
+        def holding(texts: Sequence[str]) -> sa.ColumnElement[int]:
+            spelled = [spelling for text in texts for spelling in (text.lower(), text.encode().hex())]
+            holds = sa.or_(*(row.contains(text, autoescape=True) for text in spelled))
+            return sa.func.count().filter(holds)
+
+        departed = self._described.terminated
+        columns: list[Any] = [sa.func.count(), holding(self._described.living)]
+        columns += [holding(one.traces) for one in departed]
+        limited = self._tables(role).get(table, False)
+        with self._database.reading(role) as connection:
+            total, living, *counts = connection.execute(sa.select(*columns).select_from(clause)).one()
+        found = tuple((one.name, int(count)) for one, count in zip(departed, counts, strict=True) if count)
+        return SearchedStore(table, int(total), int(living), found, limited)
+
+    def _search_folder(self, store: FolderStore) -> SearchedStore:
+        folder = (self.session.target_folder / store.folder).absolute()
+        living, departed = self._described.living, self._described.terminated
+        groups = [("", [text.lower().encode() for text in living])]
+        groups += [(one.name, [text.lower().encode() for text in one.traces]) for one in departed]
+        counts = dict.fromkeys((name for name, _ in groups), 0)
+        files = 0
+        for _, path, _ in files_in(folder, store.pattern, store.name):
+            files += 1
+            relative = path.relative_to(folder).as_posix().lower().encode()
+            wanted = {text for _, texts in groups for text in texts}
+            seen = {text for text in wanted if text in relative} | _texts_in(path, wanted, store.name)
+            for name, texts in groups:
+                counts[name] += any(text in seen for text in texts)
+        found = tuple((name, count) for name, count in counts.items() if name and count)
+        return SearchedStore(store.name, files, counts[""], found)
+
+    def _digests(self) -> Iterator[tuple[str, tuple[str, str]]]:
+        """The beginning of every digest of every known name in its usual spellings, with algorithm and name."""
+        names = [text for one in self._described.terminated for text in (one.name, *one.traces)]
+        names += [*self._described.living, *(one.name for one in self.target.tenants)]
+        for name in dict.fromkeys(names):
+            for spelling in dict.fromkeys((name, name.lower(), name.upper(), name.title())):
+                raw = spelling.encode()
+                for algorithm in _ALGORITHMS:
+                    digest = hashlib.new(algorithm, raw, usedforsecurity=False)
+                    yield digest.hexdigest()[:SHORTEST_PREFIX], (algorithm, name)
+                    yield b64encode(digest.digest()).decode()[:SHORTEST_PREFIX], (algorithm, name)
+                    yield b64encode(digest.digest(), b"-_").decode()[:SHORTEST_PREFIX], (algorithm, name)
+
+
+def _pieces(value: str) -> Iterator[str]:
+    """The beginnings of the words of a value, as they stand and in lower case."""
+    for word in value.replace(":", " ").replace("/", " ").replace("@", " ").split():
+        if len(word) >= SHORTEST_PREFIX:
+            yield word[:SHORTEST_PREFIX]
+            yield word[:SHORTEST_PREFIX].lower()
+
+
+def _texts_in(path: Path, wanted: set[bytes], store: str) -> set[bytes]:
+    """Which of the texts a file holds, read piece by piece; a file that went away meanwhile holds nothing."""
+    try:
+        with path.open("rb") as raw:
+            zipped = raw.read(2) == _GZIP
+            raw.seek(0)
+            return _in_stream(cast("IO[bytes]", gzip.GzipFile(fileobj=raw)) if zipped else raw, wanted)
+    except FileNotFoundError:
+        return set()
+    except (OSError, EOFError, zlib.error) as error:
+        raise Refused(f"{store}: a file cannot be read: {type(error).__name__}") from error
+
+
+def _in_stream(stream: IO[bytes], wanted: set[bytes]) -> set[bytes]:
+    found: set[bytes] = set()
+    overlap = max((len(text) for text in wanted), default=1) - 1
+    tail = b""
+    while (chunk := stream.read(_CHUNK)) and len(found) < len(wanted):
+        piece = tail + chunk.lower()
+        found |= {text for text in wanted - found if text in piece}
+        tail = piece[-overlap:] if overlap else b""
+    return found

@@ -1,0 +1,78 @@
+"""How sessions are kept up and ended, and what browsers are served."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from upheld.target.parts import Name, Part, SecretRef, Template
+
+
+class Refresh(Part):
+    """How a refresh token is exchanged; `{refresh_token}` in the body is the token.
+
+    `token` and `refresh_token` point into the answer (JSON pointers).
+    """
+
+    operation: str
+    json_body: Template = {"refresh_token": "{refresh_token}"}
+    token: str = "/access_token"
+    refresh_token: str = "/refresh_token"
+
+
+class Revoke(Part):
+    """How a session is ended; `{token}` in the body is its access token. Without a body it is the caller's own that ends."""
+
+    operation: str
+    json_body: Template = None
+
+
+class Sessions(Part):
+    """The sessions of the API.
+
+    `whoami` is an operation that whoever has a valid token may call and that changes nothing. `identity` is who logs in for
+    the looks; its other sessions are left alone. `expired` refers to access tokens that were issued by the deployment and
+    have expired, whose session goes on.
+    """
+
+    whoami: str
+    identity: Name
+    token: Literal["jwt", "opaque"] = "jwt"
+    refresh_token: str = "/refresh_token"
+    """Where the login's answer holds the refresh token."""
+    refresh: Refresh | None = None
+    revoke: Revoke | None = None
+    expired: tuple[SecretRef, ...] = ()
+
+
+class FormLogin(Part):
+    """How somebody logs in with a form: the page that has it, its fields, and the hidden ones that are sent back as they are."""
+
+    page: str
+    fields: dict[str, str]
+    """Each field with its value, in which the identity's values and secrets are filled in: `email: "{email}"`."""
+    hidden: tuple[str, ...] = ()
+    """Names of hidden fields, such as a token against forged requests, whose value the page gives."""
+
+
+class Echo(Part):
+    """A page that repeats a parameter of its query."""
+
+    page: str
+    parameter: str
+
+
+class Browsing(Part):
+    """What browsers are served by one endpoint: pages and data for whoever is logged in, and what repeats what was typed.
+
+    `stores` names the kinds of object (of `api.objects`) whose text the pages or the data show.
+    """
+
+    endpoint: Name
+    identity: Name
+    login: FormLogin | None = None
+    pages: tuple[str, ...] = ()
+    data: tuple[str, ...] = ()
+    echoes: tuple[Echo, ...] = ()
+    stores: tuple[Name, ...] = ()
+    public_values: tuple[str, ...] = ()
+    """Values in what browsers are served that look like secrets and are public by nature: a publishable key, a client id."""

@@ -1,0 +1,153 @@
+"""The checks of roles, accounts and sessions against a real small API: its defects are found, its traps are not taken for any."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from upheld import Finding, NotObserved, Unobservable
+from upheld.catalogue import Catalogue
+
+from ..workplace import MAY, RANKS, Workplace
+
+CHECKS = Catalogue.load(Path(__file__).parents[2] / "checks")
+ROLES = "access.roles_are_enforced"
+CLAIMS = "access.claimed_roles_are_not_believed"
+SELF = "access.nobody_gives_themselves_a_role"
+SHORT = "sessions.tokens_are_short_lived"
+FORGED = "sessions.forged_and_expired_tokens_are_refused"
+REVOKED = "sessions.revoked_sessions_are_refused"
+ONCE = "sessions.refresh_tokens_work_once"
+LOWERED = "sessions.lowered_and_disabled_accounts_lose_access_at_once"
+ALL = (ROLES, CLAIMS, SELF, SHORT, FORGED, REVOKED, ONCE, LOWERED)
+
+
+@pytest.fixture
+def run(session_of: Callable[..., Any]) -> Callable[..., tuple[list[Any], Workplace]]:
+    """Runs a check against a server with these switches; keywords replace parts of the target's description."""
+
+    def call(name: str, *switches: str, expired: str = "", **parts: Any) -> tuple[list[Any], Workplace]:
+        with Workplace(*switches).serving() as server:
+            session = session_of(secret_values=server.secret_values(expired), **server.target(**parts))
+            one = CHECKS[name]
+            with session.recording("t"):
+                found = list(one.function(*(session.probe(kind) for kind in one.probes.values())))
+            session.close()
+        return found, server
+
+    return call
+
+
+def failed(found: list[Any]) -> list[str]:
+    return [f"{one.subject}: {one.observed}" for one in found if isinstance(one, Finding) and not one.passed]
+
+
+def unseen(found: list[Any]) -> list[str]:
+    return [f"{one.subject}: {one.reason}" for one in found if isinstance(one, NotObserved)]
+
+
+@pytest.mark.parametrize("name", ALL)
+@pytest.mark.parametrize("switches", [(), ("hides",)])
+def test_a_sound_api_passes_and_is_left_as_it_was(run: Any, name: str, switches: tuple[str, ...]) -> None:
+    found, server = run(name, *switches)
+    assert failed(found) == []
+    assert unseen(found) == []
+    assert any(isinstance(one, Finding) for one in found)
+    assert server.notes == {}
+    assert server.disabled == set()
+    assert server.roles == Workplace().roles
+
+
+@pytest.mark.parametrize(
+    ("name", "switch", "words"),
+    [
+        (ROLES, "lax deleteNote", "deleteNote (DELETE /t/{tenant_id}/notes/{note_id}) in red: answered 204 to clerk"),
+        (ROLES, "lax listPeople", "listPeople (GET /t/{tenant_id}/people) in blue: answered 200 to clerk"),
+        (ROLES, "lax in blue", "addNote (POST /t/{tenant_id}/notes) in blue: answered 201 to guest"),
+        (ROLES, "refuses and does deleteNote", "changed (gone) for somebody who may not"),
+        (ROLES, "open listNotes", "answered 200 to a stranger"),
+        (ROLES, "redirects strangers", "answered 302 to a stranger"),
+        (ROLES, "too strict addNote", "answered 403 to clerk, who may"),
+        (CLAIMS, "role by header", "claimed in header X-Role: answered 200"),
+        (CLAIMS, "role by query", "claimed in query role: answered 200"),
+        (SELF, "mass assignment", "the role is boss"),
+        (SHORT, "30 days", "valid for 43200 minutes"),
+        (FORGED, "alg none", "alg none: answered 200"),
+        (FORGED, "signature ignored", "other key: answered 200"),
+        (FORGED, "expiry ignored", "expired token 1: answered 200"),
+        (REVOKED, "revocation ignored", "access token of a revoked session: answered 200"),
+        (ONCE, "refresh reusable", "refresh token that was exchanged before: answered 200"),
+        (ONCE, "no rotation", "it gave no other one"),
+        (LOWERED, "old role", "session of a clerk of red who is now guest: answered 200, as before"),
+        (LOWERED, "disabled goes on", "whose account is disabled: answered 200, as before"),
+    ],
+)
+def test_a_defect_is_found_and_named(run: Any, name: str, switch: str, words: str) -> None:
+    found, server = run(name, switch)
+    assert any(words in one for one in failed(found)), failed(found)
+    assert server.roles == Workplace().roles, "what was changed is given back"
+
+
+def test_an_answer_to_strangers_that_the_target_declares_is_a_refusal(run: Any) -> None:
+    access = Workplace().target()["access"] | {"unauthenticated": {"statuses": [302]}}
+    assert failed(run(ROLES, "redirects strangers", access=access)[0]) == []
+
+
+def test_what_the_matrix_does_not_say_is_not_seen(run: Any) -> None:
+    roles = {name: may for name, may in MAY.items() if may != RANKS and name != "listPeople"}
+    everyone = [*(name for name, may in MAY.items() if may == RANKS), "noSuch"]
+    found, _ = run(ROLES, access={"roles": roles, "everyone": everyone})
+    assert any("listPeople" in one and "does not say who may call it" in one for one in unseen(found))
+    assert any("noSuch" in one and "no such operation" in one for one in unseen(found))
+
+
+def test_a_role_without_an_identity_is_not_seen(run: Any) -> None:
+    identities = [one for one in Workplace().target()["identities"] if one["name"] != "blue-guest"]
+    found, _ = run(ROLES, identities=identities)
+    assert any("role guest in blue" in one for one in unseen(found))
+
+
+def test_one_tenant_is_not_enough(run: Any) -> None:
+    tenants = [{"name": name, "id": name, "compared": name == "red"} for name in ("red", "blue", "green")]
+    with pytest.raises(Unobservable, match="members of 1 tenants"):
+        run(ROLES, tenants=tenants)
+
+
+def test_nothing_works_shows_nothing(run: Any) -> None:
+    found, _ = run(CLAIMS, "lax listPeople")
+    assert not any(isinstance(one, Finding) for one in found)
+    assert any("a claim shows nothing" in one for one in unseen(found))
+
+
+def test_an_expired_token_that_has_not_expired_is_not_judged(run: Any) -> None:
+    from ..workplace import token
+
+    assert any("not expired yet" in one for one in unseen(run(FORGED, expired=token("red-boss", "kept"))[0]))
+
+
+def test_without_an_expired_token_expiry_is_not_seen(run: Any) -> None:
+    sessions = Workplace().target()["sessions"] | {"expired": []}
+    assert any("no token that has expired" in one for one in unseen(run(FORGED, sessions=sessions)[0]))
+
+
+def test_a_session_that_cannot_be_revoked_is_not_seen(run: Any) -> None:
+    sessions = {
+        name: one for name, one in Workplace().target()["sessions"].items() if name not in {"revoke", "refresh"}
+    }
+    for name, words in ((REVOKED, "how a session is ended"), (ONCE, "how a refresh token is exchanged")):
+        with pytest.raises(Unobservable, match=words):
+            run(name, sessions=sessions)
+
+
+def test_tokens_stay_out_of_what_is_recorded(session_of: Callable[..., Any]) -> None:
+    with Workplace().serving() as server:
+        session = session_of(secret_values=server.secret_values(), **server.target())
+        with session.recording("t") as recorder:
+            for name in (FORGED, ONCE):
+                list(CHECKS[name].function(*(session.probe(kind) for kind in CHECKS[name].probes.values())))
+        text = str(recorder.observations)
+    assert "eyJ" not in text
+    assert not any(refresh in text for refresh in server.refresh)
