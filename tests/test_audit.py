@@ -48,6 +48,10 @@ DECIDED = {
     "staff-justification",
     "privileged-logged",
     "graph-https",
+    "rbac",
+    "deletion-30-days",
+    "retention-configurable",
+    "retention-header",
 }
 
 # What the findings must say of each defect, in words that name it.
@@ -184,6 +188,19 @@ WORDS = {
     "guard_resolves_twice": ("a name that resolves by turns to", "leads inside"),
     "guard_misses_odd_spellings": ("the URL https://0x", "leads inside"),
     "webhook_redirect_followed_inside": ("a redirect to https://", "leads inside"),
+    "viewer_may_delete": ("deleteContact", "deleteWebhook", "to viewer, who may not"),
+    "one_operation_without_role_check": ("updateTemplate", "to viewer, who may not"),
+    "role_taken_from_request": ("owner claimed in header X-Role", "as if the claimed role were theirs"),
+    "role_check_in_one_workspace_only": ("in globex", "to agent, who may not"),
+    "mass_assignment_of_role": ("the role is owner",),
+    "retention_setting_ignored": ("period 120 days: removed, as if the period were another",),
+    "starter_may_set_retention": ("initech (starter plan)", "answered 200"),
+    "retention_setting_is_global": ("when acme sets 120 days: its period is 120 days",),
+    "retention_bounds_unchecked": ("366 days", "answered 200"),
+    "deletion_forgets_one_table": ("app.contacts", "rows of hooli"),
+    "deletion_leaves_files": ("export files", "files of hooli"),
+    "anonymised_by_reversible_hash": ("app.invoices", "sha256 of hooli"),
+    "deletion_job_off": ("app.members", "export files", "rows of hooli"),
 }
 
 

@@ -173,16 +173,11 @@ class ApiCalls(Generic[Someone]):
         reply = self.reply(one.id, identity or "", request, answer, waited)
         if reply.made and identity and self._planter is not None:
             kind = next(name for name, recipe in self.description.objects.items() if recipe.create == one.id)
-            self._planter.made.append(Made(kind, reply.made, identity, {**own, **objects}))
-            self.planter.made.append(Made(kind, reply.made, self._remover(identity), {**own, **objects}))
+            self._planter.made.append(Made(kind, reply.made, self.remover(identity), {**own, **objects}))
         return answer, request, reply
 
-    def _remover(self, identity: str) -> str:
-        """Who takes away what `identity` made: whoever may do most in its tenant, for not everybody may delete what they make."""
-        tenant = self.identity(identity).tenant
-        for one in self.session.target.identities:
-            if one.tenant == tenant and one.role == self.description.acting_role and not one.throwaway:
-                return one.name
+    def remover(self, identity: str) -> str:
+        """Who takes away what `identity` made."""
         return identity
 
     def once(self, subject: str, identity: str | None, request: Request, *, wait: bool) -> Reply:
@@ -314,6 +309,14 @@ class TenantCalls(ApiCalls[Identity]):
             if one.name == name:
                 return one
         raise Unobservable(f"the target has no identity {name}")
+
+    def remover(self, identity: str) -> str:
+        """Whoever may do most in the identity's tenant, for not everybody may delete what they make."""
+        tenant = self.identity(identity).tenant
+        for one in self.session.target.identities:
+            if one.tenant == tenant and one.role == self.description.acting_role and not one.throwaway:
+                return one.name
+        return identity
 
     def own(self, identity: Identity) -> dict[str, str]:
         """The identifier of the identity's tenant."""
