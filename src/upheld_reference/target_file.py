@@ -9,6 +9,7 @@ from typing import Any
 from upheld_reference.target_access import access_parts
 from upheld_reference.target_api import api_parts
 from upheld_reference.target_backups import backup_parts
+from upheld_reference.target_code import code_parts
 from upheld_reference.target_data import data_parts
 from upheld_reference.target_host import host_parts
 from upheld_reference.target_network import network_parts
@@ -57,6 +58,7 @@ def describe(facts: dict[str, Any]) -> dict[str, Any]:
         **data_parts(facts),
         **host_parts(facts),
         **network_parts(facts),
+        **code_parts(facts),
         **backup_parts(facts),
         **register_parts(facts),
         **staff_parts(facts),

@@ -33,6 +33,9 @@ class Scope:
             self._places[fold(endpoint.host), endpoint.port] = _Place(endpoint.name, endpoint.address)
         for service in target.internal.services if target.internal else ():
             self._places[fold(service.host), service.port] = _Place(service.name, service.address)
+        for described in (target.forge, target.advisories):
+            if described is not None and (where := described.endpoint) is not None:
+                self._places.setdefault((fold(where.host), where.port), _Place(where.name, where.address))
         for endpoint in target.endpoints:
             # A browser that is given only the name tries port 80 first, so that port belongs to a web endpoint at 443.
             if endpoint.public and endpoint.secure and endpoint.port == HTTPS_PORT:

@@ -57,7 +57,7 @@ def _say(line: dict[str, Any]) -> None:
 
 
 def _place(place: dict[str, Any], order: dict[str, Any]) -> None:
-    from upheld.probes.tls_certificates import certificates  # noqa: PLC0415
+    from upheld.probes.tls_certificates import certificates  # noqa: PLC0415  (only where it is needed)
 
     host, port, address = place["host"], place["port"], place["address"]
     try:

@@ -16,6 +16,7 @@ from upheld.target.access import Access, Plans
 from upheld.target.api import Api, CanaryFlow, Identity, Tenant
 from upheld.target.audit_log import AuditLog
 from upheld.target.backups import Backups
+from upheld.target.code import Advisories, Deploys, Forge, Repository
 from upheld.target.data import Database, Encryption, LogSource, Retention
 from upheld.target.deletion import Deletion
 from upheld.target.endpoints import Endpoint, Publication, Vantage
@@ -75,6 +76,10 @@ class Target(Part):
     shared_roles: SharedRoles | None = None
     backups: Backups | None = None
     registers: Registers | None = None
+    repository: Repository | None = None
+    forge: Forge | None = None
+    deploys: Deploys | None = None
+    advisories: Advisories | None = None
     attestations: Attestations | None = None
     staff: Staff | None = None
     audit_log: AuditLog | None = None

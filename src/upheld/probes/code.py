@@ -1,0 +1,193 @@
+"""Static analysis of the repository's own code at the branch's head, by bandit and by semgrep with the project's rules.
+
+Both run over a fresh copy in which nothing of the repository can tell them what to leave out. What a comment in the code
+suppresses is found all the same, and marked. What they could not scan is told, file by file.
+"""
+
+from __future__ import annotations
+
+import re
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, cast
+
+from upheld import rules
+from upheld.errors import Unobservable
+from upheld.probes.base import Probe, look
+from upheld.probes.git import Git
+from upheld.probes.tools import find_tool, run_tool
+
+if TYPE_CHECKING:
+    from upheld.target.code import Repository
+
+SECONDS = 300.0
+"""How long one tool may take."""
+_SEVERITIES = {"ERROR": "high", "CRITICAL": "high", "HIGH": "high", "WARNING": "medium", "MEDIUM": "medium"}
+_PYTHON = (".py", ".pyi", ".pyw")
+_SCRIPTS = (".js", ".jsx", ".mjs", ".cjs", ".ts", ".tsx", ".mts", ".cts")
+
+
+@dataclass(frozen=True, slots=True)
+class Issue:
+    """What a tool found: rule, place, severity (high, medium or low). `suppressed` is the comment that wants it passed over."""
+
+    rule: str
+    path: str
+    line: int
+    severity: str
+    message: str
+    suppressed: str
+
+    def __str__(self) -> str:
+        """`B602 in app/run.py:12`."""
+        return f"{self.rule} in {self.path}:{self.line}"
+
+
+@dataclass(frozen=True, slots=True)
+class Analysis:
+    """What one tool saw: how many files it scanned, which it did not (with the reason), and what it found."""
+
+    tool: str
+    files: int
+    unscanned: tuple[tuple[str, str], ...]
+    issues: tuple[Issue, ...]
+
+
+class Code(Probe):
+    """The code under `repository.code` in the target."""
+
+    name = "code"
+    needs = ("repository",)
+
+    @look
+    def bandit(self) -> Analysis:
+        """What bandit finds in the Python code; raises Unobservable when there is none, or it scanned nothing."""
+        tool = find_tool("bandit", "pip install 'upheld[code]'")
+        with self._copy(_PYTHON[:1]) as (folder, wanted, scratch):
+            settings = scratch / "bandit.ini"
+            settings.write_text("[bandit]\n", encoding="ascii")
+            report = scratch / "report.json"
+            command = [tool, "-q", "-r", ".", "-f", "json", "-o", str(report), "--ignore-nosec", "-x", ""]
+            command += ["--ini", str(settings)]
+            said = run_tool(command, folder=folder, report=report, seconds=SECONDS)
+            try:
+                scanned = {_inside(name) for name in said["metrics"] if name != "_totals"}
+                faults = {_inside(one["filename"]): str(one["reason"]) for one in said["errors"]}
+                issues = tuple(
+                    Issue(
+                        str(one["test_id"]),
+                        _inside(one["filename"]),
+                        int(one["line_number"]),
+                        str(one["issue_severity"]).lower(),
+                        str(one["issue_text"]),
+                        self._suppressed(_inside(one["filename"]), one["line_range"], "nosec"),
+                    )
+                    for one in said["results"]
+                )
+            except (KeyError, TypeError, ValueError, AttributeError) as error:
+                raise Unobservable(f"the report of bandit cannot be understood: {error}") from error
+        return _analysis("bandit", wanted, scanned - set(faults), faults.get, issues)
+
+    @look
+    def semgrep(self) -> Analysis:
+        """What semgrep finds by the project's own rules; raises Unobservable when there is no code, or it scanned nothing."""
+        tool = find_tool("semgrep", "pipx install semgrep, in an environment of its own")
+        with self._copy((*_PYTHON[:1], *_SCRIPTS)) as (folder, wanted, scratch):
+            # Without one of its own, semgrep leaves out tests and more.
+            (folder / ".semgrepignore").write_text("", encoding="ascii")
+            report = scratch / "report.json"
+            command = [tool, "scan", "--metrics", "off", "--disable-version-check", "--config", str(rules.FOLDER)]
+            command += ["--json", "--output", str(report), "--quiet", "--disable-nosem", "--no-git-ignore"]
+            command += ["--max-target-bytes", "0", "--jobs", "2", "."]
+            more = {"SEMGREP_SETTINGS_FILE": str(scratch / "settings.yml"), "SEMGREP_LOG_FILE": str(scratch / "log")}
+            said = run_tool(command, folder=folder, report=report, seconds=SECONDS, more=more)
+            try:
+                scanned = {_inside(name) for name in said["paths"]["scanned"]}
+                faults: dict[str, str] = {}
+                for one in said["errors"]:
+                    if not one.get("path"):
+                        raise Unobservable(f"semgrep did not work: {str(one.get('message', ''))[:300]}")
+                    faults[_inside(one["path"])] = str(one.get("message", "")).strip().partition("\n")[0][:200]
+                issues = tuple(
+                    Issue(
+                        str(one["check_id"]).rpartition(".")[2],
+                        _inside(one["path"]),
+                        int(one["start"]["line"]),
+                        _SEVERITIES.get(str(one["extra"]["severity"]).upper(), "low"),
+                        str(one["extra"]["message"]).strip(),
+                        self._suppressed(
+                            _inside(one["path"]),
+                            range(max(1, int(one["start"]["line"]) - 1), int(one["end"]["line"]) + 1),
+                            "nosem",
+                        ),
+                    )
+                    for one in said["results"]
+                )
+            except (KeyError, TypeError, ValueError, AttributeError) as error:
+                raise Unobservable(f"the report of semgrep cannot be understood: {error}") from error
+        return _analysis("semgrep", wanted, scanned - set(faults), faults.get, issues)
+
+    # --- inside ----------------------------------------------------------------------------------------------------
+
+    @property
+    def _described(self) -> Repository:
+        if self.target.repository is None:
+            raise Unobservable("the target describes no repository")
+        return self.target.repository
+
+    @property
+    def _git(self) -> Git:
+        return cast("Git", self.session.probe(Git))
+
+    @contextmanager
+    def _copy(self, endings: tuple[str, ...]) -> Iterator[tuple[Path, set[str], Path]]:
+        """A folder with the code as it is at the branch's head, the paths of it, and a folder beside it."""
+        folders = [one.strip("/").removeprefix("./") for one in self._described.code]
+        paths = self._git.paths()
+        for one in folders:
+            if one not in {"", "."} and not any(path == one or path.startswith(f"{one}/") for path in paths):
+                raise Unobservable(f"the branch has no folder {one}, which the target names as code")
+        wanted = {
+            path
+            for path in paths
+            if path.endswith(endings)
+            and any(one in {"", "."} or path == one or path.startswith(f"{one}/") for one in folders)
+        }
+        if not wanted:
+            raise Unobservable(f"the code has no file that ends with {' or '.join(endings)}")
+        self.session.scratch.mkdir(parents=True, exist_ok=True)
+        scratch = Path(tempfile.mkdtemp(prefix="code-", dir=self.session.scratch))
+        try:
+            folder = scratch / "code"
+            for path in wanted:
+                place = folder / path
+                place.parent.mkdir(parents=True, exist_ok=True)
+                place.write_bytes(self._git.content(path))
+            yield folder, wanted, scratch
+        finally:
+            shutil.rmtree(scratch, ignore_errors=True)
+
+    def _suppressed(self, path: str, lines: Sequence[int], word: str) -> str:
+        """The comment on one of these lines that asks the tool to be silent; empty when there is none."""
+        text = self._git.content(path).decode("utf-8", "replace").split("\n")
+        for number in lines:
+            if 0 < number <= len(text) and (found := re.search(rf"(#|//|/\*).*\b{word}\w*.*", text[number - 1])):
+                return found[0].strip()[:200]
+        return ""
+
+
+def _inside(name: str) -> str:
+    return name.removeprefix("./")
+
+
+def _analysis(
+    tool: str, wanted: set[str], scanned: set[str], fault: Callable[[str], str | None], issues: tuple[Issue, ...]
+) -> Analysis:
+    if not scanned & wanted:
+        raise Unobservable(f"{tool} scanned none of {len(wanted)} files")
+    unscanned = tuple((path, fault(path) or "it was skipped") for path in sorted(wanted - scanned))
+    return Analysis(tool, len(scanned & wanted), unscanned, issues)

@@ -1,0 +1,314 @@
+"""The git repository that the target describes: the branch that production comes from, and the files at its head.
+
+The history is read as git keeps it, never as a working copy shows it. What the branch itself ever was is its line of
+first parents; what a merge brought along hangs from there.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from upheld.errors import Unobservable
+from upheld.probes.base import Probe, look
+
+if TYPE_CHECKING:
+    from upheld.probes.base import Session
+    from upheld.target.code import Repository
+
+LONGEST = 2_000_000
+"""Commits of one line of first parents that are followed."""
+PAGE = 500
+"""Commits that one look gives at the most."""
+FILES = 200_000
+"""Files of one tree that are listed."""
+LARGEST_FILE = 32 * 1024 * 1024
+"""Bytes of one file that are read."""
+_CO_AUTHOR = re.compile(r"(?im)^co-authored-by:[ \t]*(.*?)[ \t]*<([^<>\n]*)>[ \t]*$")
+_FOLDER, _LINK, _MODULE = 0o040000, 0o120000, 0o160000
+
+
+@dataclass(frozen=True, slots=True)
+class Person:
+    """Somebody as a commit names them."""
+
+    name: str
+    email: str
+
+
+@dataclass(frozen=True, slots=True)
+class Commit:
+    """A commit that the branch once ended with. `also` are those whom its message names as authors, too."""
+
+    sha: str
+    parents: tuple[str, ...]
+    author: Person
+    committer: Person
+    also: tuple[Person, ...]
+    at: datetime
+    title: str
+
+    def __str__(self) -> str:
+        """`1a2b3c4d5e6f "its title"`."""
+        return f'{self.sha[:12]} "{self.title}"'
+
+
+@dataclass(frozen=True, slots=True)
+class CommitPage:
+    """Some commits, the newest first; `following` asks for the next ones and is empty at the end."""
+
+    commits: tuple[Commit, ...]
+    following: str
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a commit is: `since` on the branch since the rules hold, `before` on it earlier, or `elsewhere`."""
+
+    where: str
+
+
+class Git(Probe):
+    """The repository under `repository` in the target, read without a working copy."""
+
+    name = "git"
+    needs = ("repository",)
+
+    def __init__(self, session: Session) -> None:
+        """Opens nothing yet."""
+        super().__init__(session)
+        self._opened: Any = None
+        self._line: list[bytes] | None = None
+        self._places: dict[bytes, int] = {}
+        self._counted = 0
+        self._tree: dict[str, bytes] | None = None
+
+    @look
+    def head(self) -> str:
+        """The id of the commit that the branch ends with."""
+        return self._head().decode("ascii")
+
+    @look
+    def commits(self, after: str = "") -> CommitPage:
+        """What the branch was, one after the other since the rules hold, the newest first; `after` goes on behind a commit."""
+        line = self._mainline()
+        start = self._places[after.encode("ascii")] + 1 if after else 0
+        end = min(start + PAGE, self._counted)
+        shown = tuple(self._commit(sha) for sha in line[start:end])
+        return CommitPage(shown, line[end - 1].decode("ascii") if end < self._counted and shown else "")
+
+    @look
+    def place(self, sha: str) -> Place:
+        """Where a commit is, by its full id."""
+        self._mainline()
+        place = self._places.get(sha.lower().encode("ascii", "replace"))
+        if place is None:
+            return Place("elsewhere")
+        return Place("since" if place < self._counted else "before")
+
+    @look
+    def commit(self, sha: str) -> Commit:
+        """One commit that the branch was."""
+        self._mainline()
+        if sha.encode("ascii", "replace") not in self._places:
+            raise Unobservable(f"{sha[:12]} is not on the branch {self._described.branch}")
+        return self._commit(sha.encode("ascii"))
+
+    @look
+    def changed_files(self, sha: str) -> tuple[str, ...]:
+        """The paths in which a commit differs from its first parent: for a merge, all that it brought."""
+        from dulwich.diff_tree import tree_changes  # noqa: PLC0415  (only where it is needed)
+
+        with self._reading():
+            store = self._repository().object_store
+            commit = store[sha.encode("ascii")]
+            base = store[commit.parents[0]].tree if commit.parents else None
+            paths: set[str] = set()
+            for change in tree_changes(store, base, commit.tree):
+                for side in (change.old, change.new):
+                    if side is not None and side.path:
+                        paths.add(side.path.decode("utf-8", "replace"))
+                if len(paths) > FILES:
+                    raise Unobservable(f"{sha[:12]} changes more than {FILES:,} files")
+        return tuple(sorted(paths))
+
+    # --- for other probes ------------------------------------------------------------------------------------------
+
+    def paths(self) -> tuple[str, ...]:
+        """Every file at the branch's head; links and submodules are none."""
+        return tuple(self._files())
+
+    def content(self, path: str) -> bytes:
+        """A file at the branch's head; raises Unobservable when it is not there or too large."""
+        sha = self._files().get(path)
+        if sha is None:
+            raise Unobservable(f"the branch {self._described.branch} has no file {path}")
+        with self._reading():
+            found: bytes = self._repository().object_store[sha].as_raw_string()
+        if len(found) > LARGEST_FILE:
+            raise Unobservable(f"{path} is larger than {LARGEST_FILE // 1024**2} MiB")
+        return found
+
+    def text(self, path: str) -> str:
+        """A text file at the branch's head."""
+        try:
+            return self.content(path).decode("utf-8-sig")
+        except UnicodeDecodeError as error:
+            raise Unobservable(f"{path} is no UTF-8 text") from error
+
+    def close(self) -> None:
+        """Close the repository."""
+        if self._opened is not None:
+            self._opened.close()
+
+    # --- inside ----------------------------------------------------------------------------------------------------
+
+    @property
+    def _described(self) -> Repository:
+        if self.target.repository is None:
+            raise Unobservable("the target describes no repository")
+        return self.target.repository
+
+    def _repository(self) -> Any:
+        if self._opened is None:
+            try:
+                from dulwich.errors import NotGitRepository  # noqa: PLC0415  (only where it is needed)
+                from dulwich.repo import Repo  # noqa: PLC0415  (only where it is needed)
+            except ImportError as error:
+                raise Unobservable("reading git needs dulwich: pip install 'upheld[code]'") from error
+            folder = self.session.target_folder / self._described.path
+            try:
+                opened = Repo(str(folder))
+            except NotGitRepository as error:
+                raise Unobservable(f"{self._described.path} is no git repository") from error
+            except (OSError, ValueError) as error:
+                raise Unobservable(f"{self._described.path} cannot be read as a git repository: {error}") from error
+            control = Path(opened.controldir())
+            if (control / "shallow").exists():
+                opened.close()
+                raise Unobservable("the repository is a shallow clone: its history is cut off")
+            if (control / "info" / "grafts").exists() or (control / "refs" / "replace").is_dir():
+                opened.close()
+                raise Unobservable("the repository has grafts or replaced objects: its history is not what was made")
+            self._opened = opened
+        return self._opened
+
+    def _reading(self) -> _Mapped:
+        self._repository()
+        return _Mapped()
+
+    def _head(self) -> bytes:
+        refs = self._repository().refs
+        for prefix in ("refs/heads/", "refs/remotes/origin/"):
+            try:
+                found: bytes = refs[f"{prefix}{self._described.branch}".encode()]
+                return found
+            except KeyError:
+                continue
+            except (OSError, ValueError) as error:
+                raise Unobservable(f"the branch {self._described.branch} cannot be read: {error}") from error
+        raise Unobservable(f"the repository has no branch {self._described.branch}")
+
+    def _mainline(self) -> list[bytes]:
+        """All that the branch ever was, by first parents, and how much of it is since the rules hold."""
+        if self._line is not None:
+            return self._line
+        line: list[bytes] = []
+        places: dict[bytes, int] = {}
+        since = self._described.since
+        if since is not None and since.tzinfo is None:
+            since = since.replace(tzinfo=UTC)
+        # A commit's date is what its author says. Whatever came after the first one that is recent enough counts, so that
+        # a date in the past does not hide a commit.
+        counted = 0
+        with self._reading():
+            store = self._repository().object_store
+            sha: bytes | None = self._head()
+            while sha is not None:
+                if sha in places or len(line) >= LONGEST:
+                    raise Unobservable(f"the history is longer than {LONGEST:,} commits or goes in a circle")
+                commit = store[sha]
+                places[sha] = len(line)
+                line.append(sha)
+                if since is None or commit.commit_time >= since.timestamp():
+                    counted = len(line)
+                sha = commit.parents[0] if commit.parents else None
+        first = self._described.since_commit
+        if first is not None:
+            if first.encode("ascii") not in places:
+                raise Unobservable(f"since_commit {first[:12]} is not on the branch {self._described.branch}")
+            counted = places[first.encode("ascii")]
+        self._places, self._counted, self._line = places, counted, line
+        return line
+
+    def _commit(self, sha: bytes) -> Commit:
+        with self._reading():
+            made = self._repository().object_store[sha]
+            message = made.message.decode("utf-8", "replace")
+            return Commit(
+                sha=sha.decode("ascii"),
+                parents=tuple(parent.decode("ascii") for parent in made.parents),
+                author=_person(made.author),
+                committer=_person(made.committer),
+                also=co_authors(message),
+                at=datetime.fromtimestamp(made.commit_time, UTC),
+                title=message.partition("\n")[0][:200],
+            )
+
+    def _files(self) -> dict[str, bytes]:
+        if self._tree is None:
+            with self._reading():
+                store = self._repository().object_store
+                found = dict(_walk(store, store[self._head()].tree))
+            self._tree = dict(sorted(found.items()))
+        return self._tree
+
+
+class _Mapped:
+    """Maps what goes wrong while objects are read: a missing or broken one means that nothing was seen."""
+
+    def __enter__(self) -> None:
+        """Nothing to do."""
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        import zlib  # noqa: PLC0415  (only where it is needed)
+
+        from dulwich.errors import ChecksumMismatch, FileFormatException, ObjectFormatException  # noqa: PLC0415  (only where it is needed)
+
+        if isinstance(error, KeyError):
+            raise Unobservable(f"the repository lacks an object of its history: {error}") from error
+        broken = (OSError, zlib.error, ChecksumMismatch, FileFormatException, ObjectFormatException, ValueError)
+        if isinstance(error, (*broken, AssertionError, OverflowError)):
+            raise Unobservable(f"the repository cannot be read: {type(error).__name__}: {error}") from error
+
+
+def co_authors(message: str) -> tuple[Person, ...]:
+    """Those whom a commit's message names as its authors, too."""
+    return tuple(Person(name, email) for name, email in _CO_AUTHOR.findall(message))
+
+
+def _person(raw: bytes) -> Person:
+    name, _, rest = raw.decode("utf-8", "replace").partition("<")
+    return Person(name.strip(), rest.partition(">")[0].strip())
+
+
+def _walk(store: Any, root: bytes) -> Iterator[tuple[str, bytes]]:
+    waiting, found = [("", root)], 0
+    while waiting:
+        above, tree = waiting.pop()
+        for entry in store[tree].items():
+            name = entry.path.decode("utf-8", "surrogateescape")
+            if name in {"", ".", "..", ".git"} or "/" in name or "\0" in name:
+                raise Unobservable(f"the repository has a file with a name that git forbids in {above or 'its root'}")
+            path = f"{above}{name}"
+            if entry.mode == _FOLDER:
+                waiting.append((f"{path}/", entry.sha))
+            elif entry.mode not in {_LINK, _MODULE}:
+                found += 1
+                if found > FILES:
+                    raise Unobservable(f"the branch has more than {FILES:,} files")
+                yield path, entry.sha

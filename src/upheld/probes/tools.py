@@ -1,0 +1,77 @@
+"""Tools of others, run as processes of their own under a deadline from outside, and judged by the JSON that they write."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from upheld.errors import TimedOut, Unobservable
+
+LARGEST = 256 * 1024 * 1024
+"""Bytes of one report."""
+
+
+def find_tool(name: str, install: str) -> str:
+    """The path of a tool: beside this Python, else on PATH; raises Unobservable with the command that installs it."""
+    beside = Path(sys.executable).parent / name
+    found = str(beside) if os.access(beside, os.X_OK) else shutil.which(name)
+    if found is None:
+        raise Unobservable(f"{name} is not installed: {install}")
+    return found
+
+
+def run_tool(
+    command: Sequence[str], *, folder: Path, report: Path, seconds: float, more: Mapping[str, str] | None = None
+) -> Any:
+    """Run a tool in `folder` and give the JSON that it wrote to `report`.
+
+    Its exit code says nothing: tools succeed on what they could not read. Raises TimedOut at the deadline, when it and
+    all that it started is ended, and Unobservable when there is no report.
+    """
+    name = Path(command[0]).name
+    environment = {key: value for key, value in os.environ.items() if "proxy" not in key.lower()}
+    # What this process imports is none of the tool's business, and the other way round.
+    environment.pop("PYTHONPATH", None)
+    environment |= {"PATH": f"{Path(command[0]).parent}{os.pathsep}{environment.get('PATH', '')}", **(more or {})}
+    with contextlib.suppress(FileNotFoundError):
+        report.unlink()
+    said = report.with_suffix(".said")
+    try:
+        with said.open("wb") as stream:
+            process = subprocess.Popen(
+                list(command),
+                cwd=folder,
+                env=environment,
+                stdin=subprocess.DEVNULL,
+                stdout=stream,
+                stderr=stream,
+                start_new_session=True,
+            )
+            try:
+                code = process.wait(seconds)
+            finally:
+                with contextlib.suppress(ProcessLookupError, PermissionError):
+                    os.killpg(process.pid, signal.SIGKILL)
+                process.wait()
+    except subprocess.TimeoutExpired as error:
+        raise TimedOut(f"{name} did not end within {seconds:g} s") from error
+    except OSError as error:
+        raise Unobservable(f"{name} cannot be run: {error.strerror or error}") from error
+    try:
+        if report.stat().st_size > LARGEST:
+            raise Unobservable(f"the report of {name} is larger than {LARGEST // 1024**2} MiB")
+        return json.loads(report.read_bytes())
+    except (OSError, ValueError, RecursionError) as error:
+        with said.open("rb") as stream:
+            stream.seek(max(0, said.stat().st_size - 2000))
+            last = stream.read().decode("utf-8", "replace").strip().splitlines()
+        why = f": {last[-1][:300]}" if last else ""
+        raise Unobservable(f"{name} ended with {code} and left no report{why}") from error

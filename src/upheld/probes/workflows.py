@@ -1,0 +1,179 @@
+"""Definitions of pipelines as frozen values: what starts them, their jobs, and the commands of those."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import yaml
+
+from upheld.errors import Unobservable
+
+LARGEST = 1024 * 1024
+"""Characters of one definition."""
+_GITLAB_WORDS = {
+    "stages",
+    "variables",
+    "include",
+    "workflow",
+    "default",
+    "image",
+    "services",
+    "cache",
+    "before_script",
+    "after_script",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Trigger:
+    """What starts a workflow; `branches` limits it to some (empty: all), `limited` says what else does."""
+
+    event: str
+    branches: tuple[str, ...] = ()
+    limited: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """A step of a job: a command or an action with its settings; `tolerant` when its failure does not count."""
+
+    command: str = ""
+    action: str = ""
+    settings: tuple[tuple[str, str], ...] = ()
+    folder: str = ""
+    shell: str = ""
+    condition: str = ""
+    tolerant: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class PipelineJob:
+    """A job: its name as builds show it; `tolerant` when its failure does not count, `condition` when it does not always run."""
+
+    id: str
+    name: str
+    steps: tuple[Step, ...]
+    condition: str = ""
+    tolerant: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Workflow:
+    """One definition."""
+
+    path: str
+    triggers: tuple[Trigger, ...]
+    jobs: tuple[PipelineJob, ...]
+
+
+def load_yaml(path: str, text: str) -> Any:
+    """YAML, loaded safely; raises Unobservable for what is none."""
+    if len(text) > LARGEST:
+        raise Unobservable(f"{path} is too long")
+    try:
+        return yaml.load(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))  # noqa: S506  (both are safe)
+    except (yaml.YAMLError, RecursionError, ValueError) as error:
+        raise Unobservable(f"{path} is no YAML that can be read") from error
+
+
+def github_workflow(path: str, text: str) -> Workflow:
+    """A workflow of GitHub Actions; what is not understood is Unobservable."""
+    found = load_yaml(path, text)
+    if not isinstance(found, dict) or not isinstance(found.get("jobs"), dict):
+        raise Unobservable(f"{path} has no jobs")
+    # YAML 1.1 takes the word `on` for true.
+    on = found.get(True, found.get("on"))
+    defaults = _shell(found)
+    jobs = tuple(_github_job(str(name), job, path, defaults) for name, job in found["jobs"].items())
+    return Workflow(path, tuple(_triggers(on, path)), jobs)
+
+
+def _triggers(on: Any, path: str) -> Iterable[Trigger]:
+    if isinstance(on, str):
+        on = [on]
+    if isinstance(on, list):
+        on = dict.fromkeys(map(str, on))
+    if not isinstance(on, dict) or not on:
+        raise Unobservable(f"{path} does not say what starts it")
+    for event, given in on.items():
+        limits = given if isinstance(given, dict) else {}
+        branches = limits.get("branches") or ()
+        others = ("paths", "paths-ignore", "branches-ignore", "tags", "tags-ignore", "types")
+        # Tags beside branches limit nothing of the branches.
+        named = [one for one in others if limits.get(one) and not (one.startswith("tags") and branches)]
+        yield Trigger(
+            str(event), tuple(map(str, [branches] if isinstance(branches, str) else branches)), ", ".join(named)
+        )
+
+
+def _github_job(key: str, job: Any, path: str, shell: tuple[str, str]) -> PipelineJob:
+    if not isinstance(job, dict):
+        raise Unobservable(f"{path}: the job {key} cannot be read")
+    own = tuple(mine or outer for mine, outer in zip(_shell(job), shell, strict=True))
+    steps: list[Step] = []
+    for step in job.get("steps") or ():
+        if not isinstance(step, dict):
+            raise Unobservable(f"{path}: a step of the job {key} cannot be read")
+        given = step.get("with")
+        settings = given if isinstance(given, dict) else {}
+        steps.append(
+            Step(
+                command=str(step.get("run") or ""),
+                action=str(step.get("uses") or ""),
+                settings=tuple((str(name), str(value)) for name, value in settings.items()),
+                folder=str(step.get("working-directory") or own[0]),
+                shell=str(step.get("shell") or own[1]),
+                condition=str(step.get("if") or ""),
+                tolerant=_tolerant(step.get("continue-on-error")),
+            )
+        )
+    if job.get("uses"):
+        steps.append(Step(action=str(job["uses"])))
+    return PipelineJob(
+        key,
+        str(job.get("name") or key),
+        tuple(steps),
+        str(job.get("if") or ""),
+        _tolerant(job.get("continue-on-error")),
+    )
+
+
+def _shell(where: Mapping[str, Any]) -> tuple[str, str]:
+    run = (where.get("defaults") or {}).get("run") if isinstance(where.get("defaults") or {}, dict) else None
+    run = run if isinstance(run, dict) else {}
+    return str(run.get("working-directory") or ""), str(run.get("shell") or "")
+
+
+def _tolerant(value: Any) -> bool:
+    """Whether a failure may be passed over: also where an expression decides it, for then it is not certain."""
+    return value not in {None, False, "false"}
+
+
+def gitlab_workflow(path: str, text: str) -> Workflow:
+    """A pipeline of GitLab; one that includes or extends others is Unobservable."""
+    found = load_yaml(path, text)
+    if not isinstance(found, dict):
+        raise Unobservable(f"{path} is no object")
+    if "include" in found or "workflow" in found:
+        raise Unobservable(f"{path} includes other definitions or limits when it runs, which cannot be understood yet")
+    jobs = []
+    for name, job in found.items():
+        if name in _GITLAB_WORDS or str(name).startswith(".") or not isinstance(job, dict):
+            continue
+        if "extends" in job:
+            raise Unobservable(f"{path}: the job {name} extends another, which cannot be understood yet")
+        script = job.get("script") or []
+        lines = [script] if isinstance(script, str) else [str(line) for line in script]
+        conditions = [word for word in ("rules", "only", "except") if job.get(word)]
+        if job.get("when") not in {None, "on_success", "always"}:
+            conditions.append(f"when: {job['when']}")
+        step = Step(command="\n".join(lines), shell="bash")  # noqa: S604  (nothing is run)
+        jobs.append(
+            PipelineJob(str(name), str(name), (step,), ", ".join(conditions), _tolerant(job.get("allow_failure")))
+        )
+    if not jobs:
+        raise Unobservable(f"{path} has no jobs")
+    # Without rules of its own a pipeline runs on every push, and so on every revision of a merge request.
+    return Workflow(path, (Trigger("push"), Trigger("pull_request")), tuple(jobs))
