@@ -1,0 +1,313 @@
+"""The checks of the pipeline: what scans dependencies on every build, which builds were scanned, what a bot keeps up to date."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from upheld import Finding, LeftOut, NotObserved, Unobservable
+from upheld.probes.base import Session
+
+from ..repositories import Shop, days, stamp
+from .test_reviews import Auditor
+
+SCANS = "pipeline.every_lock_file_is_scanned_on_every_build"
+BUILDS = "pipeline.every_build_was_scanned"
+UPDATES = "pipeline.update_bot_covers_every_ecosystem"
+CI = ".github/workflows/ci.yml"
+LOCKS = {"requirements.lock": "jinja2==3.1.6\n", "web/package-lock.json": '{"packages": {}}'}
+PIP, NPM = "pip-audit --strict -r requirements.lock", "npm audit --prefix web"
+
+
+@pytest.fixture
+def auditor(tmp_path: Path, session_of: Callable[..., Session]) -> Auditor:
+    return Auditor(Shop(tmp_path), session_of)
+
+
+def workflow(*steps: str | dict[str, Any], on: Any = ("push", "pull_request"), name: str = "scan", **job: Any) -> str:
+    """A workflow as JSON, which is YAML."""
+    made = [{"run": step} if isinstance(step, str) else step for step in steps]
+    return json.dumps(
+        {"on": list(on) if isinstance(on, tuple) else on, "jobs": {"scan": {"name": name, "steps": made, **job}}}
+    )
+
+
+def failed_with(auditor: Auditor, text: str, path: str = CI, **more: str) -> dict[str, str]:
+    """What fails, by lock file, with this definition of the pipeline."""
+    auditor.shop.merge({path: text, **LOCKS, **more})
+    found = auditor.run(SCANS)
+    assert all(isinstance(one, Finding) for one in found), found
+    return {str(one.subject): one.observed for one in found if not one.passed}
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        workflow(PIP, NPM),
+        workflow(f"python -m {PIP}\ncd web && npm audit"),
+        workflow("cd web\nnpm ci\nnpm audit --audit-level low\ncd ..\n" + PIP),
+        workflow(PIP + " \\\n  --require-hashes", {"run": "npm audit", "working-directory": "./web"}),
+        workflow("osv-scanner scan source -r ."),
+        workflow("osv-scanner -L requirements.lock -L web/package-lock.json"),
+        workflow("osv-scanner --lockfile=requirements.lock", "trivy fs --exit-code 1 ./web"),
+        workflow({"uses": "google/osv-scanner-action@v2", "with": {"scan-args": "-r ./"}}),
+        workflow({"uses": "pypa/gh-action-pip-audit@v1", "with": {"inputs": "requirements.lock"}}, NPM),
+        workflow({"uses": "aquasecurity/trivy-action@v1", "with": {"scan-ref": ".", "exit-code": "1"}}),
+        workflow(f"set -o pipefail\n{PIP} | tee report.txt", {"run": f"{NPM} | tee x", "shell": "bash"}),
+        workflow(f"{PIP} 2>&1", f"{NPM} || exit 1"),
+        workflow(PIP, NPM, on={"push": None, "pull_request": {"branches": ["main"]}}),
+        workflow(PIP, NPM, on={"push": {"branches": "main", "tags": ["v*"]}, "pull_request": None}),
+    ],
+)
+def test_scans_that_count(auditor: Auditor, text: str) -> None:
+    assert failed_with(auditor, text) == {}
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        (workflow(NPM), "no scan of the pipeline covers it"),
+        (workflow("pip-audit", NPM), "no scan of the pipeline covers it"),
+        (workflow("pip-audit -r requirements-dev.lock", NPM), "no scan of the pipeline covers it"),
+        (workflow(f"# {PIP}", f"echo {PIP}", NPM), "no scan of the pipeline covers it"),
+        (workflow(f"if {PIP}; then exit 1; fi", NPM), "no scan of the pipeline covers it"),
+        (workflow(f"{PIP} --dry-run", NPM), "no scan of the pipeline covers it"),
+        (workflow(f"{PIP} || true", NPM), "passed over (|| true)"),
+        (workflow(f"{PIP} || echo found", NPM), "passed over (|| echo found)"),
+        (workflow(f"{PIP} | tee report.txt", NPM), "only the last command of a pipe counts"),
+        (workflow(f"{PIP} &", NPM), "in the background"),
+        (workflow(f"set +e\n{PIP}\nexit 0", NPM), "set +e"),
+        (workflow({"run": PIP, "shell": "bash {0}"}, NPM), "its shell goes on after a failure"),
+        (workflow({"run": PIP, "continue-on-error": True}, NPM), "continue-on-error"),
+        (workflow({"run": PIP, "continue-on-error": "${{ matrix.may }}"}, NPM), "continue-on-error"),
+        (workflow({"run": PIP, "if": "github.actor == 'x'"}, NPM), "only on a condition"),
+    ],
+)
+def test_scans_that_do_not_count_are_refuted_by_name(auditor: Auditor, text: str, words: str) -> None:
+    failed = failed_with(auditor, text)
+    assert list(failed) == ["requirements.lock"]
+    assert words in failed["requirements.lock"]
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        (workflow(PIP, NPM, **{"continue-on-error": True}), "the job's failure is passed over"),
+        (workflow(PIP, NPM, **{"if": "github.event_name == 'schedule'"}), "the job runs only on a condition"),
+        (workflow(PIP, NPM, on={"schedule": [{"cron": "17 2 * * *"}]}), "does not run on a push"),
+        (workflow(PIP, NPM, on="push"), "does not run on a pull_request"),
+        (workflow(PIP, NPM, on={"push": {"paths": ["*.lock"]}, "pull_request": None}), "every push (paths)"),
+        (workflow(PIP, NPM, on={"push": None, "pull_request": {"paths-ignore": ["docs"]}}), "(paths-ignore)"),
+        (workflow(PIP, NPM, on={"push": {"branches": ["next"]}, "pull_request": None}), "a push of main"),
+        (workflow("trivy fs ."), "not told to fail on findings"),
+        (workflow("trivy fs --exit-code 0 ."), "told not to fail on findings"),
+        (workflow({"uses": "aquasecurity/trivy-action@v1"}), "not told to fail on findings"),
+        (workflow("pytest"), "no scan of the pipeline covers it"),
+    ],
+)
+def test_what_spoils_every_scan(auditor: Auditor, text: str, words: str) -> None:
+    failed = failed_with(auditor, text)
+    assert set(failed) == set(LOCKS)
+    assert all(words in one for one in failed.values()), failed
+
+
+def test_a_scan_of_a_part_of_the_packages_does_not_count(auditor: Auditor) -> None:
+    assert "leaves out a part" in failed_with(auditor, workflow(PIP, f"{NPM} --omit=dev"))["web/package-lock.json"]
+
+
+def test_the_word_on_is_read_as_yaml_reads_it(auditor: Auditor) -> None:
+    text = f"on:\n  push:\n  pull_request:\njobs:\n  a:\n    steps:\n      - run: {PIP}\n      - run: {NPM}\n"
+    assert failed_with(auditor, text) == {}
+
+
+def test_a_pipeline_of_gitlab(auditor: Auditor) -> None:
+    text = f"audit:\n  script:\n    - {PIP}\n    - {NPM}\n"
+    assert failed_with(auditor, text, ".gitlab-ci.yml") == {}
+    assert set(failed_with(auditor, f"{text}  allow_failure: true\n", ".gitlab-ci.yml")) == set(LOCKS)
+    assert set(failed_with(auditor, f"{text}  rules:\n    - if: $NIGHTLY\n", ".gitlab-ci.yml")) == set(LOCKS)
+    auditor.shop.merge({".gitlab-ci.yml": f"include: other.yml\n{text}"})
+    assert "includes other definitions" in auditor.unseen(SCANS)
+
+
+@pytest.mark.parametrize("text", ["[", "a: b\n", "jobs: 3\n", "on: push\njobs:\n  a: 3\n", "jobs: {}\n"])
+def test_a_definition_that_cannot_be_read_is_no_pass(auditor: Auditor, text: str) -> None:
+    auditor.shop.merge({CI: text, **LOCKS})
+    assert auditor.unseen(SCANS)
+
+
+def test_nothing_to_scan_and_nothing_that_scans_is_no_pass(auditor: Auditor) -> None:
+    assert "no definition of a pipeline" in auditor.unseen(SCANS)
+    auditor.shop.merge({CI: workflow(PIP)})
+    assert "no lock file" in auditor.unseen(SCANS)
+    auditor.shop.merge(LOCKS)
+    assert "no lock file missing.lock" in auditor.unseen(SCANS, repository={"lock_files": ["missing.lock"]})
+    left_out = dict.fromkeys(LOCKS, "an example")
+    assert "no lock file" in auditor.unseen(SCANS, repository={"left_out_lock_files": left_out})
+    del left_out["requirements.lock"]
+    found = auditor.run(SCANS, repository={"left_out_lock_files": left_out})
+    assert [type(one) for one in found] == [Finding, LeftOut]
+
+
+# --- builds ---------------------------------------------------------------------------------------------------------
+
+
+def built(
+    auditor: Auditor,
+    commit: str,
+    days_ago: float,
+    *jobs: tuple[str, str],
+    event: str = "push",
+    conclusion: str = "success",
+    status: str = "completed",
+) -> None:
+    forge = auditor.shop.forge
+    number = 100 + len(forge.runs)
+    forge.runs.append(
+        {
+            "id": number,
+            "path": CI,
+            "event": event,
+            "head_sha": commit,
+            "created_at": stamp(days(days_ago)),
+            "status": status,
+            "conclusion": conclusion if status == "completed" else None,
+        }
+    )
+    forge.jobs[number] = [
+        {"name": name, "status": status if outcome else "queued", "conclusion": outcome or None}
+        for name, outcome in jobs
+    ]
+
+
+@pytest.fixture
+def builds(auditor: Auditor) -> Auditor:
+    auditor.shop.merge({CI: workflow(PIP, name="audit"), **LOCKS})
+    built(auditor, "a" * 40, 1, ("tests", "success"), ("audit", "success"))
+    built(auditor, "b" * 40, 2, ("tests", "success"), ("audit", "failure"), conclusion="failure")
+    built(auditor, "c" * 40, 3, ("tests", "success"), event="push")
+    built(auditor, "c" * 40, 3, ("audit", "success"), event="pull_request")
+    return auditor
+
+
+def test_builds_with_their_scan_pass_and_older_ones_are_not_judged(builds: Auditor) -> None:
+    built(builds, "d" * 40, 40, ("tests", "success"))
+    assert builds.failed(BUILDS) == []
+    assert len(builds.run(BUILDS)) == 3
+    assert len(builds.failed(BUILDS, parameters={"days": 50})) == 1
+
+
+@pytest.mark.parametrize(
+    ("jobs", "words"),
+    [
+        ((("tests", "success"),), "no job that scans"),
+        ((("audit", "skipped"),), "was skipped"),
+        ((("audit", "cancelled"),), "was cancelled"),
+        ((("audit", "failure"),), "succeeded although its scan (audit) failed"),
+        ((), "no job that scans"),
+    ],
+)
+def test_a_build_without_its_scan_is_refuted(builds: Auditor, jobs: Any, words: str) -> None:
+    builds.shop.forge.runs.clear()
+    built(builds, "e" * 40, 5, *jobs)
+    (failed,) = builds.failed(BUILDS)
+    assert "builds of eeeeeeeeeeee (push)" in failed
+    assert words in failed
+
+
+def test_a_job_that_was_called_otherwise_may_be_named(builds: Auditor) -> None:
+    built(builds, "e" * 40, 5, ("old audit", "success"))
+    assert len(builds.failed(BUILDS)) == 1
+    assert builds.failed(BUILDS, parameters={"jobs": ("old audit",)}) == []
+
+
+def test_builds_that_cannot_be_seen(builds: Auditor) -> None:
+    built(builds, "e" * 40, 0.01, ("audit", ""), status="in_progress")
+    (left_out,) = [one for one in builds.run(BUILDS) if not isinstance(one, Finding)]
+    assert isinstance(left_out, LeftOut)
+    assert "still going on" in left_out.reason
+    builds.shop.forge.broken["/jobs"] = (403, {}, b"{}")
+    assert "the token lacks the right" in builds.unseen(BUILDS)
+    builds.shop.forge.broken["/actions/runs"] = (200, {}, b'{"workflow_runs": [{}]}')
+    assert "cannot be read" in builds.unseen(BUILDS)
+    builds.shop.forge.broken["/actions/runs"] = (200, {}, b"{}")
+    assert "something else than a list" in builds.unseen(BUILDS)
+    builds.shop.forge.broken.clear()
+    builds.shop.forge.runs.clear()
+    assert "no record of a build" in builds.unseen(BUILDS)
+    builds.shop.merge({CI: workflow("pytest")})
+    assert "no job of the pipeline scans" in builds.unseen(BUILDS)
+
+
+# --- the update bot -------------------------------------------------------------------------------------------------
+
+PLACES = {
+    "pyproject.toml": 'dependencies = ["x"]\n',
+    "web/package.json": "{}",
+    "Dockerfile": "FROM x\n",
+    CI: workflow(PIP),
+}
+
+
+def dependabot(*entries: tuple[str, str], **more: Any) -> str:
+    return json.dumps(
+        {
+            "updates": [
+                {"package-ecosystem": one, "directory": folder, "schedule": {"interval": "daily"}, **more}
+                for one, folder in entries
+            ]
+        }
+    )
+
+
+EVERYTHING = (("uv", "/"), ("npm", "/web"), ("docker", "/"), ("github-actions", "/"))
+
+
+def uncovered(auditor: Auditor, text: str, path: str = ".github/dependabot.yml") -> list[str]:
+    auditor.shop.merge({path: text, **PLACES})
+    found = auditor.run(UPDATES)
+    assert not [one for one in found if isinstance(one, NotObserved)]
+    return [str(one.subject) for one in found if not one.passed]
+
+
+def test_a_bot_that_covers_everything(auditor: Auditor) -> None:
+    assert uncovered(auditor, dependabot(*EVERYTHING)) == []
+    entries = json.loads(dependabot(*EVERYTHING))
+    entries["updates"][1] |= {"directories": ["/w*"], "directory": None}
+    assert uncovered(auditor, json.dumps(entries)) == []
+    assert uncovered(auditor, '{"extends": ["config:recommended"]}', "renovate.json") == []
+
+
+@pytest.mark.parametrize(
+    ("text", "places"),
+    [
+        (dependabot(*EVERYTHING[:3]), ["github-actions in /"]),
+        (dependabot(*EVERYTHING[1:], ("pip", "/elsewhere")), ["pip in /"]),
+        (dependabot(*EVERYTHING, **{"open-pull-requests-limit": 0}), 4),
+        (dependabot(*EVERYTHING, schedule={}), 4),
+        (dependabot(*EVERYTHING, ignore=[{"dependency-name": "*"}]), 4),
+        (dependabot(*EVERYTHING, **{"target-branch": "next"}), 4),
+        ('{"updates": []}', 4),
+    ],
+)
+def test_a_bot_that_covers_part_is_refuted(auditor: Auditor, text: str, places: Any) -> None:
+    found = uncovered(auditor, text)
+    assert found == places or len(found) == places
+
+
+def test_no_bot_at_all_is_refuted_and_one_that_cannot_be_read_is_not_seen(auditor: Auditor) -> None:
+    auditor.shop.merge(PLACES)
+    assert len(auditor.failed(UPDATES)) == 4
+    assert uncovered(auditor, '{"enabled": false}', "renovate.json") != []
+    for text in ("[", "{}", '{"enabledManagers": ["npm"]}'):
+        auditor.shop.merge({"renovate.json": text} if "enabled" in text else {".github/dependabot.yml": text})
+        assert auditor.unseen(UPDATES)
+        auditor.shop.merge({".github/dependabot.yml": None})
+
+
+def test_a_repository_without_dependencies_shows_nothing(auditor: Auditor) -> None:
+    with pytest.raises(Unobservable, match="no file that names dependencies"):
+        auditor.run(UPDATES)
