@@ -52,6 +52,11 @@ DECIDED = {
     "deletion-30-days",
     "retention-configurable",
     "retention-header",
+    "peer-reviewed",
+    "security-reviews",
+    "deps-scanned",
+    "security-in-process",
+    "auto-patching",
 }
 
 # What the findings must say of each defect, in words that name it.
@@ -201,6 +206,25 @@ WORDS = {
     "deletion_leaves_files": ("export files", "files of hooli"),
     "anonymised_by_reversible_hash": ("app.invoices", "sha256 of hooli"),
     "deletion_job_off": ("app.members", "export files", "rows of hooli"),
+    "direct_push": ("it came without a change",),
+    "self_approved_change": ("sipho approved what sipho wrote",),
+    "approval_before_last_push": ("not its last revision",),
+    "author_approves_under_second_address": ("under another identity",),
+    "protection_off_for_administrators": ("does not hold administrators",),
+    "deploy_of_unreviewed_commit": ("nobody approved it",),
+    "scan_continues_on_error": ("continue-on-error",),
+    "scan_only_nightly": ("does not run on a push", "no job that scans dependencies"),
+    "vulnerable_pin": ("jinja2 3.1.3", "GHSA-h75v-3vvj-5mfj"),
+    "lock_file_not_scanned": ("requirements-ci.lock", "no scan of the pipeline covers it"),
+    "build_without_scan": ("no job that scans dependencies",),
+    "auth_change_without_security_review": ("touches auth", "not of the team security"),
+    "codeowners_with_a_hole": ("belongs to @rivet/engineering by line",),
+    "high_bandit_finding": ("B602 in rivet/operations/archive.py",),
+    "certificate_verification_off_in_code": ("tls-verification-off in rivet/operations/mirror.py",),
+    "unattended_upgrades_off": ("switched off",),
+    "unattended_upgrades_stale": ("the last 40",),
+    "security_update_pending_too_long": ("openssh-server", "and pending"),
+    "update_bot_covers_part": ("dependabot.yml does not cover it",),
 }
 
 
