@@ -57,6 +57,7 @@ DECIDED = {
     "deps-scanned",
     "security-in-process",
     "auto-patching",
+    "short-lived-tokens",
 }
 
 # What the findings must say of each defect, in words that name it.
@@ -225,6 +226,14 @@ WORDS = {
     "unattended_upgrades_stale": ("the last 40",),
     "security_update_pending_too_long": ("openssh-server", "and pending"),
     "update_bot_covers_part": ("dependabot.yml does not cover it",),
+    "tokens_live_30_days": ("valid for 43200 minutes",),
+    "token_expiry_not_checked": ("expired token 1: answered 200",),
+    "token_alg_none_accepted": ("token forged: alg none: answered 200",),
+    "token_of_other_key_accepted": ("token forged: other key: answered 200",),
+    "revoked_tokens_accepted": ("access token of a revoked session: answered 200",),
+    "refresh_tokens_reusable": ("refresh token that was exchanged before: answered 200",),
+    "key_in_client_bundle": ("script https://app.rivet.example", "secret key at character"),
+    "key_in_source_map": ("source map https://app.rivet.example", "secret key at character"),
 }
 
 

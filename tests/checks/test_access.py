@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from upheld import Finding, NotObserved, Unobservable
+from upheld import Finding, LeftOut, NotObserved, Unobservable
 from upheld.catalogue import Catalogue
 
 from ..workplace import MAY, RANKS, Workplace
@@ -22,7 +22,8 @@ FORGED = "sessions.forged_and_expired_tokens_are_refused"
 REVOKED = "sessions.revoked_sessions_are_refused"
 ONCE = "sessions.refresh_tokens_work_once"
 LOWERED = "sessions.lowered_and_disabled_accounts_lose_access_at_once"
-ALL = (ROLES, CLAIMS, SELF, SHORT, FORGED, REVOKED, ONCE, LOWERED)
+CODE = "sessions.client_code_holds_no_secret"
+ALL = (ROLES, CLAIMS, SELF, SHORT, FORGED, REVOKED, ONCE, LOWERED, CODE)
 
 
 @pytest.fixture
@@ -81,6 +82,8 @@ def test_a_sound_api_passes_and_is_left_as_it_was(run: Any, name: str, switches:
         (REVOKED, "revocation ignored", "access token of a revoked session: answered 200"),
         (ONCE, "refresh reusable", "refresh token that was exchanged before: answered 200"),
         (ONCE, "no rotation", "it gave no other one"),
+        (CODE, "key in script", "/app.js: value of apiKey at character"),
+        (CODE, "key in map", "/app.js.map: value of PASSWORD at character"),
         (LOWERED, "old role", "session of a clerk of red who is now guest: answered 200, as before"),
         (LOWERED, "disabled goes on", "whose account is disabled: answered 200, as before"),
     ],
@@ -151,3 +154,30 @@ def test_tokens_stay_out_of_what_is_recorded(session_of: Callable[..., Any]) -> 
         text = str(recorder.observations)
     assert "eyJ" not in text
     assert not any(refresh in text for refresh in server.refresh)
+
+
+def test_scripts_of_others_and_maps_that_are_not_served_are_left_out(run: Any) -> None:
+    found, _ = run(CODE, "no source map")
+    assert failed(found) == unseen(found) == []
+    left = {str(one.subject): one.reason for one in found if isinstance(one, LeftOut)}
+    assert left["script https://elsewhere.example/x.js"] == "it is not the target's own"
+    assert any("app.js.map" in subject and "404" in reason for subject, reason in left.items())
+
+
+def test_a_page_that_is_not_there_is_not_seen(run: Any) -> None:
+    with Workplace().serving() as server:
+        endpoints = [{"name": "api", "url": f"http://127.0.0.1:{server.port}", "pages": ["/nowhere"]}]
+        found, _ = run(CODE, endpoints=endpoints)
+    assert any("answered 404" in one for one in unseen(found))
+    assert not any(isinstance(one, Finding) for one in found)
+
+
+@pytest.mark.parametrize(
+    "text",
+    ['clientId:"4711-abc.apps.example.com"', 'password:"Password-is-required"', 'type="password"', 'key="pk_live_51Habcdefghijklmn"',
+     'apiKey:"/v1/keys/9"', 'password:"********"'],
+)  # fmt: skip
+def test_what_is_public_by_nature_is_no_leak(session_of: Callable[..., Any], text: str) -> None:
+    from upheld.probes.client_code import ClientCode
+
+    assert list(session_of().probe(ClientCode)._leaks(text)) == []
