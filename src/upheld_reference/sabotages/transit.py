@@ -19,6 +19,8 @@ from upheld_reference.sabotages import sabotage
 
 _CLAIMS = ("transit-tls12", "transit-all-traffic")
 _ALSO = ("sensitive-encrypted",)
+_UNREACHABLE = ("no-bounty", "uptime-monitored")
+"""What nobody can decide who cannot read the status page."""
 
 
 @sabotage(breaks=_CLAIMS, also=_ALSO)
@@ -33,7 +35,7 @@ def tls_1_1_on_one_port(platform: Platform) -> None:
     platform.on("built", lambda built: _accept_from(built, ssl.TLSVersion.TLSv1_1))
 
 
-@sabotage(breaks=_CLAIMS, also=_ALSO, blinds=("rate-limits",))
+@sabotage(breaks=_CLAIMS, also=_ALSO, blinds=("rate-limits", *_UNREACHABLE))
 def tls_1_1_at_most_on_one_port(platform: Platform) -> None:
     """The status page's port speaks no TLS later than 1.1, so that today's clients cannot reach it."""
 
@@ -56,19 +58,19 @@ def plain_http_serves_content(platform: Platform) -> None:
     platform.on("built", serve_pages)
 
 
-@sabotage(breaks=_CLAIMS, also=_ALSO)
+@sabotage(breaks=_CLAIMS, also=_ALSO, blinds=_UNREACHABLE)
 def certificate_expired(platform: Platform) -> None:
     """The status page's certificate ended yesterday."""
     _sign_differently(platform, expired_for=dt.timedelta(days=1))
 
 
-@sabotage(breaks=_CLAIMS, also=_ALSO)
+@sabotage(breaks=_CLAIMS, also=_ALSO, blinds=_UNREACHABLE)
 def certificate_wrong_name(platform: Platform) -> None:
     """The status page's certificate is for another host name."""
     _sign_differently(platform, host_name="old-status.rivet.example")
 
 
-@sabotage(breaks=_CLAIMS, also=_ALSO)
+@sabotage(breaks=_CLAIMS, also=_ALSO, blinds=_UNREACHABLE)
 def certificate_self_signed(platform: Platform) -> None:
     """The status page's certificate is signed by itself instead of by the authority."""
     _sign_differently(platform, by_itself=True)
