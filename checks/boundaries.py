@@ -93,12 +93,17 @@ def _judged(way: Way, one: InsideTry) -> Finding | NotObserved:
     expected = "no connection inside"
     if one.contacts:
         return Finding(way, False, expected, f"leads inside: {one.contacts} connections came to the listener there")
-    if not one.registered:
-        if 400 <= one.status < 500 and one.status != 429:
-            return Finding(way, True, expected, f"refused with {one.status} when it was registered")
-        return NotObserved(way, f"registering it answered {one.status}", expected)
-    if not one.pinged:
-        return NotObserved(way, "it was taken, and nothing could be delivered", expected)
-    if way.kind in {"turn", "redirect"} and not one.allowed_requests:
-        return NotObserved(way, "no delivery came to the allowed receiver on this way", expected)
-    return Finding(way, True, expected, f"taken with {one.status}, and no delivery came inside")
+    refused = not one.registered and 400 <= one.status < 500 and one.status != 429
+    reason = one.reason
+    if not reason and not one.registered and not refused:
+        reason = f"registering it answered {one.status}"
+    elif not reason and one.registered and not one.pinged:
+        reason = "it was taken, and nothing could be delivered"
+    elif not reason and one.registered and way.kind in {"turn", "redirect"} and not one.allowed_requests:
+        reason = "no delivery came to the allowed receiver on this way"
+    if reason:
+        return NotObserved(way, reason, expected)
+    how = "no delivery came inside" if one.registered else "refused when it was registered"
+    return Finding(
+        way, True, expected, f"answered {one.status}, and {how}" if one.registered else f"{how}, with {one.status}"
+    )

@@ -99,7 +99,7 @@ def redirects_to_plain_http_are_not_followed(
         elif found.requests:
             yield Finding(subject, True, expected, f"{found.requests} deliveries were redirected, and none was sent on")
         else:
-            yield NotObserved(subject, "no delivery came that could be redirected", expected)
+            yield NotObserved(subject, found.reason or "no delivery came that could be redirected", expected)
 
 
 @check(basis=OBSERVED, intrusive=True)

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Delivery", "InsideTry", "Receivers", "Registration", "SignedDelivery", "Stranger", "Way"]
 
-_POLL_SECONDS = 0.3
+_POLL_SECONDS = 0.8
 _AT_ONCE = 12
 
 
@@ -59,7 +59,10 @@ class Registration:
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
-    """What came to a receiver: connections, handshakes that were broken off, whole requests; and to where it redirected."""
+    """What came to a receiver: connections, handshakes that were broken off, whole requests; and to where it redirected.
+
+    `reason` says why there was none, where that is known.
+    """
 
     stranger: Stranger
     contacts: int
@@ -67,6 +70,7 @@ class Delivery:
     requests: int
     redirected_contacts: int = 0
     status: int = 0
+    reason: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +96,10 @@ class SignedDelivery:
 
 @dataclass(frozen=True, slots=True)
 class InsideTry:
-    """What became of one way inside: whether the URL was taken, connections to the inner place, requests at the allowed one."""
+    """What became of one way inside: whether the URL was taken, connections to the inner place, requests at the allowed one.
+
+    `reason` says why it could not be tried to its end, and is empty otherwise.
+    """
 
     way: Way
     registered: bool
@@ -100,6 +107,7 @@ class InsideTry:
     pinged: bool
     contacts: int
     allowed_requests: int
+    reason: str = ""
 
 
 class Receivers(TenantCalls, Probe):
@@ -134,8 +142,15 @@ class Receivers(TenantCalls, Probe):
     def deliver_with_redirects_to_http(self, statuses: tuple[int, ...]) -> tuple[Delivery, ...]:
         """For each status a delivery to a trusted receiver that redirects with it to a plain http one of the harness."""
         self._before_threads()
+
+        def one(status: int) -> Delivery:
+            try:
+                return self._deliver(Stranger.NOBODY, redirect=status)
+            except Unobservable as error:
+                return Delivery(Stranger.NOBODY, 0, (), 0, 0, status, error.reason)
+
         with ThreadPoolExecutor(_AT_ONCE) as pool:
-            return tuple(pool.map(lambda status: self._deliver(Stranger.NOBODY, redirect=status), statuses))
+            return tuple(pool.map(one, statuses))
 
     @look
     def register(self, how: str) -> Registration:
@@ -346,13 +361,14 @@ class Receivers(TenantCalls, Probe):
         """Wait until `done`, or the delivery has come to its end; at most as long as a delivery may take."""
         end = time.monotonic() + self._scheme.delivery_seconds
         while not done() and (left := end - time.monotonic()) > 0:
+            if listener.wait(done, min(_POLL_SECONDS, left)):
+                return
             if self._scheme.deliveries is not None and self._is_over(webhook):
                 return
-            listener.wait(done, min(_POLL_SECONDS, left))
 
     def _is_over(self, webhook: str) -> bool:
-        reply = self._call(self._scheme.deliveries or "", webhook)
         try:
+            reply = self._call(self._scheme.deliveries or "", webhook)
             return reply.worked and str(at(json.loads(reply.text), self._scheme.status)) not in self._scheme.pending
         except (ValueError, Unobservable):
             return False
@@ -381,12 +397,12 @@ class Receivers(TenantCalls, Probe):
             inside = stack.enter_context(listening(self._described.inside, port, context))
             name = self._fresh_name()
             # Where the name changes, a refusal by the allowed receiver makes for more look-ups.
-            status = 500 if way.kind == "turn" else 307
+            answer = 500 if way.kind == "turn" else 307
             headers: Headers = ()
             if way.kind == "redirect":
                 headers = (("location", way.filled(inside.address, port, "", "")),)
             allowed = stack.enter_context(
-                listening(self._described.addresses, port, context, status=status, headers=headers)
+                listening(self._described.addresses, port, context, status=answer, headers=headers)
             )
             value = way.filled(inside.address, port, allowed.address, self._fresh_name())
             url = value if way.kind == "url" else f"https://{name}:{port}/"
@@ -394,15 +410,21 @@ class Receivers(TenantCalls, Probe):
                 stack.enter_context(self._zone().names(name, value))
             elif way.kind == "redirect":
                 stack.enter_context(self._zone().names(name, allowed.address))
-            reply, webhook = self._register(url)
-            stack.callback(self._remove, webhook)
-            if way.kind == "turn":
-                stack.enter_context(self._zone().names(name, *value.split("/")))
-            pinged = reply.worked and bool(reply.made)
-            if pinged:
-                self._ping(webhook)
-                self._until_over(webhook, inside, lambda: inside.contacts > 0)
-            return InsideTry(way, reply.worked, reply.status, pinged, inside.contacts, len(allowed.requests))
+            reply, pinged, reason = None, False, ""
+            try:
+                reply, webhook = self._register(url)
+                stack.callback(self._remove, webhook)
+                if way.kind == "turn":
+                    stack.enter_context(self._zone().names(name, *value.split("/")))
+                if reply.worked and reply.made:
+                    self._ping(webhook)
+                    pinged = True
+                    self._until_over(webhook, inside, lambda: inside.contacts > 0)
+            except Unobservable as error:
+                reason = error.reason
+            status = reply.status if reply else 0
+            taken = reply is not None and reply.worked
+            return InsideTry(way, taken, status, pinged, inside.contacts, len(allowed.requests), reason)
 
 
 def _age(timestamp: str, received: datetime) -> float | None:
