@@ -36,7 +36,8 @@ def calibrate(
 ) -> int:
     """Audit an embedded target untouched and with each of its sabotages, and show which check caught which.
 
-    With NAMES only the sabotages of these checks and claims, each with only the claims that it breaks. Exit codes: 0 every sabotage turned its claims and no other, 1 one was missed or turned another claim, 2 wrong input, 4 a fault.
+    With NAMES only the sabotages of these checks and claims, each with only the claims that it breaks. Exit codes: 0 every
+    sabotage turned its claims and no other, 1 one was missed or turned another claim, 2 wrong input, 4 a fault.
     """
     path = find_policy(policy)
     catalogue = Catalogue.load(*check_folders(path))
