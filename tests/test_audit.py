@@ -58,6 +58,7 @@ DECIDED = {
     "security-in-process",
     "auto-patching",
     "short-lived-tokens",
+    "pipelines-reviewed",
 }
 
 # What the findings must say of each defect, in words that name it.
@@ -234,6 +235,13 @@ WORDS = {
     "refresh_tokens_reusable": ("refresh token that was exchanged before: answered 200",),
     "key_in_client_bundle": ("script https://app.rivet.example", "secret key at character"),
     "key_in_source_map": ("source map https://app.rivet.example", "secret key at character"),
+    "deploy_outside_main": ("is not on the branch main, and never was its end",),
+    "engineer_key_authorized": ("lukas@rivetsoftware.dev (deploy): not declared",),
+    "engineer_account_on_host": ("lukas: undeclared",),
+    "ssh_root_login_permitted": ("permitrootlogin: yes",),
+    "ssh_password_login_permitted": ("passwordauthentication: yes",),
+    "break_glass_without_ticket": ("as if no ticket were needed", "it has no ticket"),
+    "break_glass_self_approved": ("of one's own request", "it was approved by whoever used it"),
 }
 
 
