@@ -13,7 +13,9 @@ from upheld import OBSERVED, Finding, LeftOut, NotObserved, Unobservable, check
 from upheld.probes.api import Api
 from upheld.probes.audit_log import AuditLog, Entry
 from upheld.probes.clock import Clock
-from upheld.probes.staff import Performed, Privileged, Staff, StaffMember
+from upheld.probes.staff import Performed, Privileged, Staff
+
+from ._performing import account, emergency, tenant, throwaway
 
 Seconds = Annotated[float, Field(ge=0, le=60)]
 _PAUSE_SECONDS = 0.2
@@ -52,15 +54,15 @@ def privileged_operations_are_logged(
     try:
         _, kind = staff.reading()
         planted = api.plant(api.acting()[0].tenant, kind)
-        objects = {**planted.ids(), **_account(staff)}
+        objects = {**planted.ids(), **account(staff)}
         for case in cases:
             if not case.part:
-                deeds.note(case, lambda case=case: (_perform(staff, case, objects),))  # type: ignore[misc]
-        burnt = _throwaway(staff).name
+                deeds.note(case, lambda case=case: (perform(staff, case, objects),))  # type: ignore[misc]
+        burnt = throwaway(staff).name
         parts: dict[str, Callable[[], tuple[Performed, ...]]] = {
             "login": lambda: staff.perform_login(burnt),
             "reset": lambda: staff.perform_reset(burnt),
-            "break-glass": lambda: _emergency(staff),
+            "break-glass": lambda: emergency(staff),
         }
         for part, perform in parts.items():
             deeds.note_all(
@@ -100,7 +102,7 @@ def refused_attempts_are_logged(
     deeds = _Deeds(staff)
     _, asking = staff.entrance()
     reading, _ = staff.reading()
-    objects = {kind: _NOBODY for case in cases for kind in case.objects} | {"tenant": _tenant(api), "role": "none"}
+    objects = {kind: _NOBODY for case in cases for kind in case.objects} | {"tenant": tenant(api), "role": "none"}
     for case in cases:
         if case.part in {"", "break-glass", "log out"}:
             who = staff.unable(case.operation)
@@ -109,7 +111,7 @@ def refused_attempts_are_logged(
         if case.operation == reading:
             able = staff.able(reading).name
             deeds.note(case, lambda case=case, able=able: (staff.perform_refused(case.operation, able, objects),))  # type: ignore[misc]
-    burnt = _throwaway(staff, -1).name
+    burnt = throwaway(staff, -1).name
     deeds.note_all([case for case in cases if case.part == "login"], lambda: staff.perform_bad_logins(burnt))
     for case in cases:
         if case.part == "reset" and case.operation == asking[-1]:
@@ -283,44 +285,3 @@ def _wait(
         if enough(entries) or waited >= within_seconds:
             return entries
         waited += clock.wait(_PAUSE_SECONDS)
-
-
-def _perform(staff: Staff, case: Privileged, objects: dict[str, str]) -> Performed:
-    missing = [kind for kind in case.objects if kind not in objects]
-    if missing:
-        raise Unobservable(f"there is no {missing[0]} to do it to")
-    return staff.perform(case.operation, staff.able(case.operation).name, objects)
-
-
-def _emergency(staff: Staff) -> tuple[Performed, ...]:
-    """Emergency access from request to end; what a step needs that did not work is missing."""
-    steps = staff.break_glass()
-    who = staff.able(steps.request)
-    other = staff.also_able(steps.approve, (who.name,))
-    asked = staff.perform(steps.request, who.name, {})
-    if not asked.made:
-        return (asked,)
-    objects = {steps.kind: asked.made}
-    order = ((steps.approve, other), (steps.start, who), (steps.use, who), (steps.end, who))
-    return (asked, *(staff.perform(name, one.name, objects) for name, one in order if name))
-
-
-def _throwaway(staff: Staff, place: int = 2) -> StaffMember:
-    offered = [one for one in staff.people() if one.throwaway]
-    if not offered:
-        raise Unobservable("the target offers no throw-away identity of staff")
-    return offered[place % len(offered)]
-
-
-def _account(staff: Staff) -> dict[str, str]:
-    """The throw-away account that operations on accounts are performed on, and its role."""
-    burnt = _throwaway(staff)
-    reader = staff.able(staff.listing_operation())
-    accounts = {one.account.lower(): one.id for one in staff.accounts(reader.name)}
-    if burnt.account.lower() not in accounts:
-        raise Unobservable(f"the list of accounts does not show {burnt.name}")
-    return {staff.account_kind(): accounts[burnt.account.lower()], "role": burnt.role}
-
-
-def _tenant(api: Api) -> str:
-    return api.tenant_of(api.acting()[0].tenant)

@@ -13,9 +13,7 @@ from upheld_reference.parts import Part
 from upheld_reference.platform import Platform
 
 ADVISORIES = Path(__file__).with_name("advisories")
-"""A small dated mirror of advisories, one OSV record a file."""
-ADVISORIES_DATED = "2026-11-25"
-"""The day on which the mirror was compared with its source."""
+"""A small mirror of advisories, one OSV record a file: a sample of one that a nightly job would bring up to date."""
 
 
 class CodebasePart(Part):
@@ -68,7 +66,11 @@ class CodebasePart(Part):
                 "sensitive_paths": {area: list(patterns) for area, patterns in areas.PATHS.items()},
                 "security_team": areas.TEAM,
                 "deploy_log": str(self.deploy_log),
-                "advisories": {"path": str(ADVISORIES), "dated": ADVISORIES_DATED, "format": "osv"},
+                "advisories": {
+                    "path": str(ADVISORIES),
+                    "dated": dt.datetime.now(dt.UTC).date().isoformat(),
+                    "format": "osv",
+                },
             }
         }
 

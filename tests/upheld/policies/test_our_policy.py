@@ -88,7 +88,8 @@ def test_a_claim_that_nothing_decides_yet_says_what_will(policy: Policy) -> None
 
 
 def test_only_claims_that_a_person_must_vouch_for_accept_an_attestation(policy: Policy) -> None:
-    assert {claim.id for claim in policy.claims if claim.accept_attested} == {"meta-terms", "meta-bsp", "no-data-sale"}
+    accepted = {claim.id for claim in policy.claims if claim.accept_attested}
+    assert accepted == {"meta-terms", "meta-bsp", "no-data-sale", "credentials-not-shared"}
 
 
 def test_every_claim_has_references_and_is_gated(policy: Policy) -> None:
