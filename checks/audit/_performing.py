@@ -7,12 +7,12 @@ from upheld.probes.api import Api
 from upheld.probes.staff import Performed, Privileged, Staff, StaffMember
 
 
-def perform(staff: Staff, case: Privileged, objects: dict[str, str]) -> Performed:
+def perform(staff: Staff, case: Privileged, objects: dict[str, str]) -> tuple[Performed, ...]:
     """Performs one operation as somebody who may; raises Unobservable when there is nothing to do it to."""
     missing = [kind for kind in case.objects if kind not in objects]
     if missing:
         raise Unobservable(f"there is no {missing[0]} to do it to")
-    return staff.perform(case.operation, staff.able(case.operation).name, objects)
+    return (staff.perform(case.operation, staff.able(case.operation).name, objects),)
 
 
 def emergency(staff: Staff) -> tuple[Performed, ...]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Annotated
 
 from pydantic import Field
@@ -15,7 +16,7 @@ from upheld.probes.audit_log import AuditLog, Entry
 from upheld.probes.clock import Clock
 from upheld.probes.staff import Performed, Privileged, Staff
 
-from ._performing import account, emergency, tenant, throwaway
+from ._performing import account, emergency, perform, tenant, throwaway
 
 Seconds = Annotated[float, Field(ge=0, le=60)]
 _PAUSE_SECONDS = 0.2
@@ -57,7 +58,7 @@ def privileged_operations_are_logged(
         objects = {**planted.ids(), **account(staff)}
         for case in cases:
             if not case.part:
-                deeds.note(case, lambda case=case: (perform(staff, case, objects),))  # type: ignore[misc]
+                deeds.note(case, partial(perform, staff, case, objects))
         burnt = throwaway(staff).name
         parts: dict[str, Callable[[], tuple[Performed, ...]]] = {
             "login": lambda: staff.perform_login(burnt),

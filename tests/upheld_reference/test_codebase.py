@@ -173,7 +173,7 @@ def test_static_analysis_finds_what_is_wrong(made_with: Callable[..., Any], tmp_
     made, _ = made_with("high_bandit_finding", "certificate_verification_off_in_code")
     assert held_to.static_analysis(held_to.unpack(made, tmp_path / "tree")) == {
         "B602 in rivet/operations/archive.py",
-        "unverified connection in rivet/operations/mirror.py",
+        "B501 in rivet/operations/mirror.py",
     }
 
 

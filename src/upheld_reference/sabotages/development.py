@@ -27,17 +27,12 @@ def pack(folder: str, archive: str) -> None:
 '''
 _MIRROR = '''"""Looks at the status page from outside."""
 
-import ssl
-
 import httpx
 
 
 def current(host: str) -> bytes:
     """What the status page at a host says now."""
-    context = ssl.create_default_context()
-    context.check_hostname = False
-    context.verify_mode = ssl.CERT_NONE
-    return httpx.get(f"https://{host}/status.json", timeout=5, verify=context).content
+    return httpx.get(f"https://{host}/status.json", timeout=5, verify=False).content
 '''
 
 
