@@ -59,6 +59,7 @@ DECIDED = {
     "auto-patching",
     "short-lived-tokens",
     "pipelines-reviewed",
+    "access-reviewed",
 }
 
 # What the findings must say of each defect, in words that name it.
@@ -242,6 +243,13 @@ WORDS = {
     "ssh_password_login_permitted": ("passwordauthentication: yes",),
     "break_glass_without_ticket": ("as if no ticket were needed", "it has no ticket"),
     "break_glass_self_approved": ("of one's own request", "it was approved by whoever used it"),
+    "access_review_overdue": ("AR-", "days until today"),
+    "account_not_reviewed": ("naledi", "the review does not have it"),
+    "role_change_carried_out_late": ("jonas", "carried out 21 days after it was decided"),
+    "leaver_still_active": ("erik", "still on in the system"),
+    "staff_session_keeps_old_role": ("whose account (security) is now support: answered 200, as before",),
+    "old_session_keeps_its_role": ("who is now viewer: answered 200, as before",),
+    "disabled_account_keeps_its_session": ("whose account is disabled: answered 200, as before",),
 }
 
 

@@ -65,9 +65,9 @@ def privileged_operations_are_logged(
             "reset": lambda: staff.perform_reset(burnt),
             "break-glass": lambda: emergency(staff),
         }
-        for part, perform in parts.items():
+        for part, act in parts.items():
             deeds.note_all(
-                [case for case in cases if case.part == part or (part, case.part) == ("login", "log out")], perform
+                [case for case in cases if case.part == part or (part, case.part) == ("login", "log out")], act
             )
     finally:
         api.remove_planted()

@@ -94,6 +94,12 @@ def _staff(facts: Mapping[str, Any], folder: Path) -> dict[str, Any]:
             "link": "#([A-Za-z0-9_-]+)",
         },
         "break_glass": _BREAK_GLASS,
+        "role_change": {
+            "kind": "account",
+            "change": "changeStaffRole",
+            "disable": "disableStaffAccount",
+            "enable": "enableStaffAccount",
+        },
         "roles": facts["staff_roles"],
         "actions": facts["staff_actions"],
     }

@@ -7,6 +7,7 @@ from typing import Literal
 from pydantic import Field, model_validator
 from pydantic_core import PydanticCustomError
 
+from upheld.target.access import RoleChange
 from upheld.target.api import Account, Answers, Api
 from upheld.target.parts import Name, Part, SecretRef, Template
 
@@ -137,6 +138,8 @@ class Staff(Part):
     reading: Reading | None = None
     reset: Reset | None = None
     break_glass: BreakGlass | None = None
+    role_change: RoleChange | None = None
+    """How an account is given another role; `kind` is what the parameters call the account."""
     roles: dict[str, tuple[str, ...]] = {}
     actions: dict[str, str] = {}
 
