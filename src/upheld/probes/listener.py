@@ -9,7 +9,6 @@ import contextlib
 import datetime as dt
 import errno
 import fcntl
-import hashlib
 import ipaddress
 import os
 import random
@@ -275,8 +274,6 @@ class Zone:
     def __init__(self, path: Path) -> None:
         """Reads and writes nothing yet."""
         self._path = path
-        digest = hashlib.sha256(str(path.resolve()).encode()).hexdigest()[:16]
-        self._lock = Path(tempfile.gettempdir()) / f"upheld-zone-{os.getuid()}-{digest}.lock"
 
     @contextlib.contextmanager
     def names(self, name: str, *answers: str) -> Iterator[None]:
@@ -308,8 +305,8 @@ class Zone:
 
     def _change(self, change: Callable[[list[str]], list[str]]) -> None:
         try:
-            with self._lock.open("a") as lock:
-                fcntl.flock(lock, fcntl.LOCK_EX)
+            # The folder is what is locked: the file itself is replaced, and a lock file would stay behind.
+            with _locked(self._path.parent):
                 before = self._path.read_text(encoding="utf-8").splitlines()
                 lines = change(_restored(before, lambda pid, _: not _alive(pid)))
                 status = self._path.stat()
@@ -324,6 +321,16 @@ class Zone:
             raise Unobservable(
                 f"the zone file {self._path.name} cannot be changed: {error.strerror or type(error).__name__}"
             ) from None
+
+
+@contextlib.contextmanager
+def _locked(folder: Path) -> Iterator[None]:
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(handle)
 
 
 def _names_in(line: str) -> list[str]:
