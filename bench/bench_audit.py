@@ -1,6 +1,6 @@
-"""The audit of the embedded reference: seconds from its first check to its last, set-up excluded.
+"""The audit of the embedded reference: seconds from the start of the command's work to its end.
 
-Promise: within 20 s on two cores. Prints the set-up, the checks and the slowest of them, for each run.
+Promise: all claims of the page within 45 s on two cores, set-up included. Prints the set-up, the checks and the slowest of them, for each run.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import tempfile
 from datetime import datetime
 from pathlib import Path
 
-PROMISED_SECONDS = 20.0
+PROMISED_SECONDS = 45.0
 
 
 def instant(text: str) -> float:
@@ -40,12 +40,12 @@ def main() -> None:
         first = min(instant(check["started"]) for check in checks)
         last = max(instant(check["started"]) + check["seconds"] for check in checks)
         slowest = max(checks, key=lambda check: check["seconds"])
-        found.append(last - first)
+        found.append(run["seconds"])
         print(
             f"audit: set-up {first - instant(run['started']):.1f} s, checks {last - first:.1f} s "
             f"(slowest {slowest['id']} {slowest['seconds']:.1f} s), whole {run['seconds']:.1f} s"
         )
-    print(f"audit: {min(found):.1f} to {max(found):.1f} s for the checks (promised: {PROMISED_SECONDS:.0f})")
+    print(f"audit: {min(found):.1f} to {max(found):.1f} s in all (promised: {PROMISED_SECONDS:.0f})")
     sys.exit(1 if min(found) > PROMISED_SECONDS else 0)
 
 
