@@ -194,6 +194,7 @@ def test_no_backup_at_all_is_refuted(stored: Stored) -> None:
         (sealed(200_000), {"plain": 10}, "10 bytes before compression"),
         (b"", {"kind": "incr"}, "it is empty"),
     ],
+    ids=["empty", "of nothing", "smaller than the catalogue says", "nothing before compression", "empty increment"],
 )
 def test_a_backup_of_nothing_is_refuted(stored: Stored, content: bytes, entry: dict[str, Any], words: str) -> None:
     name = stored.base(0.01, content, **entry)
@@ -528,6 +529,7 @@ def test_what_is_declared_readable_is_left_aside_but_searched_for_keys(stored: S
         (b"# created\nAGE-SECRET-KEY-1" + b"Q" * 58 + b"\n", "an age identity"),
         (b"-----BEGIN " + b"OPENSSH PRIVATE KEY-----\nAAAA\n", "a private key"),
     ],
+    ids=["raw", "hexadecimal", "base64", "over a border", "age", "private key"],
 )
 def test_a_key_in_the_store_is_refuted(stored: Stored, content: bytes, words: str) -> None:
     stored.put("base/backup.key", content)
