@@ -167,7 +167,7 @@ def test_rotating_the_key_seals_everything_anew(batch: Callable[[Sequence[str]],
     """
     certificates = facts["internal"]["certificates"]
     assert internal.answer(facts, "vault", certificates["api"], request) == "HTTP/1.1 403 Forbidden"
-    with psycopg.connect(rivet.postgres("auditor"), autocommit=True) as db:
+    with psycopg.connect(rivet.postgres("vault_auditor"), autocommit=True) as db:
         [old] = {key_id for key_id, _ in db.execute(query).fetchall()}
         assert internal.answer(facts, "vault", certificates["migrations"], request) == "HTTP/1.1 200 OK"
         rows = db.execute(query).fetchall()
