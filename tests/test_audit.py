@@ -289,6 +289,9 @@ def test_every_check_is_calibrated_for_the_code_that_stands(untouched):
 
 def test_no_secret_of_the_deployment_is_in_the_evidence(untouched):
     text = json.dumps(untouched.run) + untouched.words
+    # security.txt is signed in the clear: what surrounds its text and its signature is public. Nothing else armoured is.
+    for public in ("-----BEGIN PGP SIGNED MESSAGE-----", "-----BEGIN PGP SIGNATURE-----"):
+        text = text.replace(public, "")
     assert "BEGIN" not in text
     for word in ("EAAG", "eyJhbGciOi"):
         assert word not in text
