@@ -42,6 +42,36 @@ def sensitive_columns_are_sealed(sealed: Sealed, *, key_bits: int = 256) -> Iter
 
 
 @check(basis=INSPECTED)
+def nothing_sensitive_is_readable(sealed: Sealed) -> Iterator[Finding | NotObserved]:
+    """No value in a sensitive column can be read without a key.
+
+    Decides: whether a credential lies in plaintext, or merely encoded, in a column that is meant for it.
+
+    How: reads every value of each declared column and looks whether it is text, JSON, base64 or hexadecimal of text.
+
+    Refuted by: a value that can be read as it stands.
+
+    Cannot see: how good the encryption of the others is, which `sensitive_columns_are_sealed` judges, and columns that the target
+    does not declare.
+
+    References: CWE-256, CWE-312; OWASP Cryptographic Storage Cheat Sheet.
+    """
+    expected = "nothing readable"
+    for column, values, reason in _columns(sealed):
+        if reason:
+            yield NotObserved(column, reason, expected)
+            continue
+        readable = [value for value in values if value.readable_as]
+        shown = ", ".join(dict.fromkeys(value.readable_as for value in readable))
+        observed = (
+            f"{len(readable)} of {len(values)} values are readable as {shown}"
+            if readable
+            else f"none of {len(values)} values"
+        )
+        yield Finding(column, passed=not readable, expected=expected, observed=observed, seen=(values,))
+
+
+@check(basis=INSPECTED)
 def nonces_are_fresh(sealed: Sealed) -> Iterator[Finding | NotObserved]:
     """No two sealed values share a nonce under one key.
 

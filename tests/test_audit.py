@@ -60,6 +60,8 @@ DECIDED = {
     "short-lived-tokens",
     "pipelines-reviewed",
     "access-reviewed",
+    "least-privilege",
+    "ids-apart-from-tokens",
 }
 
 # What the findings must say of each defect, in words that name it.
@@ -250,6 +252,14 @@ WORDS = {
     "staff_session_keeps_old_role": ("whose account (security) is now support: answered 200, as before",),
     "old_session_keeps_its_role": ("who is now viewer: answered 200, as before",),
     "disabled_account_keeps_its_session": ("whose account is disabled: answered 200, as before",),
+    "application_is_superuser": ("rivet_application: superuser", "as a superuser"),
+    "application_bypasses_row_security": ("bypasses row security",),
+    "application_owns_tables": ("owns table app.contacts, table app.templates",),
+    "edge_role_granted_credentials": ("on vault.webhook_secrets", "on vault.integration_keys"),
+    "audit_rows_deletable": ("DELETE on audit.entries",),
+    "service_runs_as_root": ("rivet-worker",),
+    "ids_and_tokens_in_one_table": ("table vault.whatsapp_tokens",),
+    "view_joins_ids_and_tokens": ("view app.whatsapp_connections",),
 }
 
 

@@ -23,6 +23,8 @@ def data_parts(facts: dict[str, Any]) -> dict[str, Any]:
             "sealed_url": _kept(facts, "vault_auditor", secrets, folder),
             "application_url": _kept(facts, "application", secrets, folder),
             "planting_url": _kept(facts, "planter", secrets, folder),
+            # Whoever makes dumps sees all; the search for copies reads as a dump does.
+            "dump_url": _kept(facts, "superuser", secrets, folder),
             "tenant_column": "workspace_id",
         },
         "encryption": {
@@ -121,7 +123,9 @@ def _tables() -> list[dict[str, Any]]:
 def _log(name: str, logs: Path, folder: Path) -> dict[str, Any]:
     path = logs / f"{name}.log"
     path.touch(mode=0o600)  # A log that nothing was written to yet is empty, not missing.
-    return {"name": name, "path": str(path.relative_to(folder)), **({"security": True} if name == "security" else {})}
+    # What Meta's server logs is Meta's.
+    marks = {"security": {"security": True}, "graph-access": {"foreign": True}}.get(name, {})
+    return {"name": name, "path": str(path.relative_to(folder)), **marks}
 
 
 def _flows() -> list[dict[str, Any]]:

@@ -10,9 +10,11 @@ from upheld_reference.target_access import access_parts
 from upheld_reference.target_api import api_parts
 from upheld_reference.target_backups import backup_parts
 from upheld_reference.target_code import code_parts
+from upheld_reference.target_credentials import credential_parts
 from upheld_reference.target_data import data_parts
 from upheld_reference.target_host import host_parts
 from upheld_reference.target_network import network_parts
+from upheld_reference.target_privileges import privilege_parts
 from upheld_reference.target_registers import register_parts
 from upheld_reference.target_staff import staff_parts
 
@@ -56,6 +58,8 @@ def describe(facts: dict[str, Any]) -> dict[str, Any]:
         **api_parts(facts),
         **access_parts(facts),
         **data_parts(facts),
+        **credential_parts(facts),
+        **privilege_parts(facts),
         **host_parts(facts),
         **network_parts(facts),
         **code_parts(facts),

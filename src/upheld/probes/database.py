@@ -34,7 +34,13 @@ TABLES_LIMIT = 20_000
 COLUMNS_LIMIT = 100_000
 """Columns that the catalogue may list."""
 
-_ROLES = {"auditor": "url", "application": "application_url", "planter": "planting_url", "sealed": "sealed_url"}
+_ROLES = {
+    "auditor": "url",
+    "application": "application_url",
+    "planter": "planting_url",
+    "sealed": "sealed_url",
+    "dumper": "dump_url",
+}
 
 _TENANT_TABLES = """
 SELECT n.nspname, c.relname, c.relrowsecurity, c.relforcerowsecurity,
@@ -205,7 +211,7 @@ class Database(Probe):
 
     @contextmanager
     def reading(self, role: str = "auditor") -> Iterator[Connection]:
-        """A connection as `role` (auditor or application), in a read-only transaction that is rolled back.
+        """A connection as `role` (auditor, application, sealed or dumper), in a read-only transaction that is rolled back.
 
         Raises Refused, TimedOut or Unobservable for whatever goes wrong in it.
         """
@@ -246,9 +252,9 @@ class Database(Probe):
                 transaction.rollback()
 
     @contextmanager
-    def writing(self) -> Iterator[Connection]:
-        """A connection as the planting role, in a transaction that is committed at the end of the block."""
-        with self._connected("planter") as connection, connection.begin():
+    def writing(self, role: str = "planter") -> Iterator[Connection]:
+        """A connection as the planting role (or another), in a transaction that is committed at the end of the block."""
+        with self._connected(role) as connection, connection.begin():
             self._bound(connection)
             yield connection
 

@@ -118,8 +118,8 @@ class Logs(Probe):
     needs = ("logs",)
 
     @look
-    def search(self, needles: tuple[str, ...]) -> LogsSearched:
-        """Search all logs for secrets, given by their placeholders, in every spelling.
+    def search(self, needles: tuple[str, ...], *, own_only: bool = False) -> LogsSearched:
+        """Search all logs for secrets, given by their placeholders, in every spelling; with `own_only` none that somebody else keeps.
 
         A file that cannot be read, and a source without files, is listed in `unread`. Raises Unobservable when there was
         nothing to search or nothing to search for.
@@ -132,15 +132,15 @@ class Logs(Probe):
         hits: list[Hit] = []
         count = 0
         deadline = time.monotonic() + SEARCH_SECONDS
-        for source, path, name, reason in self._paths():
+        for source, path, name, reason in self._paths(own_only=own_only):
             if path is None:
                 unread.append(UnreadLog(source, name, reason))
                 continue
             try:
                 if time.monotonic() > deadline:
                     raise TimedOut(f"not searched within {SEARCH_SECONDS:.0f} s")
-                with _opened(path) as (stream, packed):
-                    searched = searcher.stream(_chunks(stream, deadline, limit=UNPACKED_LIMIT))
+                with opened(path) as (stream, packed):
+                    searched = searcher.stream(chunks_of(stream, deadline, limit=UNPACKED_LIMIT))
             except Unobservable as unobservable:
                 unread.append(UnreadLog(source, name, unobservable.reason))
                 continue
@@ -150,7 +150,7 @@ class Logs(Probe):
         size = sum(file.bytes for file in files)
         if not size:
             raise Unobservable(_nothing_read(files, unread))
-        sources = tuple(source.name for source in self.target.logs)
+        sources = tuple(source.name for source in self.target.logs if not (own_only and source.foreign))
         lines = sum(file.lines for file in files)
         return LogsSearched(sources, tuple(files), tuple(unread), size, lines, tuple(hits), count)
 
@@ -189,7 +189,7 @@ class Logs(Probe):
         for source, path, name, reason in self._paths(security_only=kind == "security"):
             if path is None:
                 raise Unobservable(f"log {source}: {reason}")
-            with _opened(path) as (stream, packed):
+            with opened(path) as (stream, packed):
                 skipped = before.get(f"{source}\n{name}", 0)
                 if skipped and not packed and os.fstat(stream.fileno()).st_size >= skipped:
                     stream.seek(skipped)
@@ -200,7 +200,7 @@ class Logs(Probe):
                         stream, needle, since if isinstance(since, datetime) else None, deadline, path
                     )
                 else:
-                    searched = searcher.stream(_chunks(stream, deadline, limit=UNPACKED_LIMIT))
+                    searched = searcher.stream(chunks_of(stream, deadline, limit=UNPACKED_LIMIT))
                     times, read, line = searched.count, searched.bytes, searched.found[0].line if searched.found else 0
             if times and not count:
                 first = (source, name, line)
@@ -219,11 +219,11 @@ class Logs(Probe):
         deadline = time.monotonic() + SEARCH_SECONDS
         for source, path, name, _ in self._paths():
             if path is not None:
-                with _opened(path) as (stream, packed):
+                with opened(path) as (stream, packed):
                     if not packed:
                         start = before.get(f"{source}\n{name}", 0)
                         stream.seek(start if path.stat().st_size >= start else 0)
-                        lines += sum(chunk.count(b"\n") for chunk in _chunks(stream, deadline, limit=UNPACKED_LIMIT))
+                        lines += sum(chunk.count(b"\n") for chunk in chunks_of(stream, deadline, limit=UNPACKED_LIMIT))
         return lines
 
     def _searcher(self, needles: tuple[str, ...]) -> Searcher:
@@ -234,11 +234,13 @@ class Logs(Probe):
         except ValueError as error:
             raise Unobservable(f"the logs cannot be searched: {error}") from error
 
-    def _paths(self, *, security_only: bool = False) -> Iterator[tuple[str, Path | None, str, str]]:
+    def _paths(
+        self, *, security_only: bool = False, own_only: bool = False
+    ) -> Iterator[tuple[str, Path | None, str, str]]:
         """Each file of each source as (source, path, name, ""), or (source, None, name, reason) where there is none to read."""
         number = 0
         for source in self.target.logs:
-            if security_only and not source.security:
+            if (security_only and not source.security) or (own_only and source.foreign):
                 continue
             base, pattern = self._base(source)
             try:
@@ -299,7 +301,7 @@ def _with_rotated(pattern: str) -> Iterator[str]:
 
 
 @contextmanager
-def _opened(path: Path) -> Iterator[tuple[IO[bytes], bool]]:
+def opened(path: Path) -> Iterator[tuple[IO[bytes], bool]]:
     """The file's content as a stream, and whether it was compressed; what goes wrong in reading becomes Unobservable."""
     opener = _OPENERS.get(path.suffix.lower())
     try:
@@ -311,7 +313,8 @@ def _opened(path: Path) -> Iterator[tuple[IO[bytes], bool]]:
         raise Unobservable(_plain(error)) from error
 
 
-def _chunks(stream: IO[bytes], deadline: float, *, limit: int) -> Iterator[bytes]:
+def chunks_of(stream: IO[bytes], deadline: float, *, limit: int) -> Iterator[bytes]:
+    """The stream in chunks; raises Unobservable when it holds more than `limit` bytes or is not read by `deadline` (monotonic)."""
     size = 0
     while chunk := stream.read(CHUNK):
         size += len(chunk)

@@ -9,7 +9,7 @@ import hmac
 import json
 import re
 import secrets
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, cast
 
@@ -101,9 +101,19 @@ class Sealed(Probe):
         )
         if described is None:
             raise Unobservable(f"the target declares no sealed column {column.table}.{column.column}")
-        if not self._encryption.keys:
-            raise Unobservable("the target names no key (encryption.keys)")
-        return tuple(self._rows(described))
+        return tuple(value for value, _, _ in self.rows(described))
+
+    @look
+    def key_strings_in(self, column: Column) -> tuple[str, ...]:
+        """The identifiers of the keys that values of the column open with; never the keys."""
+        return tuple(dict.fromkeys(value.key_id for value in self.values(column) if value.authenticates))
+
+    def key_texts(self, names: Iterable[str]) -> tuple[str, ...]:
+        """For probes that look for keys: each key's bytes in hexadecimal and in base64."""
+        keys = [key for name in names for key in self._key(name)]
+        return tuple(
+            dict.fromkeys(text for key in keys for text in (key.hex(), base64.b64encode(key).decode().rstrip("=")))
+        )
 
     @property
     def _encryption(self) -> Encryption:
@@ -116,7 +126,10 @@ class Sealed(Probe):
         """The role that reads sealed columns: one of its own where the target names one."""
         return "sealed" if self.target.database and self.target.database.sealed_url else "auditor"
 
-    def _rows(self, described: SealedColumn) -> Iterator[SealedValue]:
+    def rows(self, described: SealedColumn) -> Iterator[tuple[SealedValue, bytes, bytes | None]]:
+        """For probes that follow a value: each one with its stored bytes, and what it holds when it opens."""
+        if not self._encryption.keys:
+            raise Unobservable("the target names no key (encryption.keys)")
         named = re.findall(r"\{(\w+)\}", described.associated_data)
         columns = dict.fromkeys((described.id, described.column, *named))
         table = table_of(described.table, *columns)
@@ -135,9 +148,10 @@ class Sealed(Probe):
                     raise Unobservable(f"{name}: a value is longer than {CELL_LIMIT} bytes")
                 if value:
                     associated = _filled(described.associated_data, dict(row))
-                    yield self._value(str(row[described.id]), value, associated.encode())
+                    found, plaintext = self._value(str(row[described.id]), value, associated.encode())
+                    yield found, value, plaintext
 
-    def _value(self, row: str, stored: bytes, associated: bytes) -> SealedValue:
+    def _value(self, row: str, stored: bytes, associated: bytes) -> tuple[SealedValue, bytes | None]:
         shape = self._encryption
         # A column of text may hold the sealed bytes as base64 or hexadecimal.
         for value in dict.fromkeys((stored, *_decoded(stored))):
@@ -152,7 +166,7 @@ class Sealed(Probe):
                     continue
                 self._learn(plaintext)
                 tampered = bytes([body[0] ^ 1]) + body[1:]
-                return SealedValue(
+                found = SealedValue(
                     row=row,
                     length=len(stored),
                     mode="AES-GCM",
@@ -166,7 +180,8 @@ class Sealed(Probe):
                     readable_as="",
                     repeats_blocks=_repeats(body[:-_TAG]),
                 )
-        return self._unopened(row, stored)
+                return found, plaintext
+        return self._unopened(row, stored), None
 
     def _unopened(self, row: str, stored: bytes) -> SealedValue:
         """What can be said of a value that no key opens: whether it can be read as it is, or as AES-ECB."""

@@ -11,13 +11,15 @@ class Database(Part):
     """The database, read-only.
 
     `application_url` is the role that the application itself uses, `planting_url` one that may write aged rows, `sealed_url` one
-    that reads what `url` may not: sealed columns, which a careful database keeps from everybody else.
+    that reads what `url` may not: sealed columns, which a careful database keeps from everybody else. `dump_url` is a role that sees
+    every row of every table, as whoever makes dumps must.
     """
 
     url: SecretRef
     application_url: SecretRef | None = None
     planting_url: SecretRef | None = None
     sealed_url: SecretRef | None = None
+    dump_url: SecretRef | None = None
     tenant_column: str | None = None
     shared_tables: dict[str, str] = {}
     """Tables with the tenant's column that are no tenant's data, with the reason."""
@@ -92,3 +94,5 @@ class LogSource(Part):
     path: str
     security: bool = False
     """Whether failed logins and lockouts are recorded here."""
+    foreign: bool = False
+    """Whether somebody else keeps it (a service that is called, say), so that what lies in it is not stored here."""

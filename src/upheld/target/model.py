@@ -17,12 +17,14 @@ from upheld.target.api import Api, CanaryFlow, Identity, Tenant
 from upheld.target.audit_log import AuditLog
 from upheld.target.backups import Backups
 from upheld.target.code import Advisories, Deploys, Forge, Repository
+from upheld.target.credentials import AgeAdvice, CredentialFlow, StoredPasswords, StoresSearched
 from upheld.target.data import Database, Encryption, LogSource, Retention
 from upheld.target.deletion import Deletion
 from upheld.target.endpoints import Endpoint, Publication, Vantage
 from upheld.target.host import Host
 from upheld.target.network import Internal, Outbound, Receivers, SharedRoles, StatusPage, Webhooks
 from upheld.target.parts import Part
+from upheld.target.privileges import DatabaseAccess
 from upheld.target.registers import Attestations, Registers
 from upheld.target.sessions import Browsing, Sessions
 from upheld.target.staff import Staff
@@ -83,6 +85,11 @@ class Target(Part):
     attestations: Attestations | None = None
     staff: Staff | None = None
     audit_log: AuditLog | None = None
+    credential_flows: tuple[CredentialFlow, ...] = ()
+    age_advice: tuple[AgeAdvice, ...] = ()
+    stores_searched: StoresSearched | None = None
+    stored_passwords: StoredPasswords | None = None
+    database_access: DatabaseAccess | None = None
     samples: tuple[str, ...] = ()
     """What of this target is a recorded sample and not observed, shown wherever it is used."""
 

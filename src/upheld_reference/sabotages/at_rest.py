@@ -14,17 +14,18 @@ from upheld_reference.vault import sealing
 from upheld_reference.vault.sealing import Sealer
 
 _CLAIM = "at-rest-aes256"
+_EVERY_KIND = ("whatsapp-tokens-aes256", "webhook-secrets-aes256", "token-encrypted-on-receipt")
 _ALSO = ("sensitive-encrypted",)
 _FIXED_NONCE = bytes(sealing.NONCE_BYTES)
 
 
-@sabotage(breaks=(_CLAIM,), also=_ALSO)
+@sabotage(breaks=(_CLAIM, *_EVERY_KIND), also=_ALSO)
 def vault_key_128_bits(platform: Platform) -> None:
     """The vault's key has 128 bits."""
     platform.replace(sealing, "KEY_BYTES", 16)
 
 
-@sabotage(breaks=(_CLAIM,), also=_ALSO)
+@sabotage(breaks=(_CLAIM, *_EVERY_KIND), also=_ALSO)
 def vault_aes_ecb(platform: Platform) -> None:
     """The vault uses AES-256-ECB: the same value twice gives the same ciphertext, and nothing authenticates."""
 
@@ -52,7 +53,7 @@ def vault_nonce_repeated(platform: Platform) -> None:
     platform.replace(sealing, "fresh_nonce", lambda: _FIXED_NONCE)
 
 
-@sabotage(breaks=(_CLAIM,), also=_ALSO)
+@sabotage(breaks=(_CLAIM, "webhook-secrets-aes256", "no-plaintext-credentials"), also=_ALSO)
 def vault_base64_only(platform: Platform) -> None:
     """Webhook secrets and integration keys are in base64 instead of encrypted."""
     # WhatsApp tokens stay encrypted: were they stored readable too, another claim would be broken by this one defect.
@@ -69,7 +70,7 @@ def vault_base64_only(platform: Platform) -> None:
     platform.replace(Sealer, "open", open_)
 
 
-@sabotage(breaks=(_CLAIM,), also=_ALSO)
+@sabotage(breaks=(_CLAIM, "no-plaintext-credentials"), also=_ALSO)
 def one_sensitive_column_plain(platform: Platform) -> None:
     """Integration keys are stored as they were entered."""
     encrypt, decrypt = Sealer.seal, Sealer.open

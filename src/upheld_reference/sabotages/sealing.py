@@ -52,7 +52,7 @@ def _plain(platform: Platform, column: str) -> None:
     platform.replace(Sealer, "open", open_)
 
 
-@sabotage(breaks=(_TOKENS,), also=_ALSO)
+@sabotage(breaks=(_TOKENS, "no-plaintext-credentials"), also=_ALSO)
 def whatsapp_tokens_with_hard_coded_key(platform: Platform) -> None:
     """WhatsApp access tokens are sealed with a key that stands in the platform's code."""
     add_key, seal = Sealer.add_key, Sealer.seal

@@ -16,6 +16,8 @@ from upheld_reference.platform import Platform, Scope
 from upheld_reference.sabotages import sabotage
 
 _CLAIM = "tokens-never-logged"
+# A token of a sign-up in a log of the platform's own is a plaintext copy, made when the token came.
+_KEPT = ("no-plaintext-credentials", "token-encrypted-on-receipt")
 
 
 @sabotage(breaks=(_CLAIM,))
@@ -35,7 +37,7 @@ def authorization_in_access_log(platform: Platform) -> None:
     platform.on("built", plain)
 
 
-@sabotage(breaks=(_CLAIM,))
+@sabotage(breaks=(_CLAIM, *_KEPT))
 def token_in_exception_trace(platform: Platform) -> None:
     """The exception about an odd answer of Graph quotes that answer, and tracebacks are not redacted."""
 
@@ -60,7 +62,7 @@ def token_in_url_query(platform: Platform) -> None:
     platform.replace(client, "authorize", authorize)
 
 
-@sabotage(breaks=(_CLAIM,))
+@sabotage(breaks=(_CLAIM, *_KEPT))
 def redaction_misses_second_token(platform: Platform) -> None:
     """The debug log quotes the code and the token of each sign-up, and the redaction masks only the first credential in a line."""
     secret = re.compile(r"EAAG[\w-]+|(?<![\w-])AQ[\w-]{18,}|eyJ[\w-]+\.[\w-]+(?:\.[\w-]*)?|(?<=(?i:bearer) )[^\s'\"]+")

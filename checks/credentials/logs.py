@@ -1,4 +1,4 @@
-"""Credentials stay where they belong: not in logs, not in error pages."""
+"""Credentials stay out of logs and out of answers."""
 
 from __future__ import annotations
 

@@ -1,0 +1,414 @@
+"""Credentials on their way: let in through the real entrances, found again sealed, read back, rotated, used, advised about.
+
+A check sees a credential only as its placeholder. Whole values stay in this probe, which the redactor knows.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+import re
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, cast
+
+import sqlalchemy as sa
+
+from upheld.errors import Unobservable
+from upheld.probes.api import Api
+from upheld.probes.api_logins import at
+from upheld.probes.api_requests import build, fill, generated
+from upheld.probes.base import Probe, look
+from upheld.probes.canaries import Canaries, Canary
+from upheld.probes.database import Database, ReadDenied, table_of
+from upheld.probes.logs import LogMark, Logs
+from upheld.probes.sealed import Sealed, SealedValue
+from upheld.probes.search import Searcher
+from upheld.probes.waiting import patient
+
+if TYPE_CHECKING:
+    from upheld.probes.base import Session
+    from upheld.probes.http_client import Answer
+    from upheld.target.credentials import AdvicePlace, AgeAdvice, CredentialCall, CredentialFlow
+    from upheld.target.data import SealedColumn
+
+ROWS_LIMIT = 100_000
+"""Credentials whose age is read; more are Unobservable."""
+LOG_SECONDS = 5.0
+"""Seconds in which a log must show a call that was made."""
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """A declared kind of credential, and what can be looked at."""
+
+    name: str
+    column: str
+    made_here: bool
+    reads: tuple[str, ...]
+    rotates: bool
+    used: bool
+
+    def __str__(self) -> str:
+        """Its name."""
+        return self.name
+
+
+@dataclass(frozen=True, slots=True)
+class Entered:
+    """A credential that was let in or made: its placeholder, what was answered, and what it belongs to (empty where it failed)."""
+
+    kind: str
+    secret: str
+    status: int
+    done: bool
+    belongs_to: str
+
+
+@dataclass(frozen=True, slots=True)
+class StoredForm:
+    """The values of the declared column that hold a credential, opened or as they stand, of `total` that there are."""
+
+    values: tuple[SealedValue, ...]
+    total: int
+
+
+@dataclass(frozen=True, slots=True)
+class ReadBack:
+    """What an operation answered later: whether it named what the credential belongs to, and in what spellings it showed it."""
+
+    operation: str
+    status: int
+    names_it: bool
+    shown: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Use:
+    """A call that was to use a credential, and how often the log then marks each of the credentials asked for."""
+
+    status: int
+    done: bool
+    marked: tuple[tuple[str, int], ...]
+
+    def times(self, secret: str) -> int:
+        """How often the log marks that credential."""
+        return dict(self.marked).get(secret, 0)
+
+
+@dataclass(frozen=True, slots=True)
+class Age:
+    """A stored credential: what it belongs to, whose it is, and how old it is."""
+
+    belongs_to: str
+    tenant: str
+    days: float
+
+
+@dataclass(frozen=True, slots=True)
+class Advice:
+    """What one identity reads in one place: the status, and of which of the asked-for credentials it is told."""
+
+    place: str
+    identity: str
+    status: int
+    told_of: tuple[str, ...]
+
+
+class Credentials(Probe):
+    """The credentials under `credential_flows` and `age_advice` in the target."""
+
+    name = "credentials"
+    needs = ()
+
+    def __init__(self, session: Session) -> None:
+        """Lets nothing in yet."""
+        super().__init__(session)
+        self._whole: dict[str, str] = {}
+
+    @look
+    def declared(self) -> tuple[Kind, ...]:
+        """The declared kinds; raises Unobservable when there is none."""
+        if not self.target.credential_flows:
+            raise Unobservable("the target declares no kind of credential (credential_flows)")
+        return tuple(
+            Kind(
+                one.name,
+                one.sealed_in,
+                one.shown is not None,
+                tuple(call.operation for call in one.reads),
+                one.rotate is not None,
+                one.use is not None,
+            )
+            for one in self.target.credential_flows
+        )
+
+    @look
+    def enter(self, kind: str) -> Entered:
+        """Let a fresh credential of that kind in, or have one made."""
+        flow = self._flow(kind)
+        return self._enter(flow, flow.enter, "")
+
+    @look
+    def rotate(self, kind: str, before: Entered) -> Entered:
+        """Replace a credential that was let in by a fresh one."""
+        flow = self._flow(kind)
+        if flow.rotate is None:
+            raise Unobservable(f"the target does not say how a {kind} is rotated (rotate)")
+        return self._enter(flow, flow.rotate, before.belongs_to)
+
+    @look
+    def stored_form(self, entered: Entered) -> StoredForm:
+        """How the declared column holds the credential."""
+        flow = self._flow(entered.kind)
+        value = self.session.redactor.value(entered.secret)
+        searcher = Searcher([value])
+        found, total = [], 0
+        for sealed, stored, plaintext in self._sealed.rows(self._column(flow)):
+            total += 1
+            if plaintext is not None and value.encode() in plaintext:
+                self._remember(entered.secret, plaintext)
+                found.append(sealed)
+            elif plaintext is None and searcher.encodings_in(stored):
+                found.append(sealed)
+        return StoredForm(tuple(found), total)
+
+    @look
+    def read_back(self, entered: Entered) -> tuple[ReadBack, ...]:
+        """What the declared operations answer about what the credential belongs to."""
+        flow = self._flow(entered.kind)
+        value = self.session.redactor.value(entered.secret)
+        found = []
+        for call in flow.reads:
+            answer = self._call(call, call.identity or flow.enter.identity, {"id": entered.belongs_to})
+            shown = tuple(spelling for _, spelling in Searcher([value]).encodings_in(_bytes(answer)))
+            named = bool(entered.belongs_to) and entered.belongs_to in answer.text
+            found.append(ReadBack(call.operation, answer.status, named and answer.status in call.statuses, shown))
+        return tuple(found)
+
+    @look
+    def use(self, kind: str, secrets: tuple[str, ...]) -> Use:
+        """Have a call made that uses the kind's present credential, and see which of `secrets` (placeholders) the log marks."""
+        flow = self._flow(kind)
+        if flow.use is None:
+            raise Unobservable(f"the target does not say how a {kind} is seen in use (use)")
+        marks = {secret: _marked(flow.use.mark, self._known(secret)) for secret in secrets}
+        logs = cast("Logs", self.session.probe(Logs))
+        before: LogMark = logs.mark()
+        answer = self._call(flow.use.call, flow.use.call.identity or flow.enter.identity, {})
+        counts = dict.fromkeys(secrets, 0)
+        until = time.monotonic() + LOG_SECONDS
+        while True:
+            for secret, mark in marks.items():
+                counts[secret] = logs.contains(mark, since=before).count
+            if any(counts.values()) or time.monotonic() > until:
+                break
+            time.sleep(0.1)
+        return Use(answer.status, answer.status in flow.use.call.statuses, tuple(counts.items()))
+
+    @look
+    def remove(self, entered: Entered) -> int:
+        """Undo what let the credential in, where the target says how; gives the status, 0 where there is nothing to undo."""
+        flow = self._flow(entered.kind)
+        if flow.remove is None or not entered.belongs_to:
+            return 0
+        who = flow.remove.identity or flow.enter.identity
+        return self._call(flow.remove, who, {"id": entered.belongs_to}).status
+
+    # --- advice ------------------------------------------------------------------------------------------------------
+
+    @look
+    def advised_kinds(self) -> tuple[str, ...]:
+        """The kinds of which the target says where their age stands; raises Unobservable when there is none."""
+        if not self.target.age_advice:
+            raise Unobservable("the target does not say where owners are advised to rotate (age_advice)")
+        return tuple(one.name for one in self.target.age_advice)
+
+    @look
+    def ages(self, name: str) -> tuple[Age, ...]:
+        """Every stored credential of that kind with its age, of the tenants that the target describes."""
+        described = self._advice(name)
+        table = table_of(described.table, described.belongs_to, described.tenant_column, described.received)
+        tenants = [one.id for one in self.target.tenants]
+        tenant = sa.cast(table.c[described.tenant_column], sa.Text)
+        statement = (
+            sa.select(table.c[described.belongs_to], tenant, table.c[described.received])
+            .where(tenant.in_(tenants))
+            .limit(ROWS_LIMIT + 1)
+        )
+        rows = self._read(statement)
+        if len(rows) > ROWS_LIMIT:
+            raise Unobservable(f"{described.table} holds more than {ROWS_LIMIT} credentials")
+        now = datetime.now(UTC)
+        return tuple(
+            Age(str(belongs_to), str(whose), (now - _aware(received)).total_seconds() / 86_400)
+            for belongs_to, whose, received in rows
+            if received is not None
+        )
+
+    @look
+    def advice(self, name: str, tenant: str, belong_to: tuple[str, ...]) -> tuple[Advice, ...]:
+        """Of which of these credentials each declared place tells each declared identity of the tenant."""
+        described = self._advice(name)
+        names = {one.name for one in self.target.tenants if one.id == tenant}
+        found = []
+        for place in described.places:
+            for identity in place.identities:
+                if self._api.identity(identity).tenant not in names:
+                    continue
+                call = self._api.document.operation(place.operation)
+                answer = self._send(call.id, identity, None, {}, {})
+                told = _told(place, answer, belong_to) if answer.status == 200 else ()
+                found.append(Advice(place.operation, identity, answer.status, told))
+        return tuple(found)
+
+    # --- how -----------------------------------------------------------------------------------------------------------
+
+    def _enter(self, flow: CredentialFlow, call: CredentialCall, belongs_to: str) -> Entered:
+        canary, value = self._fresh(flow.name)
+        identity = call.identity or flow.enter.identity
+        answer = self._call(call, identity, {"canary": value, "id": belongs_to})
+        done = answer.status in call.statuses
+        secret = canary.placeholder
+        if done and flow.shown is not None:
+            shown = at(answer.json(), flow.shown)
+            if not isinstance(shown, str) or len(shown) < 12:
+                raise Unobservable(f"the answer shows no {flow.name} at {flow.shown}")
+            secret = self.session.redactor.add(shown, f"{canary.name}, shown once as {canary.placeholder[10:-1]}")
+            self._whole[secret] = shown
+        identifier = str(at(answer.json(), flow.id)) if done and not belongs_to else belongs_to
+        return Entered(flow.name, secret, answer.status, done, identifier)
+
+    def _call(self, call: CredentialCall, identity: str | None, values: Mapping[str, str]) -> Answer:
+        return self._send(call.operation, identity, call.json_body, call.parameters, values)
+
+    def _send(
+        self,
+        operation: str,
+        identity: str | None,
+        body: Any,
+        parameters: Mapping[str, str],
+        values: Mapping[str, str],
+    ) -> Answer:
+        api = self._api
+        who = api.identity(identity) if identity else None
+        tenant = api.tenant_id(who.tenant) if who else ""
+        filled = {**generated(), "tenant": tenant, **values}
+        one = api.document.operation(operation)
+        replaced = {f"path {name}": str(fill(template, filled)) for name, template in parameters.items()}
+        # A body of its own replaces the one of the API's recipe, whose placeholders then need nothing.
+        request = build(one, api.description, api.endpoint, _Anything(filled) if body is not None else filled, replaced)
+        if body is not None:
+            headers = {**dict(request.headers), "Content-Type": "application/json"}
+            content = json.dumps(fill(body, filled)).encode()
+            request = dataclasses.replace(request, headers=tuple(headers.items()), content=content)
+        header = api.authorization(identity)
+        client = api.client("")
+        answer, _ = patient(
+            lambda: client.send(
+                request.method, request.url, headers={**dict(request.headers), **header}, content=request.content
+            ),
+            api.description.limited,
+            operation,
+        )
+        return answer
+
+    def _read(self, statement: sa.Select[Any]) -> list[Any]:
+        database = cast("Database", self.session.probe(Database))
+        roles = ("sealed", "auditor") if database.description.sealed_url else ("auditor",)
+        for role in roles:
+            try:
+                with database.reading(role) as connection:
+                    return [tuple(row) for row in connection.execute(statement).all()]
+            except ReadDenied:
+                if role == roles[-1]:
+                    raise
+        return []
+
+    def _fresh(self, name: str) -> tuple[Canary, str]:
+        canary = cast("Canaries", self.session.probe(Canaries)).fresh(name)
+        return canary, self.session.redactor.value(canary.placeholder)
+
+    def _remember(self, secret: str, plaintext: bytes) -> None:
+        text = plaintext.decode("utf-8", "replace")
+        self._whole[secret] = text
+        self.session.redactor.add(text, f"whole value of {secret[10:-1]}")
+
+    def _known(self, secret: str) -> str:
+        if secret not in self._whole:
+            raise Unobservable("the whole credential is not known, for it was not found where it should be sealed")
+        return self._whole[secret]
+
+    def _flow(self, kind: str) -> CredentialFlow:
+        found = next((one for one in self.target.credential_flows if one.name == kind), None)
+        if found is None:
+            raise Unobservable(f"the target declares no kind of credential called {kind!r} (credential_flows)")
+        return found
+
+    def _advice(self, name: str) -> AgeAdvice:
+        found = next((one for one in self.target.age_advice if one.name == name), None)
+        if found is None:
+            raise Unobservable(f"the target does not say where advice about {name!r} shows (age_advice)")
+        return found
+
+    def _column(self, flow: CredentialFlow) -> SealedColumn:
+        encryption = self.target.encryption
+        table, _, column = flow.sealed_in.rpartition(".")
+        found = (
+            next((one for one in encryption.columns if (one.table, one.column) == (table, column)), None)
+            if encryption
+            else None
+        )
+        if found is None:
+            raise Unobservable(f"the target does not describe how {flow.sealed_in} is sealed (encryption.columns)")
+        return found
+
+    @property
+    def _api(self) -> Api:
+        return cast("Api", self.session.probe(Api))
+
+    @property
+    def _sealed(self) -> Sealed:
+        return cast("Sealed", self.session.probe(Sealed))
+
+
+class _Anything(dict[str, str]):
+    """Values for a body that is thrown away: every placeholder has one."""
+
+    def __contains__(self, key: object) -> bool:
+        return True
+
+    def __missing__(self, key: str) -> str:
+        return key
+
+
+def _bytes(answer: Answer) -> bytes:
+    heads = "\n".join(f"{name}: {text}" for name, text in answer.headers)
+    return f"{heads}\n\n{answer.text}".encode("utf-8", "surrogateescape")
+
+
+def _marked(template: str, value: str) -> str:
+    digest = hashlib.sha256(value.encode()).hexdigest()
+    return re.sub(r"\{sha256(?::(\d+))?\}", lambda match: digest[: int(match[1] or 64)], template)
+
+
+def _aware(moment: datetime) -> datetime:
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+
+
+def _told(place: AdvicePlace, answer: Answer, belong_to: tuple[str, ...]) -> tuple[str, ...]:
+    entries = at(answer.json(), place.entries)
+    if not isinstance(entries, list):
+        raise Unobservable(f"{place.operation} answers no list at {place.entries or 'its top'}")
+    told = []
+    for entry in entries:
+        if place.flag is not None and at(entry, place.flag) is not True:
+            continue
+        if any(at(entry, pointer) != wanted for pointer, wanted in place.equals.items()):
+            continue
+        text = json.dumps(entry, ensure_ascii=False)
+        told += [one for one in belong_to if (str(at(entry, place.id)) == one if place.id else one in text)]
+    return tuple(dict.fromkeys(told))
