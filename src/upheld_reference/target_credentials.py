@@ -94,12 +94,7 @@ def _secrets() -> dict[str, Any]:
 
 
 def _advice(facts: dict[str, Any]) -> dict[str, Any]:
-    described = {one["name"] for one in facts["workspaces"] if one["plan"] != "starter"}
-    told = [
-        one["name"]
-        for one in facts["identities"]
-        if one["tenant"] in described and one["role"] in {"owner", "admin"} and not one["throwaway"]
-    ]
+    told = [one["name"] for one in facts["identities"] if one["role"] in {"owner", "admin"} and not one["throwaway"]]
     return {
         "name": TOKENS,
         "table": "vault.whatsapp_tokens",

@@ -44,16 +44,17 @@ class Server:
 
     def run(self, *scripts: str) -> None:
         for script in scripts:
+            named = script
             for name, role in self.names.items():
-                script = script.replace(f"{{{name}}}", role)
-            self.postgres.run(self.url, script)
+                named = named.replace(f"{{{name}}}", role)
+            self.postgres.run(self.url, named)
 
     def login(self, name: str) -> str:
         url = make_url(self.url).set(username=self.names[name], password="of-a-test")
         return url.render_as_string(hide_password=False)
 
     def session(self, connects_as: str = "app", **changed: Any) -> Session:
-        app, vault, auditor, extra = self.names.values()
+        app, vault, auditor, _ = self.names.values()
         access = {
             "application_role": app,
             "service_roles": [vault],
@@ -170,8 +171,10 @@ def test_what_is_as_declared_passes(server: Server, name: str) -> None:
         ),
         (
             "kept_apart_columns_stand_apart",
-            "CREATE VIEW meta.x AS SELECT sealed AS s FROM vault.tokens;"
-            "CREATE VIEW meta.y AS SELECT a.waba_id AS w, x.s AS t FROM meta.accounts a, meta.x",
+            """
+            CREATE VIEW meta.x AS SELECT sealed AS s FROM vault.tokens;
+            CREATE VIEW meta.y AS SELECT a.waba_id AS w, x.s AS t FROM meta.accounts a, meta.x
+            """,
             "view meta.y",
         ),
         ("no_role_reads_both_groups", "ALTER ROLE {app} SUPERUSER", "as a superuser"),

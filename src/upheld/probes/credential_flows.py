@@ -173,6 +173,8 @@ class Credentials(Probe):
                 self._remember(entered.secret, plaintext)
                 found.append(sealed)
             elif plaintext is None and searcher.encodings_in(stored):
+                if value.encode() in stored:
+                    self._remember(entered.secret, stored)
                 found.append(sealed)
         return StoredForm(tuple(found), total)
 
@@ -195,15 +197,16 @@ class Credentials(Probe):
         flow = self._flow(kind)
         if flow.use is None:
             raise Unobservable(f"the target does not say how a {kind} is seen in use (use)")
-        marks = {secret: _marked(flow.use.mark, self._known(secret)) for secret in secrets}
+        # A log that holds the credential itself shows its use too, which another check refutes.
+        marks = {secret: (_marked(flow.use.mark, whole := self._known(secret)), whole) for secret in secrets}
         logs = cast("Logs", self.session.probe(Logs))
         before: LogMark = logs.mark()
         answer = self._call(flow.use.call, flow.use.call.identity or flow.enter.identity, {})
         counts = dict.fromkeys(secrets, 0)
         until = time.monotonic() + LOG_SECONDS
         while True:
-            for secret, mark in marks.items():
-                counts[secret] = logs.contains(mark, since=before).count
+            for secret, words in marks.items():
+                counts[secret] = sum(logs.contains(word, since=before).count for word in words)
             if any(counts.values()) or time.monotonic() > until:
                 break
             time.sleep(0.1)

@@ -53,6 +53,9 @@ _NOTHING = re.compile(
     r"(?i)example|changeme|change-me|placeholder|your[-_]|dummy|redacted|x{6,}|0{8,}|1234567|abcdef0?1?2?3?4?5?6?7?8?9?0?abc"
 )
 
+# Words joined by signs, with short numbers: `database-password-v2`.
+_WORDS = re.compile(r"(?:[a-z]+\d{0,4}|\d{1,4})(?:[-_/.](?:[a-z]+\d{0,4}|\d{1,4}))+")
+
 
 @dataclass(frozen=True, slots=True)
 class Leaked:
@@ -228,8 +231,8 @@ def _random(value: str, bits: float) -> bool:
         return False
     if not re.search(r"\d", value) or not re.search(r"[A-Za-z]", value):
         return False
-    if re.fullmatch(r"(?i)[a-z]+(?:[-_/.][a-z0-9]+)+", value) and max(map(len, re.split(r"[-_/.]", value))) < 20:
-        return False  # Words joined by signs.
+    if _WORDS.fullmatch(value) or (_WORDS.fullmatch(value.lower()) and value.isupper()):
+        return False
     counts = Counter(value)
     entropy = -sum(count / len(value) * math.log2(count / len(value)) for count in counts.values())
     return entropy >= bits
@@ -241,7 +244,7 @@ def _prove() -> None:
     specimens = (
         f"META_APP_SECRET={digits}",
         f'signing_key = "{secrets.token_hex(32)}"',
-        f"DATABASE_URL=postgresql://app:{secrets.token_urlsafe(24)}@10.0.0.3/x",
+        f"DATABASE_URL=postgresql://app:{secrets.token_urlsafe(24)}7Qx@10.0.0.3/x",
         f"-----BEGIN PRIVATE KEY-----\n{secrets.token_hex(64)}\n-----END PRIVATE KEY-----",
         f"token: ghp_{secrets.token_hex(18)}",
     )

@@ -181,19 +181,20 @@ class Sealed(Probe):
                     repeats_blocks=_repeats(body[:-_TAG]),
                 )
                 return found, plaintext
-        return self._unopened(row, stored), None
+        return self._unopened(row, stored)
 
-    def _unopened(self, row: str, stored: bytes) -> SealedValue:
-        """What can be said of a value that no key opens: whether it can be read as it is, or as AES-ECB."""
+    def _unopened(self, row: str, stored: bytes) -> tuple[SealedValue, bytes | None]:
+        """What can be said of a value that no key opens: whether it can be read as it is, or as AES-ECB, and what it holds then."""
         header = self._encryption.header_bytes
         bodies = tuple(dict.fromkeys((stored, stored[header:], stored[header + self._encryption.nonce_bytes :])))
         key_id = self._key_id(stored)
         readable = next((found for body in bodies if (found := _readable(body))), "")
-        mode, bits = "", 0
+        mode, bits, plaintext = "", 0, None
         for key in () if readable else self._candidates(key_id):
-            if any(_opens_as_ecb(key, body) for body in bodies):
-                mode, bits = "AES-ECB", _strength(key)
-        return SealedValue(
+            opened = next((text for body in bodies if (text := _opened_as_ecb(key, body)) is not None), None)
+            if opened is not None:
+                mode, bits, plaintext = "AES-ECB", _strength(key), opened
+        value = SealedValue(
             row=row,
             length=len(stored),
             mode=mode,
@@ -207,6 +208,7 @@ class Sealed(Probe):
             readable_as=readable,
             repeats_blocks=any(_repeats(body) for body in bodies),
         )
+        return value, plaintext
 
     def _key_id(self, value: bytes) -> str:
         shape = self._encryption
@@ -271,16 +273,16 @@ def _opened(key: bytes, nonce: bytes, body: bytes, associated: bytes) -> bytes |
         return None
 
 
-def _opens_as_ecb(key: bytes, body: bytes) -> bool:
-    """Whether `body` decrypts block by block to padded or printable text: then equal blocks show, and nothing is authenticated."""
+def _opened_as_ecb(key: bytes, body: bytes) -> bytes | None:
+    """What `body` decrypts to block by block, where that is padded or printable text: then equal blocks show, and nothing is authenticated."""
     if not body or len(body) % _BLOCK:
-        return False
+        return None
     decryptor = Cipher(algorithms.AES(key), modes.ECB()).decryptor()  # noqa: S305  (the defect that is looked for)
     plain = decryptor.update(body) + decryptor.finalize()
     pad = plain[-1]
-    return (1 <= pad <= _BLOCK and plain.endswith(bytes([pad]) * pad) and _printable(plain[:-pad])) or _printable(
-        plain.rstrip(b"\0")
-    )
+    if 1 <= pad <= _BLOCK and plain.endswith(bytes([pad]) * pad) and _printable(plain[:-pad]):
+        return plain[:-pad]
+    return plain.rstrip(b"\0") if _printable(plain.rstrip(b"\0")) else None
 
 
 def _strength(key: bytes) -> int:
