@@ -94,7 +94,13 @@ def _secrets() -> dict[str, Any]:
 
 
 def _advice(facts: dict[str, Any]) -> dict[str, Any]:
-    told = [one["name"] for one in facts["identities"] if one["role"] in {"owner", "admin"} and not one["throwaway"]]
+    # Of a workspace on the starter plan only the owner is described.
+    starters = {one["name"] for one in facts["workspaces"] if one["plan"] == "starter"}
+    told = [
+        one["name"]
+        for one in facts["identities"]
+        if not one["throwaway"] and one["role"] in ({"owner"} if one["tenant"] in starters else {"owner", "admin"})
+    ]
     return {
         "name": TOKENS,
         "table": "vault.whatsapp_tokens",
