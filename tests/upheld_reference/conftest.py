@@ -116,7 +116,7 @@ class Rivet:
     def __init__(self, deployment: Deployment) -> None:
         self.facts = deployment.facts
         self._trusted = ssl.create_default_context(cafile=self.facts["ca_file"])
-        self._headers: dict[str, dict[str, str]] = {}
+        self._headers: dict[str, tuple[float, dict[str, str]]] = {}
         self._client = self.client()
 
     def client(self) -> httpx.Client:
@@ -134,13 +134,15 @@ class Rivet:
         return f"/v1/workspaces/{self.workspace(tenant)['id']}{rest}"
 
     def login(self, name: str) -> dict[str, str]:
-        """The Authorization header of an identity."""
-        if name not in self._headers:
+        """The Authorization header of an identity, with a token that is far from its end."""
+        since, header = self._headers.get(name, (float("-inf"), {}))
+        if time.monotonic() - since > self.facts["token_lifetime_seconds"] / 2:
             identity = self.identity(name)
             body = {"email": identity["email"], "password": identity["password"]}
             token = self.call("POST", "/v1/tokens", json=body).json()["access_token"]
-            self._headers[name] = {"Authorization": f"Bearer {token}"}
-        return self._headers[name]
+            header = {"Authorization": f"Bearer {token}"}
+            self._headers[name] = (time.monotonic(), header)
+        return header
 
     def call(self, method: str, path: str, who: str | None = None, **request: Any) -> httpx.Response:
         """One request as the identity ``who``, repeated when the rate limit says so."""

@@ -38,7 +38,7 @@ def retention_off_by_a_unit(platform: Platform) -> None:
     platform.replace(jobs, "cutoff", cutoff)
 
 
-@sabotage(breaks=(_CLAIM,), also=_ALSO)
+@sabotage(breaks=(_CLAIM, "retention-configurable"), also=_ALSO)
 def retention_deletes_too_early(platform: Platform) -> None:
     """The retention period is taken for hours instead of days."""
 
