@@ -98,40 +98,39 @@ def test_what_is_left_out_is_said(repository: Repository, run: Callable[..., lis
     assert found.passed
 
 
-@pytest.mark.parametrize(
-    "text",
-    [
-        "API_KEY=${API_KEY}",
-        "password: changeme",
-        'token = os.environ["GRAPH_TOKEN"]',
-        "secret = secrets.token_urlsafe(32)",
-        "DATABASE_URL=postgresql://app:${DATABASE_PASSWORD}@db/x",
-        "DATABASE_URL=postgresql://app:password@localhost/x",
-        f"PUBLIC_KEY={secrets.token_hex(32)}",
-        f"cryptography==46.0.7 --hash=sha256:{secrets.token_hex(32)}",
-        '"integrity": "sha512-' + secrets.token_urlsafe(64) + '"',
-        "API_KEY=your-api-key-goes-here-12345",
-        "AWS_SECRET_ACCESS_KEY=wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY",
-        "token_lifetime_seconds = 900",
-        'password_hash = "see passwords.hash_password(password)"',
-        "tokens_by_workspace_identifier_and_account_identifier = {}",
-        "secret_name: projects/rivet/secrets/database-password-v2",
-    ],
-)
+# Made up anew in every process, so they are numbered: workers must name tests alike.
+LOOK_ALIKES = [
+    "API_KEY=${API_KEY}",
+    "password: changeme",
+    'token = os.environ["GRAPH_TOKEN"]',
+    "secret = secrets.token_urlsafe(32)",
+    "DATABASE_URL=postgresql://app:${DATABASE_PASSWORD}@db/x",
+    "DATABASE_URL=postgresql://app:password@localhost/x",
+    f"PUBLIC_KEY={secrets.token_hex(32)}",
+    f"cryptography==46.0.7 --hash=sha256:{secrets.token_hex(32)}",
+    '"integrity": "sha512-' + secrets.token_urlsafe(64) + '"',
+    "API_KEY=your-api-key-goes-here-12345",
+    "AWS_SECRET_ACCESS_KEY=wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY",
+    "token_lifetime_seconds = 900",
+    'password_hash = "see passwords.hash_password(password)"',
+    "tokens_by_workspace_identifier_and_account_identifier = {}",
+    "secret_name: projects/rivet/secrets/database-password-v2",
+]
+CREDENTIALS = [
+    f"export STRIPE_SECRET_KEY='{secrets.token_hex(20)}'",
+    f'  "client_secret": "{secrets.token_urlsafe(32)}a1",',
+    f'signing_key = bytes.fromhex("{secrets.token_hex(32)}")',
+    f"aws_access_key_id = AKIA{secrets.token_hex(8).upper()}",
+    f"password: {secrets.token_hex(12)}",
+]
+
+
+@pytest.mark.parametrize("text", LOOK_ALIKES, ids=range(len(LOOK_ALIKES)))
 def test_what_only_looks_like_one_is_none(text: str) -> None:
     assert list(credentials_of(text)) == []
 
 
-@pytest.mark.parametrize(
-    "text",
-    [
-        f"export STRIPE_SECRET_KEY='{secrets.token_hex(20)}'",
-        f'  "client_secret": "{secrets.token_urlsafe(32)}a1",',
-        f'signing_key = bytes.fromhex("{secrets.token_hex(32)}")',
-        f"aws_access_key_id = AKIA{secrets.token_hex(8).upper()}",
-        f"password: {secrets.token_hex(12)}",
-    ],
-)
+@pytest.mark.parametrize("text", CREDENTIALS, ids=range(len(CREDENTIALS)))
 def test_what_is_one_is_found(text: str) -> None:
     assert list(credentials_of(text))
 
