@@ -6,10 +6,15 @@ from collections.abc import Iterator
 from enum import StrEnum
 
 from upheld import INSPECTED, OBSERVED, Finding, LeftOut, NotObserved, Unobservable, check
+from upheld.probes.callees import Callees
 from upheld.probes.clock import Clock
 from upheld.probes.code import Analysis, Code
 from upheld.probes.codebase import Codebase
 from upheld.probes.dependencies import Dependencies
+from upheld.probes.tls_in_code import TlsInCode
+
+_UNVERIFIED_BY_BANDIT = ("B323", "B501")
+"""Bandit's tests for TLS without verification: an unverified context, a request that verifies no certificate."""
 
 
 class Severity(StrEnum):
@@ -120,6 +125,67 @@ def semgrep_finds_nothing_serious(
     References: ISO/IEC 27001:2022 A.8.28, A.8.29, NIST SP 800-218 PW.7, CWE numbers with each rule.
     """
     yield from _judged(code.semgrep(), severity)
+
+
+@check(basis=INSPECTED)
+def clients_enforce_https(
+    code: Code, tls_in_code: TlsInCode, callees: Callees, *, purpose: str, hosts: tuple[str, ...] = ()
+) -> Iterator[Finding | NotObserved]:
+    """No code calls a host for `purpose` by http, or switches off that its certificate is verified.
+
+    Decides: whether https is enforced in the code too, and not only in the calls that were seen.
+
+    How: the code at the branch's head is searched for http URLs of the hosts that the target declares for the purpose and of `hosts`
+    (`*.example.com` covers all names below it). The code that makes the calls, which the target names, is searched by bandit (B323,
+    B501) and by rules of this project for verification that is switched off, in Python as a syntax tree, elsewhere line by line.
+    Comments that ask tools to be silent change nothing.
+
+    Refuted by: an http URL of such a host; verification that is switched off in the code of the calls.
+
+    Cannot see: what a variable or a setting outside the repository decides; verification left off by a library's own default. An
+    http URL whose host is put in when the code runs, and a file that cannot be read, are shown as not observed.
+
+    References: CWE-295, CWE-319, RFC 9525, OWASP ASVS 5.0 12.3.1 and 12.3.2, bandit's documentation of B323 and B501.
+    """
+    declared = tuple(one.host for one in callees.destinations() if one.purpose == purpose)
+    meant = tuple(dict.fromkeys((*declared, *hosts)))
+    no_plain, verified = "no http URL of it", "no verification that is switched off"
+    if not meant:
+        raise Unobservable(f"neither the target nor the policy names a host of {purpose} calls")
+    clients = callees.code(purpose)
+    read = tls_in_code.read(meant, clients)
+    for one in read.plain:
+        yield Finding(one, False, no_plain, f"{one.text} is not https", seen=(read,))
+    for one in read.unverified:
+        yield Finding(one, False, verified, one.text, seen=(read,))
+    for one in read.open_ended:
+        yield NotObserved(one, f"whose host it is cannot be told: {one.text}", no_plain, seen=(read,))
+    for path, reason in read.unread:
+        yield NotObserved(path, reason, no_plain, seen=(read,))
+    if not read.plain:
+        yield Finding(", ".join(meant), True, no_plain, f"none in {read.files} files", seen=(read,))
+    if read.clients and not read.unverified:
+        yield Finding(f"the code of {purpose} calls", True, verified, f"none in {read.clients} files", seen=(read,))
+    elif not read.clients:
+        yield NotObserved(f"the code of {purpose} calls", "no file of it could be read", verified, seen=(read,))
+    if read.clients_in_python:
+        yield from _by_bandit(code, clients, purpose, verified)
+
+
+def _by_bandit(code: Code, clients: tuple[str, ...], purpose: str, expected: str) -> Iterator[Finding | NotObserved]:
+    """What a tool that many trust says of the same code."""
+    subject = f"the code of {purpose} calls, by bandit"
+    try:
+        analysis = code.bandit(_UNVERIFIED_BY_BANDIT, clients)
+    except Unobservable as unobservable:
+        yield NotObserved(subject, unobservable.reason, expected)
+        return
+    for issue in analysis.issues:
+        yield Finding(issue, False, expected, f"{issue.severity}: {issue.message}", seen=(analysis,))
+    for path, reason in analysis.unscanned:
+        yield NotObserved(path, f"{analysis.tool} did not scan it: {reason}", expected, seen=(analysis,))
+    if not analysis.issues:
+        yield Finding(subject, True, expected, f"{analysis.files} files scanned, nothing found", seen=(analysis,))
 
 
 def _judged(analysis: Analysis, severity: Severity) -> Iterator[Finding | NotObserved | LeftOut]:

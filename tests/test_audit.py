@@ -212,6 +212,8 @@ WORDS = {
     "graph_certificate_not_verified": ("pretending to be graph.rivet.example", "the certificate is not verified"),
     "graph_http_base_url_accepted": ("http://graph.rivet.example", "not https"),
     "graph_falls_back_to_http": ("http://graph.rivet.example", "not https"),
+    "graph_http_url_in_code": ("plain-url in rivet/graph/retrying.py", "is not https"),
+    "graph_verification_off_in_code": ("verification-off in rivet/graph/lenient.py", "CERT_NONE"),
     "webhook_http_accepted": ("http: a webhook without TLS was taken", "in plain text"),
     "webhook_certificate_not_verified": ("unknown authority: the certificate is not verified",),
     "webhook_signature_missing": ("it carries no signature",),

@@ -117,6 +117,7 @@ def _outbound(facts: dict[str, Any], folder: Path) -> dict[str, Any]:
             for host in hosts
         ],
         "to_customers": facts["outbound_to_customers"],
+        "code": {"graph": ["rivet/graph", "rivet/network"]},
         "exercised_by": {"graph": ["sign-up with a good code", "sign-up that Graph fails"]},
     }
 

@@ -96,6 +96,8 @@ EXPECTED: dict[str, dict[str, set[str]]] = {
     "update_bot_covers_part": {"auto-patching": {"npm in /rivet/edge/client", "docker in /", "github-actions in /"}},
     "high_bandit_finding": {},
     "certificate_verification_off_in_code": {},
+    "graph_http_url_in_code": {},
+    "graph_verification_off_in_code": {},
     "credential_in_repository_env_file": {},
     "credential_in_repository_history": {},
 }
@@ -175,6 +177,24 @@ def test_static_analysis_finds_what_is_wrong(made_with: Callable[..., Any], tmp_
         "B602 in rivet/operations/archive.py",
         "B501 in rivet/operations/mirror.py",
     }
+
+
+@pytest.mark.parametrize(
+    ("name", "path", "words"),
+    [
+        ("graph_http_url_in_code", "rivet/graph/retrying.py", '"http://graph.rivet.example/"'),
+        ("graph_verification_off_in_code", "rivet/graph/lenient.py", "context.verify_mode = ssl.CERT_NONE"),
+    ],
+)
+def test_code_that_calls_graph_without_https_is_merged_and_not_deployed(
+    made_with: Callable[..., Any], name: str, path: str, words: str
+) -> None:
+    untouched = made_with()[0]
+    made, _ = made_with(name)
+    head = made.commits[made.main[0]]
+    assert words in made.blobs[head.files[path]].decode("utf-8")
+    assert path not in untouched.commits[untouched.main[0]].files
+    assert not [deploy for deploy in made.deploys if path in made.commits[deploy.commit].files]
 
 
 def test_no_credential_is_or_was_in_the_repository(made_with: Callable[..., Any], tmp_path: Path) -> None:

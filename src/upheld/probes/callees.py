@@ -68,6 +68,11 @@ class Callees(Probe):
         return self._flows(purpose)
 
     @look
+    def code(self, purpose: str) -> tuple[str, ...]:
+        """The folders or files of the repository that make calls for this purpose; empty when the target does not say."""
+        return self._described.code.get(purpose, ())
+
+    @look
     def impersonate(self, destination: Destination) -> Impersonation:
         """Stand in for a host, with a certificate of an authority made up just now, while calls to it are caused.
 

@@ -64,15 +64,18 @@ class Code(Probe):
     needs = ("repository",)
 
     @look
-    def bandit(self) -> Analysis:
-        """What bandit finds in the Python code; raises Unobservable when there is none, or it scanned nothing."""
+    def bandit(self, rules: tuple[str, ...] = (), within: tuple[str, ...] = ()) -> Analysis:
+        """What bandit finds in the Python code by `rules` (all its own, when empty), in these folders or files only (when any).
+
+        Raises Unobservable when there is no such code, or it scanned nothing.
+        """
         tool = find_tool("bandit", "pip install 'upheld[code]'")
-        with self._copy(_PYTHON[:1]) as (folder, wanted, scratch):
+        with self._copy(_PYTHON[:1], within) as (folder, wanted, scratch):
             settings = scratch / "bandit.ini"
             settings.write_text("[bandit]\n", encoding="ascii")
             report = scratch / "report.json"
             command = [tool, "-q", "-r", ".", "-f", "json", "-o", str(report), "--ignore-nosec", "-x", ""]
-            command += ["--ini", str(settings)]
+            command += ["--ini", str(settings), *(["-t", ",".join(rules)] if rules else [])]
             said = run_tool(command, folder=folder, report=report, seconds=SECONDS)
             try:
                 scanned = {_inside(name) for name in said["metrics"] if name != "_totals"}
@@ -144,7 +147,7 @@ class Code(Probe):
         return cast("Git", self.session.probe(Git))
 
     @contextmanager
-    def _copy(self, endings: tuple[str, ...]) -> Iterator[tuple[Path, set[str], Path]]:
+    def _copy(self, endings: tuple[str, ...], within: tuple[str, ...] = ()) -> Iterator[tuple[Path, set[str], Path]]:
         """A folder with the code as it is at the branch's head, the paths of it, and a folder beside it."""
         folders = [one.strip("/").removeprefix("./") for one in self._described.code]
         paths = self._git.paths()
@@ -154,8 +157,7 @@ class Code(Probe):
         wanted = {
             path
             for path in paths
-            if path.endswith(endings)
-            and any(one in {"", "."} or path == one or path.startswith(f"{one}/") for one in folders)
+            if path.endswith(endings) and _below(path, folders) and (not within or _below(path, within))
         }
         if not wanted:
             raise Unobservable(f"the code has no file that ends with {' or '.join(endings)}")
@@ -178,6 +180,11 @@ class Code(Probe):
             if 0 < number <= len(text) and (found := re.search(rf"(#|//|/\*).*\b{word}\w*.*", text[number - 1])):
                 return found[0].strip()[:200]
         return ""
+
+
+def _below(path: str, folders: Sequence[str]) -> bool:
+    names = [one.strip("/").removeprefix("./") for one in folders]
+    return any(one in {"", "."} or path == one or path.startswith(f"{one}/") for one in names)
 
 
 def _inside(name: str) -> str:

@@ -126,8 +126,9 @@ class Outbound(Part):
     """The record of outbound calls: files of JSON lines, the names of their fields, and the hosts that are declared.
 
     For the purposes in `to_customers` the deployment calls wherever its customers say. `exercised_by` names, for a purpose,
-    the canary flows that cause calls, first the one that succeeds. `idle_seconds` is how long the deployment may keep an idle
-    connection open before it opens another one.
+    the canary flows that cause calls, first the one that succeeds; `code` names, for a purpose, the folders or files of the
+    repository that make the calls (all code, where it says nothing). `idle_seconds` is how long the deployment may keep an
+    idle connection open before it opens another one.
     """
 
     record: str
@@ -140,6 +141,7 @@ class Outbound(Part):
     destinations: tuple[Destination, ...] = ()
     to_customers: tuple[str, ...] = ()
     exercised_by: dict[str, tuple[str, ...]] = {}
+    code: dict[str, tuple[str, ...]] = {}
     idle_seconds: float = Field(default=6.0, ge=0, le=120)
 
 

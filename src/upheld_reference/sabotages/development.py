@@ -7,11 +7,13 @@ from dataclasses import replace
 
 from upheld_reference.codebase import changes
 from upheld_reference.codebase.model import Change, Push, Review
+from upheld_reference.graph import part as graph
 from upheld_reference.platform import Platform
 from upheld_reference.sabotages import sabotage
 from upheld_reference.sabotages.repository import add_change, edit_file, note, put_file
 
 _IN_PROCESS = ("security-in-process",)
+_GRAPH = ("graph-https",)
 _LIFETIMES = '''"""How long tokens of each kind are good for."""
 
 SECONDS = {"access": 900, "refresh": 30 * 86_400}
@@ -33,6 +35,30 @@ import httpx
 def current(host: str) -> bytes:
     """What the status page at a host says now."""
     return httpx.get(f"https://{host}/status.json", timeout=5, verify=False).content
+'''
+_RETRYING = f'''"""Asks the Graph API once more, where it does not answer."""
+
+import httpx
+
+FALLBACK = "http://{graph.GRAPH.host_name}/"
+
+
+async def once_more(path: str, token: str) -> httpx.Response:
+    """What the Graph API answers the second time."""
+    async with httpx.AsyncClient(base_url=FALLBACK, timeout=5, trust_env=False) as http:
+        return await http.post(path, headers={{"Authorization": f"Bearer {{token}}"}})
+'''
+_LENIENT = '''"""Gets along with proxies that show another certificate than Meta's."""
+
+import ssl
+
+
+def lenient() -> ssl.SSLContext:
+    """For calls of the Graph API from behind such a proxy."""
+    context = ssl.create_default_context()
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    return context
 '''
 
 
@@ -69,6 +95,24 @@ def certificate_verification_off_in_code(platform: Platform) -> None:
     put_file(platform, path, _MIRROR)
     events = (Push("Look from outside", adds=(path,)), Review("sipho"))
     add_change(platform, Change("Look at the status page from outside", "outside", "marta", events, 0.45, "marta"))
+
+
+@sabotage(breaks=_GRAPH, also=("sensitive-encrypted",))
+def graph_http_url_in_code(platform: Platform) -> None:
+    """The code has a second base URL of the Graph API, with http, for calls that got no answer."""
+    path = "rivet/graph/retrying.py"
+    put_file(platform, path, _RETRYING)
+    events = (Push("Ask once more", adds=(path,)), Review("amahle"))
+    add_change(platform, Change("Ask the Graph API once more", "once-more", "sipho", events, 0.35, "sipho"))
+
+
+@sabotage(breaks=_GRAPH, also=("sensitive-encrypted",))
+def graph_verification_off_in_code(platform: Platform) -> None:
+    """The code has a way of calling the Graph API that takes any certificate."""
+    path = "rivet/graph/lenient.py"
+    put_file(platform, path, _LENIENT)
+    events = (Push("Get along with proxies", adds=(path,)), Review("priya"))
+    add_change(platform, Change("Get along with proxies", "proxies", "marta", events, 0.25, "marta"))
 
 
 @sabotage(breaks=("pipelines-reviewed",))
