@@ -67,6 +67,7 @@ DECIDED = {
     "webhook-secrets-aes256",
     "token-encrypted-on-receipt",
     "token-rotation",
+    "input-output",
 }
 
 # What the findings must say of each defect, in words that name it.
@@ -228,7 +229,12 @@ WORDS = {
     "one_operation_without_role_check": ("updateTemplate", "to viewer, who may not"),
     "role_taken_from_request": ("owner claimed in header X-Role", "as if the claimed role were theirs"),
     "role_check_in_one_workspace_only": ("in globex", "to agent, who may not"),
-    "mass_assignment_of_role": ("the role is owner",),
+    "mass_assignment_of_role": ("the role is owner", "updateMe", "role became 'owner'"),
+    "server_error_on_odd_input": ("searchWorkspace", "query q, a NUL: answered 500"),
+    "sql_injection_in_one_filter": ("listContacts", "query name (SQL, pattern in quotes)"),
+    "stored_markup_unescaped_in_inbox": ("/inbox", "in a message: a script in it ran"),
+    "markup_unescaped_in_login_error": ("/login, parameter email", "a script in it ran"),
+    "inbox_data_served_as_html": ("/inbox.json", "data served as text/html"),
     "retention_setting_ignored": ("period 120 days: removed, as if the period were another",),
     "starter_may_set_retention": ("initech (starter plan)", "answered 200"),
     "retention_setting_is_global": ("when acme sets 120 days: its period is 120 days",),

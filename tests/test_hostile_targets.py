@@ -181,7 +181,7 @@ def test_a_hostile_target_upholds_nothing_and_ends_in_time(hostile, tmp_path):
     earned = {"transit-tls12"} if hostile is empty_200 else set()
     assert {claim["id"] for claim in run["claims"] if claim["status"] == "upheld"} <= earned, summary
     decided = [claim for claim in run["claims"] if claim["checks"]]
-    assert len(decided) == 52
+    assert len(decided) == 53
     if hostile is not empty_200:
         assert {claim["status"] for claim in decided} == {"inconclusive"}, summary
         assert done.returncode == 3, summary

@@ -57,14 +57,19 @@ def _browsing(facts: Mapping[str, Any]) -> dict[str, Any]:
             "fields": {"email": "{email}", "password": "{password}"},
             "hidden": ["csrf"],
         },
-        "pages": web["pages"],
-        "data": web["data"],
+        # With the conversation named, another that began in the meantime does not stand in the way.
+        "pages": [_with_conversation(one) for one in web["pages"]],
+        "data": [_with_conversation(one) for one in web["data"]],
         "echoes": [
             {"page": web["login"], "parameter": "email"},
             *({"page": page, "parameter": "q"} for page in web["pages"] if page == "/inbox"),
         ],
         "stores": ["message", "contact"],
     }
+
+
+def _with_conversation(path: str) -> str:
+    return f"{path}?conversation={{conversation}}" if path.startswith("/inbox") else path
 
 
 def _plans(facts: Mapping[str, Any]) -> dict[str, Any]:

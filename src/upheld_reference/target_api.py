@@ -116,6 +116,13 @@ def _objects() -> dict[str, Any]:
 def _operations() -> dict[str, Any]:
     account = {"whatsapp account": "getWhatsApp /0/id"}
     return {
+        # What has the right shape and does nothing, because no such token and no such password exist.
+        "refreshToken": {"harmless": {"refresh_token": "{random}{random}nobodys-one"}},
+        "revokeToken": {"harmless": {"token": "{random}"}},
+        "acceptInvitation": {
+            "harmless": {"invitation_token": "{random}{random}nobodys-one", "password": "{random}{random}"}
+        },
+        "changePassword": {"harmless": {"password": "{random}", "new_password": "{random}{random}"}},
         "searchWorkspace": {"query": {"q": "{search}"}},
         "updateContact": {"json": {"name": "{search} {canary}"}},
         "updateMe": {"json": {"name": "{search}"}, "read_back": "getMe"},

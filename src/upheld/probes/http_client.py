@@ -1,6 +1,6 @@
 """The HTTP transport under every probe that speaks HTTP: bounded in scope, time and size, with one map of its errors.
 
-It sends what it is told, to the byte: no redirect is followed, no cookie kept, no proxy used, no path tidied. It stands
+It sends what it is told, to the byte: no redirect is followed, no cookie kept unless that is asked for, no proxy used, no path tidied. It stands
 on httpcore, the transport of httpx, with a network backend of its own (`upheld.probes.network`).
 """
 
@@ -23,6 +23,7 @@ from upheld.errors import TimedOut, Unobservable
 from upheld.probes import network
 from upheld.probes.base import Session
 from upheld.probes.decoding import TooLarge, charset, decoder
+from upheld.redaction import SHORTEST
 
 MAX_BODY = 5 * 1024 * 1024
 """Bytes of a body as it comes over the wire."""
@@ -86,8 +87,12 @@ class NoHttpAnswer(Unobservable):
 class HttpClient:
     """Sends single requests to what the target declares, over kept-alive connections. Safe to use from several threads."""
 
-    def __init__(self, session: Session, *, source_address: str | None = None) -> None:
-        """`source_address` is the local IP address to send from, where the harness has several."""
+    def __init__(self, session: Session, *, source_address: str | None = None, cookies: bool = False) -> None:
+        """`source_address` is the local IP address to send from, where the harness has several.
+
+        With `cookies` it keeps what each host sets, and sends it back there, as browsers do.
+        """
+        self._jar: dict[str, dict[str, str]] | None = {} if cookies else None
         self._session = session
         self._source = source_address
         self._pools: dict[bool, httpcore.ConnectionPool] = {}
@@ -175,6 +180,7 @@ class HttpClient:
         for key, value in (("user-agent", self._agent), ("accept", "*/*"), ("accept-encoding", "gzip, deflate")):
             if key not in given:
                 fields.append((key, value))
+        fields.extend(("cookie", kept) for kept in self._cookies_for(name) if "cookie" not in given)
         body = content
         if json is not None:
             body = json_module.dumps(self._reveal_deep(json), ensure_ascii=False).encode()
@@ -227,6 +233,7 @@ class HttpClient:
             RuntimeError,
         ) as error:
             raise Unobservable(f"no answer from {place}: {_lower(error)}") from error
+        self._keep_cookies(request, fields)
         content_type = next((value for key, value in fields if key == "content-type"), "")
         version = response.extensions.get("http_version", b"HTTP/1.1")
         return Answer(
@@ -245,6 +252,26 @@ class HttpClient:
             seconds=round(time.perf_counter() - started, 6),
             http_version=version.decode("ascii", "replace"),
         )
+
+    def _cookies_for(self, host: str) -> list[str]:
+        kept = (self._jar or {}).get(host)
+        return ["; ".join(f"{key}={value}" for key, value in kept.items())] if kept else []
+
+    def _keep_cookies(self, request: httpcore.Request, fields: tuple[tuple[str, str], ...]) -> None:
+        if self._jar is None:
+            return
+        kept = self._jar.setdefault(request.url.host.decode(), {})
+        for key, value in fields:
+            pair, _, attributes = value.partition(";")
+            name, _, content = pair.strip().partition("=")
+            if key != "set-cookie" or not name:
+                continue
+            if not content.strip('"') or re.search(r"max-age\s*=\s*(?:0\b|-)", attributes, re.IGNORECASE):
+                kept.pop(name, None)
+                continue
+            kept[name] = content
+            if len(content) >= SHORTEST:
+                self._session.redactor.add(content, f"cookie-{name}")
 
     def _body(
         self, response: httpcore.Response, fields: tuple[tuple[str, str], ...], place: str, *, whole: bool

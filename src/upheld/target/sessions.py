@@ -64,7 +64,8 @@ class Echo(Part):
 class Browsing(Part):
     """What browsers are served by one endpoint: pages and data for whoever is logged in, and what repeats what was typed.
 
-    `stores` names the kinds of object (of `api.objects`) whose text the pages or the data show.
+    `pages` and `data` are paths, in which `{kind}` becomes the identifier of an object of that kind. `stores` names the kinds
+    of object (of `api.objects`) whose text the pages or the data show: what their recipes have `{canary}` for.
     """
 
     endpoint: Name

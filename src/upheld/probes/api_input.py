@@ -1,0 +1,360 @@
+"""Odd, injected and undeclared input for single operations of the API, and what became of it."""
+
+from __future__ import annotations
+
+import json
+import secrets
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from http import HTTPStatus
+from typing import Any, ClassVar, TypeVar, cast
+
+from upheld.errors import Unobservable
+from upheld.probes.api import Api, Case, Reply
+from upheld.probes.api_objects import Made
+from upheld.probes.api_requests import Request, build, generated
+from upheld.probes.base import Probe, Session, look
+from upheld.probes.injections import Effect, Probing, injections
+from upheld.probes.odd_input import odd_requests, with_body
+from upheld.probes.openapi import Operation
+from upheld.probes.schemas import Schemas
+
+__all__ = ["ApiInput", "Attempt", "Attempts", "Effect", "Extra", "Extras", "Injected", "Typed"]
+
+THREADS = 3
+"""Requests that are under way at the same time."""
+_TEXT_KEPT = 300
+
+T = TypeVar("T")
+R = TypeVar("R")
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """One request that is not, or only just, as the document describes it, and its answer. `place` and `what` say how it differs.
+
+    `allowed` when the document allows it all the same; `worked` for a success. Without an answer `status` is 0 and `reason` says why.
+    """
+
+    place: str
+    what: str
+    allowed: bool
+    status: int
+    worked: bool
+    refused: bool
+    reason: str = ""
+
+    def __str__(self) -> str:
+        """`body name, a NUL: answered 500`."""
+        return f"{self.place}, {self.what}: " + (self.reason or f"answered {self.status}")
+
+
+@dataclass(frozen=True, slots=True)
+class Attempts:
+    """Everything that was tried beside a valid call of an operation; `valid` is that call's answer, `untried` how many were too many."""
+
+    operation: str
+    identity: str
+    valid: Reply
+    tried: tuple[Attempt, ...]
+    untried: int
+
+
+@dataclass(frozen=True, slots=True)
+class Injected:
+    """What injections into the places of an operation did; `valid` is the valid call's answer."""
+
+    operation: str
+    identity: str
+    valid: Reply
+    places: tuple[str, ...]
+    tried: int
+    unanswered: tuple[str, ...]
+    effects: tuple[Effect, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Extra:
+    """A property that an operation does not declare, sent along: the status, the value before and after, and whether it was taken."""
+
+    name: str
+    status: int
+    sent: str
+    before: str
+    after: str
+    taken: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Extras:
+    """What became of undeclared properties that were sent along with a valid call; `reason` says why none was tried."""
+
+    operation: str
+    identity: str
+    valid: Reply
+    tried: tuple[Extra, ...]
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Typed:
+    """What an answer says that it is: its media type, those that the document declares for its status, whether it forbids guessing.
+
+    `readable` is False for a body that says that it is JSON and is none.
+    """
+
+    operation: str
+    identity: str
+    status: int
+    media_type: str
+    declared: tuple[str, ...]
+    nosniff: bool
+    readable: bool
+    size: int
+
+
+class ApiInput(Probe):
+    """Sends operations of the API what they are not meant to get."""
+
+    name: ClassVar[str] = "api_input"
+    needs: ClassVar[tuple[str, ...]] = ("api",)
+
+    def __init__(self, session: Session) -> None:
+        """Contacts nothing yet."""
+        super().__init__(session)
+        self._known_schemas: Schemas | None = None
+
+    @look
+    def attempts(self, case: Case, identity: str | None, objects: Mapping[str, str], most: int) -> Attempts:
+        """A valid call, and up to `most` requests that differ from it in one place each.
+
+        A call that is only harmless (the target names no body that works, but one of a valid shape) counts as valid when
+        it is refused; what the document allows is not tried then, for it could count as a bad login.
+        """
+        request = self._request(case, identity, objects)
+        valid = self._once(case, identity, request, objects)
+        self._must_be_valid(case, valid)
+        operation, schemas = case.operation, self._schemas
+        found = odd_requests(operation, request, schemas)
+        if case.obstacle:
+            found = tuple(one for one in found if not one.allowed)
+        # A deletion that is valid in all else would be one more; an odd path names nothing that could be deleted.
+        chosen = [one for one in found if not (case.deletes and one.allowed) or one.place.startswith("path ")]
+
+        def send(one: Any) -> Attempt:
+            what = (one.place, one.what, one.allowed)
+            try:
+                reply = self._once(case, identity, one.request, objects)
+                if reply.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+                    # A neighbour may have kept the database busy; what breaks it breaks it again.
+                    reply = self._once(case, identity, one.request, objects)
+            except Unobservable as unobservable:
+                return Attempt(*what, 0, False, False, unobservable.reason)
+            return Attempt(*what, reply.status, reply.worked, reply.refused)
+
+        tried = self._all(send, chosen[:most])
+        return Attempts(case.id, identity or "", valid, tuple(tried), max(0, len(chosen) - most))
+
+    @look
+    def injected(self, case: Case, identity: str | None, objects: Mapping[str, str], reader: str) -> Injected:
+        """A valid call, and injections into every place of it that takes text; `reader` names the operation that shows what was made of it."""
+        request = self._request(case, identity, objects)
+        valid = self._once(case, identity, request, objects)
+        self._must_be_valid(case, valid)
+        probing = Probing(
+            case,
+            request,
+            self._schemas,
+            self._api.search_word,
+            lambda one: self._shown(case, identity, one, objects, reader),
+        )
+        found = [one for one in injections() if not (case.obstacle and one.kind == "text")]
+        for one in self._all(probing.tried, probing.planned(found)):
+            probing.note(one)
+        return Injected(
+            case.id,
+            identity or "",
+            valid,
+            probing.places,
+            probing.sent,
+            tuple(probing.unanswered),
+            tuple(probing.effects),
+        )
+
+    @look
+    def extras(self, case: Case, identity: str, objects: Mapping[str, str], reader: str) -> Extras:
+        """A valid call, and the same with one more property each: those that the answer has and the body does not declare.
+
+        What was taken is put back where the operation takes it back.
+        """
+        valid = self._call(case, identity, objects)
+        self._must_be_valid(case, valid)
+        known = objects if not valid.made else {**objects, case.creates: valid.made}
+        shown = self._read(case, identity, known, reader, valid)
+        if shown is None:
+            return Extras(case.id, identity, valid, (), f"{reader or case.id} shows no single object")
+        tried = []
+        for name, before, value in self._undeclared(case.operation, shown):
+            reply = self._call(case, identity, objects, extra={name: value})
+            after = before
+            if reply.worked:
+                where = objects if not reply.made else {**objects, case.creates: reply.made}
+                after = (self._read(case, identity, where, reader, reply) or {}).get(name)
+            taken = reply.worked and after == value
+            tried.append(Extra(name, reply.status, _text(value), _text(before), _text(after), taken))
+            if taken and not case.creates:
+                self._call(case, identity, objects, extra={name: before})
+        return Extras(case.id, identity, valid, tuple(tried))
+
+    @look
+    def typed(self, case: Case, identity: str, objects: Mapping[str, str]) -> tuple[Typed, ...]:
+        """What an operation's answers say that they are: without credentials, and of one that changes nothing a valid call's."""
+        found = [self._typed(case, None, self._api.harmless_requests(case.operation, None)[0]())]
+        if not case.changes and not case.obstacle:
+            found.append(self._typed(case, identity, self._request(case, identity, objects)))
+        return tuple(found)
+
+    # --- inside ----------------------------------------------------------------------------------------------------
+
+    @property
+    def _api(self) -> Api:
+        return cast("Api", self.session.probe(Api))
+
+    @property
+    def _schemas(self) -> Schemas:
+        if self._known_schemas is None:
+            self._known_schemas = Schemas(self._api.document)
+        return self._known_schemas
+
+    def _request(self, case: Case, identity: str | None, objects: Mapping[str, str]) -> Request:
+        """A valid request; where no body that works is known, one of a valid shape that does nothing."""
+        api = self._api
+        if not case.obstacle:
+            return build(case.operation, api.description, api.endpoint, self._values(identity, objects), {})
+        makers = api.harmless_requests(case.operation, identity)
+        if len(makers) < 2:
+            raise Unobservable(case.obstacle)
+        return makers[1]()
+
+    def _values(self, identity: str | None, objects: Mapping[str, str]) -> dict[str, str]:
+        api = self._api
+        own = api.own(api.identity(identity)) if identity else {}
+        canary = f"c{secrets.token_hex(8)}"
+        return {**own, **objects, **generated(), "search": api.search_word, "canary": canary}
+
+    def _call(
+        self, case: Case, identity: str, objects: Mapping[str, str], extra: Mapping[str, Any] | None = None
+    ) -> Reply:
+        request = self._request(case, identity, objects)
+        if extra:
+            request = with_body(request, {**json.loads(request.content or b"{}"), **extra})
+        return self._once(case, identity, request, objects)
+
+    def _once(self, case: Case, identity: str | None, request: Request, objects: Mapping[str, str]) -> Reply:
+        """The answer once no limit stands in the way; what was made is remembered, so that it is taken away again."""
+        api = self._api
+        reply = api.once(case.id, identity, request, wait=True)
+        if reply.made and identity and case.creates:
+            held = {**api.own(api.identity(identity)), **objects}
+            api.planter.made.append(Made(case.creates, reply.made, api.remover(identity), held))
+        return reply
+
+    @staticmethod
+    def _must_be_valid(case: Case, reply: Reply) -> None:
+        if reply.worked or (case.obstacle and reply.refused):
+            return
+        raise Unobservable(f"the valid call does not work: it answered {reply.status}")
+
+    def _shown(
+        self, case: Case, identity: str | None, request: Request, objects: Mapping[str, str], reader: str
+    ) -> tuple[Reply, str, tuple[tuple[str, str], ...]]:
+        """An answer with the names and values of its headers and all text that it and, after a change, the reader shows."""
+        api = self._api
+        headers = api.authorization(identity)
+        answer, reply = api.exchange(case.id, request, headers)
+        reply = replace(reply, identity=identity or "")
+        text = answer.text
+        if reply.worked and identity and case.changes:
+            where = dict(objects)
+            if case.creates:
+                made = api.reply(case.id, identity, request, answer, 0.0).made
+                if made:
+                    held = {**api.own(api.identity(identity)), **objects}
+                    api.planter.made.append(Made(case.creates, made, api.remover(identity), held))
+                    where[case.creates] = made
+            if reader:
+                text += "\n" + api.answer(reader, identity, where)[0].text
+        return reply, text, answer.headers
+
+    def _read(
+        self, case: Case, identity: str, objects: Mapping[str, str], reader: str, reply: Reply
+    ) -> dict[str, Any] | None:
+        """What the reader (without one the operation itself) shows of the object, as its properties; None when it is no single one."""
+        text = reply.text
+        if reader:
+            answer, _, read = self._api.answer(reader, identity, objects)
+            if not read.worked:
+                raise Unobservable(f"what {case.id} did cannot be read back: {reader} answered {read.status}")
+            text = answer.text
+        try:
+            found = json.loads(text)
+        except ValueError:
+            found = None
+        return found if isinstance(found, dict) else None
+
+    def _undeclared(self, operation: Operation, shown: Mapping[str, Any]) -> Iterator[tuple[str, Any, Any]]:
+        """Properties that the object has and the body does not declare, each with its value and another that it could have."""
+        schemas = self._schemas
+        declared = schemas.leaf(schemas.body(operation)).get("properties") or {}
+        for name, value in shown.items():
+            if name in declared:
+                continue
+            other: Any
+            if isinstance(value, bool):
+                other = not value
+            elif isinstance(value, int | float):
+                other = value + 1
+            elif isinstance(value, str):
+                choices = [one for one in schemas.choices(name) if one != value]
+                other = choices[0] if choices else _like(value)
+            else:
+                continue
+            yield name, value, other
+
+    def _typed(self, case: Case, identity: str | None, request: Request) -> Typed:
+        answer, _ = self._api.exchange(case.id, request, self._api.authorization(identity))
+        declared = self._schemas.answers(case.operation, answer.status)
+        readable = True
+        if answer.text and answer.media_type.endswith(("/json", "+json")):
+            try:
+                answer.json()
+            except Unobservable:
+                readable = False
+        nosniff = (answer.header("x-content-type-options") or "").strip().lower() == "nosniff"
+        return Typed(
+            case.id, identity or "", answer.status, answer.media_type, declared or (), nosniff, readable, answer.size
+        )
+
+    @staticmethod
+    def _all(send: Callable[[T], R], several: Sequence[T]) -> list[R]:
+        if not several:
+            return []
+        with ThreadPoolExecutor(THREADS) as pool:
+            return list(pool.map(send, several))
+
+
+def _like(value: str) -> str:
+    """Another text of the same kind: an identifier, a moment, an address or a word."""
+    if len(value) == 36 and value.count("-") == 4:
+        return generated()["uuid"]
+    if value[:4].isdigit() and value[4:5] == "-":
+        return f"2001{value[4:]}"
+    if "@" in value:
+        return f"upheld-{secrets.token_hex(6)}@example.com"
+    return f"upheld-{secrets.token_hex(6)}"
+
+
+def _text(value: Any) -> str:
+    text = value if isinstance(value, str) else json.dumps(value)
+    return text[:_TEXT_KEPT]

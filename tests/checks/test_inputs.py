@@ -1,0 +1,115 @@
+"""The checks of input against a real small API: its defects are found, its traps are not taken for any."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from upheld import Finding, LeftOut, NotObserved
+from upheld.catalogue import Catalogue
+
+from ..input_tenants import InputTenants
+from ..two_tenants import secret_values
+
+CHECKS = Catalogue.load(Path(__file__).parents[2] / "checks")
+INVALID = "inputs.invalid_input_is_refused"
+INJECTED = "inputs.injected_input_has_no_effect"
+UNDECLARED = "inputs.undeclared_properties_change_nothing"
+TYPES = "outputs.answers_say_what_they_are"
+ALL = (INVALID, INJECTED, UNDECLARED, TYPES)
+Found = list[Finding | NotObserved | LeftOut]
+
+
+@pytest.fixture
+def run(session_of: Callable[..., Any], tmp_path: Path) -> Callable[..., tuple[Found, InputTenants]]:
+    """Runs a check against a server with these switches; `api` replaces parts of the target's description."""
+
+    def call(name: str, *switches: str, limit: int = 100_000, **api: Any) -> tuple[Found, InputTenants]:
+        with InputTenants(tmp_path / "security.log", *switches, limit=limit).serving() as server:
+            session = session_of(secret_values=secret_values(), **server.target(**api))
+            one = CHECKS[name]
+            with session.recording("t"):
+                found = list(one.function(*(session.probe(kind) for kind in one.probes.values())))
+            session.close()
+        return found, server
+
+    return call
+
+
+def failed(found: Found) -> list[str]:
+    return [f"{one.subject}: {one.observed}" for one in found if isinstance(one, Finding) and not one.passed]
+
+
+def unseen(found: Found) -> list[str]:
+    return [f"{one.subject}: {one.reason}" for one in found if isinstance(one, NotObserved)]
+
+
+@pytest.mark.parametrize("name", ALL)
+@pytest.mark.parametrize("switches", [(), ("never the same twice", "ignores the rest")])
+def test_a_sound_api_passes_and_nothing_is_left_behind(run: Any, name: str, switches: tuple[str, ...]) -> None:
+    if name == INVALID:
+        switches = tuple(one for one in switches if one != "ignores the rest")  # its document forbids that
+    found, server = run(name, *switches)
+    assert failed(found) == []
+    assert unseen(found) == []
+    assert any(isinstance(one, Finding) for one in found)
+    assert server.notes == {}
+
+
+@pytest.mark.parametrize(
+    ("name", "switch", "words"),
+    [
+        (INVALID, "500 on NUL", "query q, a NUL: answered 500"),
+        (INVALID, "500 on half a pair", "body text, half of a surrogate pair: answered 500"),
+        (INVALID, "lax texts", "body text, no string: answered 201"),
+        (INVALID, "ignores the rest", "a property that nobody knows: answered 201"),
+        (INJECTED, "SQL", "query q (SQL, pattern in quotes): a right and a wrong condition in the text are answered"),
+        (INJECTED, "template", "(template, products in the brackets of many engines): it was evaluated"),
+        (INJECTED, "header", "the answer has the header field that was sent in the text"),
+        (INJECTED, "path", "the answer has the contents of the file in it"),
+        (INJECTED, "XML", "body (XML, entity of the document's own): it was evaluated"),
+        (UNDECLARED, "mass assignment", "owner became 'upheld-"),
+        (TYPES, "may be guessed", "without X-Content-Type-Options: nosniff"),
+        (TYPES, "errors as html", "text/html where application/json is declared"),
+    ],
+)
+def test_a_defect_is_found_and_named(run: Any, name: str, switch: str, words: str) -> None:
+    found, server = run(name, switch)
+    assert any(words in one for one in failed(found)), failed(found)
+    assert server.notes == {}
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_a_rate_limit_is_waited_for(run: Any, name: str) -> None:
+    found, _ = run(name, limit=40)
+    assert failed(found) == unseen(found) == []
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_an_api_that_is_gone_shows_nothing(session_of: Callable[..., Any], tmp_path: Path, name: str) -> None:
+    server = InputTenants(tmp_path / "security.log")
+    with server.serving():
+        session = session_of(secret_values=secret_values(), **server.target())
+        CHECKS[name].function  # noqa: B018
+    from upheld import Unobservable
+
+    one = CHECKS[name]
+    with pytest.raises(Unobservable):
+        list(one.function(*(session.probe(kind) for kind in one.probes.values())))
+
+
+def test_a_valid_call_that_does_not_work_shows_nothing(run: Any) -> None:
+    operations = {"search": {"query": {"q": "{search}"}}, "changeNote": {"json": {"text": ""}}}
+    found, _ = run(INVALID, operations=operations)
+    assert any("changeNote" in one and "the valid call does not work: it answered 422" in one for one in unseen(found))
+    assert any("addLink" in one and "gives no recipe for its body" in one for one in unseen(found))
+
+
+def test_what_the_target_excludes_is_left_out(run: Any) -> None:
+    found, server = run(INVALID, excluded={"addLink": "it is slow"})
+    left = {str(one.subject): one.reason for one in found if isinstance(one, LeftOut)}
+    assert left["addLink (POST /t/{tenant_id}/links)"] == "it is slow"
+    assert not any(path.endswith("/links") for _, path in server.asked)
