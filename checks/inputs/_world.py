@@ -37,6 +37,10 @@ class World:
             ids[case.object] = self.api.plant_one(self.tenant, case.object, ids).id
         return ids
 
+    def own(self, case: Case) -> bool:
+        """Whether what the operation makes or changes is the harness's own; whoever changes nothing may do so."""
+        return not case.changes or bool(case.creates) or case.object in self.planted.ids()
+
     def reader(self, case: Case) -> str:
         """The operation that shows what this one makes or changes; empty where there is none."""
         return case.read_back or self._readers.get(case.creates or case.object, "")

@@ -31,7 +31,8 @@ def invalid_input_is_refused(
     How: beside a valid call (control: it works) up to `requests_per_operation` requests are sent that differ from it in
     one place, all places in turn: another type, nothing, one beyond a bound, a text that no pattern matches, a property that
     the document forbids, broken JSON, and texts that programs stumble over. Whether the document allows one is decided by
-    a validator of JSON Schema before it is sent. A fault of the server is asked for a second time.
+    a validator of JSON Schema before it is sent. A fault of the server is asked for a second time. What is not the
+    harness's own, such as settings of a tenant, is only sent what the document forbids.
 
     Refuted by: a status of 500 or more; a success for what the document forbids.
 
@@ -50,7 +51,9 @@ def invalid_input_is_refused(
                 yield LeftOut(case, "it takes no input")
             else:
                 try:
-                    found = api_input.attempts(case, world.identity(case), world.objects(case), requests_per_operation)
+                    found = api_input.attempts(
+                        case, world.identity(case), world.objects(case), requests_per_operation, own=world.own(case)
+                    )
                     yield _judged(case, found, expected)
                 except Unobservable as unobservable:
                     yield NotObserved(case, unobservable.reason, expected)

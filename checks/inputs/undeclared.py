@@ -49,7 +49,7 @@ def undeclared_properties_change_nothing(api: Api, api_input: ApiInput) -> Itera
 
 def _reason(world: World, case: Case) -> str:
     """Why an operation is left alone: what it changes belongs to more than the harness."""
-    if case.creates or case.object in world.planted.ids():
+    if world.own(case):
         return "" if world.reader(case) else "nothing shows what it made or changed"
     if not world.burn:
         return "it changes what belongs to the caller, and the target offers no throw-away identity"
@@ -59,8 +59,7 @@ def _reason(world: World, case: Case) -> str:
 
 
 def _tried(world: World, case: Case, api_input: ApiInput, expected: str) -> Iterator[Finding | NotObserved | LeftOut]:
-    own = bool(case.creates) or case.object in world.planted.ids()
-    identity = world.actor if own else world.burn
+    identity = world.actor if world.own(case) else world.burn
     found = api_input.extras(case, identity, world.objects(case), world.reader(case))
     if not found.tried:
         yield LeftOut(case, found.reason or "all that is shown of the object is declared")

@@ -16,7 +16,7 @@ from upheld.probes.api_objects import Made
 from upheld.probes.api_requests import Request, build, generated
 from upheld.probes.base import Probe, Session, look
 from upheld.probes.injections import Effect, Probing, injections
-from upheld.probes.odd_input import odd_requests, with_body
+from upheld.probes.odd_input import Odd, odd_requests, with_body
 from upheld.probes.openapi import Operation
 from upheld.probes.schemas import Schemas
 
@@ -126,23 +126,24 @@ class ApiInput(Probe):
         self._known_schemas: Schemas | None = None
 
     @look
-    def attempts(self, case: Case, identity: str | None, objects: Mapping[str, str], most: int) -> Attempts:
+    def attempts(
+        self, case: Case, identity: str | None, objects: Mapping[str, str], most: int, *, own: bool = True
+    ) -> Attempts:
         """A valid call, and up to `most` requests that differ from it in one place each.
 
-        A call that is only harmless (the target names no body that works, but one of a valid shape) counts as valid when
-        it is refused; what the document allows is not tried then, for it could count as a bad login.
+        Without `own` what the operation changes is not the harness's own: then only what the document forbids is tried, and
+        where that was taken, the valid call is made once more. The same holds for a call that is only harmless (the target
+        names no body that works, but one of a valid shape, which is refused): more could count as bad logins.
         """
         request = self._request(case, identity, objects)
         valid = self._once(case, identity, request, objects)
         self._must_be_valid(case, valid)
-        operation, schemas = case.operation, self._schemas
-        found = odd_requests(operation, request, schemas)
-        if case.obstacle:
-            found = tuple(one for one in found if not one.allowed)
+        found = odd_requests(case.operation, request, self._schemas)
         # A deletion that is valid in all else would be one more; an odd path names nothing that could be deleted.
-        chosen = [one for one in found if not (case.deletes and one.allowed) or one.place.startswith("path ")]
+        spared = case.deletes or case.obstacle or not own
+        chosen = [one for one in found if not (spared and one.allowed) or one.place.startswith("path ")]
 
-        def send(one: Any) -> Attempt:
+        def send(one: Odd) -> Attempt:
             what = (one.place, one.what, one.allowed)
             try:
                 reply = self._once(case, identity, one.request, objects)
@@ -154,6 +155,8 @@ class ApiInput(Probe):
             return Attempt(*what, reply.status, reply.worked, reply.refused)
 
         tried = self._all(send, chosen[:most])
+        if not own and any(one.worked for one in tried):
+            self._once(case, identity, request, objects)
         return Attempts(case.id, identity or "", valid, tuple(tried), max(0, len(chosen) - most))
 
     @look

@@ -45,7 +45,7 @@ _FLAGS = (
     "--remote-debugging-pipe",
 )
 _LARGEST = 64 * 1024 * 1024
-_SETTLE_SECONDS = 0.1
+_SETTLE_SECONDS = 0.05
 _STARTING_SECONDS = 20.0
 _HANDS = 10
 """The first descriptor that the pipes may have here, apart from those that they have over there."""
