@@ -126,6 +126,7 @@ class _Web(ThreadingHTTPServer):
 
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True  # Header and body are sent one after the other, and must not wait for each other.
     answer: Callable[[str, str, Mapping[str, str]], Page]
 
     def setup(self) -> None:

@@ -99,9 +99,15 @@ def test_the_examples_of_the_documentation_are_valid(tmp_path):
     assert [claim.id for claim in loaded.claims] == ["transit-tls12", "everything-encrypted"]
     (override,) = loaded.overrides
     assert (override.base, override.value) == ("TLS 1.2", "TLS 1.3")
-    (target,) = blocks("docs/target.md")
+    target, gitlab = blocks("docs/target.md")
     (tmp_path / "target.yaml").write_text(target, encoding="utf-8")
     assert load_target(tmp_path / "target.yaml")[0].name == "Example shop"
+    (tmp_path / "gitlab.yaml").write_text(
+        f"upheld: target/1\nname: x\nenvironment: staging\n{gitlab}", encoding="utf-8"
+    )
+    described = load_target(tmp_path / "gitlab.yaml")[0]
+    assert described.forge is not None
+    assert described.forge.kind == "gitlab"
     (claim,) = blocks("README.md")
     (tmp_path / "readme.yaml").write_text(f"upheld: policy/1\nname: x\nclaims:\n{claim}", encoding="utf-8")
     assert load(tmp_path / "readme.yaml", catalogue, today=date(2026, 1, 1)).claims[0].id == "transit-tls12"

@@ -7,11 +7,11 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 from upheld import Unobservable
-from upheld.probes.forge import Account, Change, ChangeCommit, Forge, Review
+from upheld.probes.forge import ITSELF, Account, Change, ChangeCommit, Forge, Review
 from upheld.probes.git import Commit, Git, Person
 
 _NOREPLY = re.compile(r"(?:\d+\+)?([a-z0-9-]+(?:\[bot\])?)@users\.noreply\.github\.com", re.IGNORECASE)
-_FORGE_ITSELF = {"web-flow", "noreply@github.com"}
+_FORGE_ITSELF = {"web-flow", "noreply@github.com", ITSELF}
 """The committer of what was made by the forge's own buttons, who is nobody."""
 
 
@@ -32,8 +32,10 @@ class _Authors:
     addresses: set[str] = field(default_factory=set)
     strangers: set[str] = field(default_factory=set)
     """Names of those behind whom the forge knows no account."""
+    hidden: set[str] = field(default_factory=set)
+    """Those of them whose account the forge does not tell, so that another name is no other person."""
 
-    def add(self, person: Person, account: str | None) -> None:
+    def add(self, person: Person, account: str | None, *, shown: bool = True) -> None:
         """One more, unless it is the forge itself."""
         if account in _FORGE_ITSELF or (account is None and person.email in _FORGE_ITSELF):
             return
@@ -41,6 +43,8 @@ class _Authors:
             account = match[1]
         if account is None:
             self.strangers.add(person.name)
+            if not shown:
+                self.hidden.add(person.name)
         else:
             self.accounts.add(account.lower())
         self.names.add(_folded(person.name))
@@ -66,27 +70,16 @@ def approval_of(forge: Forge, change: Change) -> Approval:
     why_not: list[str] = []
     uncertain = ""
     for review in approving:
-        if review.commit != change.head:
-            why_not.append(
-                f"{review.by} approved {review.commit[:12] or 'nothing'}, not its last revision {change.head[:12]}"
-            )
-        elif review.bot:
-            why_not.append(f"{review.by}, who approved it, is no person")
-        elif review.by.lower() in authors.accounts:
-            why_not.append(f"{review.by} approved what {review.by} wrote")
+        try:
+            reason = _why_not(forge, review, change, authors)
+        except Unobservable as unobservable:
+            # Another approval may still count.
+            uncertain = unobservable.reason
+            continue
+        if reason:
+            why_not.append(reason)
         else:
-            account = forge.account(review.by)
-            if authors.has(account):
-                why_not.append(
-                    f"{review.by} approved what {account.name or account.email} wrote under another identity"
-                )
-            elif authors.strangers and not account.name:
-                uncertain = (
-                    f"{review.by}, who approved it, shows no name that could be compared with "
-                    f"{', '.join(sorted(authors.strangers))}, whom the forge knows by no account"
-                )
-            else:
-                counted.append(account.login)
+            counted.append(review.by)
     if counted:
         return Approval(tuple(counted))
     if uncertain:
@@ -126,17 +119,40 @@ def change_of(forge: Forge, known: Mapping[str, Change], commit: Commit) -> Chan
         change = next(iter(forge.changes_of(commit.sha)), None)
     if change is None:
         return "it came without a change that could have been reviewed"
-    if len(commit.parents) > 1 and commit.parents[1:] != (change.head,):
+    if len(commit.parents) > 1 and commit.parents[1:] not in {(change.head,), (change.squashed_as,)}:
         brought = ", ".join(parent[:12] for parent in commit.parents[1:])
         return f"it merged {brought}, while {change} ended with {change.head[:12]}"
     return change
 
 
+def _why_not(forge: Forge, review: Review, change: Change, authors: _Authors) -> str:
+    """Why an approval does not count, empty when it does; raises Unobservable when that cannot be told."""
+    if review.commit != change.head:
+        return f"{review.by} approved {review.commit[:12] or 'nothing'}, not its last revision {change.head[:12]}"
+    if review.bot:
+        return f"{review.by}, who approved it, is no person"
+    if review.by.lower() in authors.accounts:
+        return f"{review.by} approved what {review.by} wrote"
+    account = forge.account(review.by)
+    if authors.has(account):
+        return f"{review.by} approved what {account.name or account.email} wrote under another identity"
+    if hidden := ", ".join(sorted(authors.hidden)):
+        raise Unobservable(
+            f"the forge does not tell whether {hidden}, who wrote a part of it, is {review.by}, who approved it"
+        )
+    if (strangers := ", ".join(sorted(authors.strangers))) and not account.name:
+        raise Unobservable(
+            f"{review.by}, who approved it, shows no name that could be compared with {strangers}, "
+            "whom the forge knows by no account"
+        )
+    return ""
+
+
 def _authors(change: Change, commits: tuple[ChangeCommit, ...]) -> _Authors:
     authors = _Authors({change.author.lower()})
     for commit in commits:
-        authors.add(commit.author, commit.author_account)
-        authors.add(commit.committer, commit.committer_account)
+        authors.add(commit.author, commit.author_account, shown=commit.accounts_shown)
+        authors.add(commit.committer, commit.committer_account, shown=commit.accounts_shown)
         for person in commit.also:
             authors.add(person, None)
     return authors

@@ -274,13 +274,6 @@ def test_the_token_goes_nowhere_else(auditor: Auditor) -> None:
     assert asked == []
 
 
-def test_a_gitlab_is_not_looked_at_yet(shop: Shop, session_of: Callable[..., Session]) -> None:
-    parts = shop.described(free_port())
-    parts["forge"]["kind"] = "gitlab"
-    with pytest.raises(Unobservable, match="gitlab cannot be looked at yet"):
-        session_of(**parts).probe(Forge).branch()
-
-
 def test_a_clone_that_is_behind_or_cut_off_decides_nothing(auditor: Auditor) -> None:
     auditor.shop.forge.head = "3" * 40
     assert "but the forge's branch with 333333333333" in auditor.unseen(APPROVED)

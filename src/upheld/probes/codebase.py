@@ -82,9 +82,12 @@ class Security:
     former: tuple[str, ...]
 
     def is_team(self, owner: str) -> bool:
-        """Whether an owner, as the owners file writes it, is the security team: `@organisation/team`."""
-        organisation, _, team = owner.removeprefix("@").lower().partition("/")
-        return team == self.team.lower() and self.organisation.lower() in {"", organisation}
+        """Whether an owner, as the owners file writes it, is the security team: `@organisation/team`, `@group/subgroup/team`."""
+        named = owner.removeprefix("@").lower()
+        if "/" in self.team:
+            return named == self.team.lower()
+        organisation, slash, team = named.rpartition("/")
+        return bool(slash) and team == self.team.lower() and self.organisation.lower() in {"", organisation}
 
     def touched(self, paths: tuple[str, ...]) -> tuple[str, ...]:
         """The names of the areas to which any of the paths belongs."""

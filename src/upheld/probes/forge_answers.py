@@ -1,18 +1,20 @@
-"""What a forge's answers say, as frozen values; an answer without a part that is needed is Unobservable."""
+"""What every forge can be asked and what its answers say, as frozen values; an answer without a part that is needed is Unobservable."""
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
+from typing import Protocol
 
-from upheld.errors import Unobservable
-from upheld.probes.git import Person, co_authors
+from upheld.errors import Refused, Throttled, Unobservable
+from upheld.probes.git import Person
 
-_LINK = re.compile(r'<([^<>]*)>((?:\s*;\s*[a-z*]+\s*=\s*(?:"[^"]*"|[^",;\s]+))*)', re.IGNORECASE)
+PAGES = 1_000
+"""Pages of one list that are read."""
+ITSELF = "(the forge itself)"
+"""The account of what a forge's own buttons commit, where the forge has no name for it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +28,10 @@ class Branch:
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """A pull request. `head` is its last revision, `merged_as` the commit of the branch that it became."""
+    """A pull or merge request. `head` is its last revision, `merged_as` the commit of the branch that it became.
+
+    `squashed_as` is the one commit that its commits were made into before that was merged, where there was such a step.
+    """
 
     number: int
     title: str
@@ -36,6 +41,7 @@ class Change:
     merged_as: str | None
     merged_at: datetime | None
     updated_at: datetime
+    squashed_as: str | None = None
 
     def __str__(self) -> str:
         """`#214 "its title"`."""
@@ -55,7 +61,10 @@ class Review:
 
 @dataclass(frozen=True, slots=True)
 class ChangeCommit:
-    """A commit of a change: names and addresses as it has them, and the accounts, None where the forge knows none."""
+    """A commit of a change: names and addresses as it has them, and the accounts, None where the forge knows none.
+
+    Without `accounts_shown` the forge does not tell whose an address is, so that None may be anybody's account.
+    """
 
     sha: str
     author: Person
@@ -63,6 +72,7 @@ class ChangeCommit:
     committer: Person
     committer_account: str | None
     also: tuple[Person, ...]
+    accounts_shown: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,154 +134,58 @@ def unreadable(what: str) -> Iterator[None]:
         raise Unobservable(f"the forge's answer about {what} cannot be read: {type(error).__name__} {error}") from error
 
 
-def next_page(header: str) -> str:
-    """Where a list goes on by its Link header (RFC 8288); empty at the end."""
-    for url, parameters in _LINK.findall(header):
-        if re.search(r'(?i);\s*rel\s*=\s*"?(?:[^"]*\s)?next(?:\s[^"]*)?"?\s*(?:;|$)', parameters):
-            return str(url)
-    return ""
+def moment(text: str) -> datetime:
+    """An instant in UTC; one without an offset is taken as UTC."""
+    at = datetime.fromisoformat(text)
+    return at.astimezone(UTC) if at.tzinfo else at.replace(tzinfo=UTC)
 
 
-def _moment(text: str) -> datetime:
-    moment = datetime.fromisoformat(text)
-    return moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
+def refusal(status: int, path: str, *, limited: bool = False) -> Unobservable:
+    """What an answer means that is not the one that was asked for; `limited` by the forge's own limit of requests."""
+    why = {
+        401: "the token is not accepted",
+        403: "the token lacks the right",
+        404: "not there, or hidden from it",
+    }
+    if status == 429 or limited:
+        return Throttled(f"the forge's rate limit stands in the way of {path}")
+    if status in why:
+        return Refused(f"the forge answered {status} to {path}: {why[status]}")
+    return Unobservable(f"the forge answered {status} to {path}")
 
 
-def _login(user: Mapping[str, Any] | None) -> str:
-    """The account's name; GitHub shows an account that was deleted as nobody, and as "ghost"."""
-    return str(user["login"]) if user else "ghost"
+class Vendor(Protocol):
+    """What the probe asks a forge of any make. Each answer comes whole or as Unobservable, never as an empty one."""
 
+    def branch(self, branch: str) -> Branch:
+        """The branch with its end."""
 
-def _is_bot(user: Mapping[str, Any] | None) -> bool:
-    return user is not None and (user.get("type") != "User" or str(user["login"]).endswith("[bot]"))
+    def protection(self, branch: str) -> Protection:
+        """What everybody is held to on the branch."""
 
+    def changes(self, branch: str, since: datetime | None) -> Iterable[Change]:
+        """What was merged into the branch since then, what was touched last first; an earlier one may be among them."""
 
-def as_change(one: Mapping[str, Any]) -> Change:
-    """A pull request of a list."""
-    with unreadable("a change"):
-        merged = one.get("merged_at")
-        return Change(
-            number=int(one["number"]),
-            title=str(one["title"])[:200],
-            author=_login(one["user"]),
-            base=str(one["base"]["ref"]),
-            head=str(one["head"]["sha"]),
-            merged_as=one.get("merge_commit_sha") if merged else None,
-            merged_at=_moment(merged) if merged else None,
-            updated_at=_moment(one["updated_at"]),
-        )
+    def changes_of(self, sha: str) -> Iterable[Change]:
+        """The changes, merged or not, that a commit came by."""
 
+    def reviews(self, number: int) -> tuple[Review, ...]:
+        """The reviews of a change, the oldest first."""
 
-def as_review(one: Mapping[str, Any]) -> Review:
-    """A review of a list. One that is not submitted yet has no time and counts as made at the end of all time."""
-    with unreadable("a review"):
-        at = one.get("submitted_at")
-        return Review(
-            by=_login(one["user"]),
-            bot=_is_bot(one["user"]),
-            state=str(one["state"]).upper(),
-            commit=str(one.get("commit_id") or ""),
-            at=_moment(at) if at else datetime.max.replace(tzinfo=UTC),
-        )
+    def commits(self, number: int) -> tuple[ChangeCommit, ...]:
+        """The commits of a change, all of them."""
 
+    def account(self, login: str) -> Account:
+        """An account."""
 
-def as_commit(one: Mapping[str, Any]) -> ChangeCommit:
-    """A commit of a change."""
-    with unreadable("a commit"):
-        made = one["commit"]
-        people = [Person(str(made[who]["name"]), str(made[who]["email"])) for who in ("author", "committer")]
-        accounts = [str(one[who]["login"]) if one.get(who) else None for who in ("author", "committer")]
-        also = co_authors(str(made["message"]))
-        return ChangeCommit(str(one["sha"]), people[0], accounts[0], people[1], accounts[1], also)
+    def team(self, team: str) -> tuple[str, ...]:
+        """The accounts of a team's members."""
 
+    def runs(self, since: datetime) -> Iterable[Run]:
+        """The builds since then that pushes (`push`) and changes (`pull_request`) started, the newest first."""
 
-def as_account(one: Mapping[str, Any]) -> Account:
-    """An account."""
-    with unreadable("an account"):
-        return Account(str(one["login"]), str(one.get("name") or ""), str(one.get("email") or ""), _is_bot(one))
+    def jobs(self, run: int) -> tuple[Job, ...]:
+        """The jobs of a build: `completed` with a conclusion in GitHub's words, or still to end."""
 
-
-def as_run(one: Mapping[str, Any]) -> Run:
-    """A build."""
-    with unreadable("a build"):
-        return Run(
-            id=int(one["id"]),
-            workflow=str(one["path"]),
-            event=str(one["event"]),
-            commit=str(one["head_sha"]),
-            branch=str(one.get("head_branch") or ""),
-            at=_moment(one["created_at"]),
-            status=str(one["status"]),
-            conclusion=str(one.get("conclusion") or ""),
-        )
-
-
-def as_job(one: Mapping[str, Any]) -> Job:
-    """A job."""
-    with unreadable("a job"):
-        return Job(str(one["name"]), str(one["status"]), str(one.get("conclusion") or ""))
-
-
-def as_protection(
-    classic: Mapping[str, Any] | None, rules: Sequence[Mapping[str, Any]], rulesets: Sequence[Mapping[str, Any]]
-) -> Protection:
-    """The strictest of the branch's own protection and of the rulesets that nobody may go round."""
-    found = [_classic(classic)] if classic is not None else []
-    for one in rulesets:
-        own = [rule for rule in rules if rule["ruleset_id"] == one["id"]]
-        found.append(_ruleset(one, own))
-    if not found:
-        return Protection(0, False, False, False, False, False, False, ())
-    reviewed = [one for one in found if one.approvals] or found
-    # Administrators and the exempt are held where at least one rule that asks for a review holds them.
-    best = max(reviewed, key=lambda one: (one.holds_administrators, not one.exempt, one.approvals))
-    held = [one for one in found if one.holds_administrators]
-    return Protection(
-        approvals=max(one.approvals for one in found),
-        dismisses_stale=any(one.dismisses_stale for one in found),
-        last_push_approval=any(one.last_push_approval for one in found),
-        owners_approve=any(one.owners_approve for one in found),
-        holds_administrators=best.holds_administrators,
-        refuses_force_pushes=any(one.refuses_force_pushes for one in held or found),
-        refuses_deletion=any(one.refuses_deletion for one in held or found),
-        exempt=best.exempt,
-    )
-
-
-def _classic(one: Mapping[str, Any]) -> Protection:
-    review: Mapping[str, Any] = one.get("required_pull_request_reviews") or {}
-    allowed = review.get("bypass_pull_request_allowances") or {}
-    exempt = [
-        str(who.get("login") or who.get("slug") or who)
-        for kind in ("users", "teams", "apps")
-        for who in allowed.get(kind) or ()
-    ]
-    return Protection(
-        approvals=int(review.get("required_approving_review_count", 0)),
-        dismisses_stale=review.get("dismiss_stale_reviews") is True,
-        last_push_approval=review.get("require_last_push_approval") is True,
-        owners_approve=review.get("require_code_owner_reviews") is True,
-        holds_administrators=one["enforce_admins"]["enabled"] is True,
-        refuses_force_pushes=one["allow_force_pushes"]["enabled"] is False,
-        refuses_deletion=one["allow_deletions"]["enabled"] is False,
-        exempt=tuple(exempt),
-    )
-
-
-def _ruleset(one: Mapping[str, Any], rules: Sequence[Mapping[str, Any]]) -> Protection:
-    if "bypass_actors" not in one:
-        raise Unobservable(f"the token may not see who may go round the ruleset {one.get('name', one['id'])}")
-    actors = one["bypass_actors"] or ()
-    by_type = {rule["type"]: rule.get("parameters") or {} for rule in rules}
-    review: Mapping[str, Any] = by_type.get("pull_request") or {}
-    return Protection(
-        approvals=int(review.get("required_approving_review_count", 0)),
-        dismisses_stale=review.get("dismiss_stale_reviews_on_push") is True,
-        last_push_approval=review.get("require_last_push_approval") is True,
-        owners_approve=review.get("require_code_owner_review") is True,
-        # An organisation's administrators and a repository's are actors like others here.
-        holds_administrators=not actors,
-        refuses_force_pushes="non_fast_forward" in by_type,
-        refuses_deletion="deletion" in by_type,
-        exempt=tuple(f"{actor.get('actor_type')} {actor.get('actor_id') or ''}".strip() for actor in actors),
-    )
+    def close(self) -> None:
+        """Close every connection."""

@@ -32,7 +32,7 @@ class Repository(Part):
     sensitive_paths: dict[str, tuple[str, ...]] = {}
     """Patterns by area (`auth`, `billing`) of the files whose changes the security team must approve."""
     security_team: str | None = None
-    """The team's name on the forge, without the organisation."""
+    """The team's name on the forge, without the organisation; on GitLab a group below `owner`, or a group's full path."""
     former_security_accounts: tuple[str, ...] = ()
     """Accounts that were in the team when they approved, and are no longer."""
     owners_file: str | None = None
@@ -48,10 +48,11 @@ class Repository(Part):
 
 
 class Forge(Part):
-    """The service that keeps pull requests, reviews, branch protection and builds; `url` is the root of its API.
+    """The service that keeps changes, reviews, branch protection and builds; `url` is the root of its API.
 
     GitHub's is https://api.github.com, that of GitHub Enterprise Server https://HOST/api/v3. The token needs to read
-    contents, pull requests, actions, members and administration. GitLab can be described, but is not looked at yet.
+    contents, pull requests, actions, members and administration. GitLab's is https://gitlab.com or the address of a
+    self-managed server, with or without /api/v4. The token needs the scope read_api and the role of a maintainer.
     """
 
     kind: Literal["github", "gitlab"] = "github"
@@ -59,9 +60,18 @@ class Forge(Part):
     address: str | None = None
     """The IP address at which the host must be reached."""
     owner: str
-    """The organisation or account that owns the repository."""
+    """The organisation or account that owns the repository; on GitLab the path of its group, with those above it."""
     repository: str
+    """The repository's name; on GitLab the last part of the project's path."""
     token: SecretRef
+    job_token: bool = False
+    """On GitLab: the token is that of a CI job (`CI_JOB_TOKEN`), which may see little, and no access token."""
+
+    @model_validator(mode="after")
+    def _job_token_of_gitlab(self) -> Forge:
+        if self.job_token and self.kind != "gitlab":
+            raise PydanticCustomError("job_token", "only GitLab has tokens of CI jobs (job_token)")
+        return self
 
     @property
     def endpoint(self) -> Endpoint:
