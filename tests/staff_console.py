@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import secrets
-import socket
-import threading
 import time
 import uuid
 from collections.abc import Callable, Iterator
@@ -15,12 +12,12 @@ from pathlib import Path
 from typing import Any
 
 import pyotp
-import uvicorn
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from .serving import serving
 from .two_tenants import TwoTenants
 
 PEOPLE = {
@@ -305,20 +302,8 @@ class StaffConsole:
     @contextmanager
     def serving(self) -> Iterator[StaffConsole]:
         """Serve on a free loopback port for the block."""
-        sock = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
-        sock.bind(("127.0.0.1", 0))
-        self.port = sock.getsockname()[1]
-        server = uvicorn.Server(uvicorn.Config(self.app(), log_level="critical", lifespan="off", proxy_headers=False))
-        thread = threading.Thread(target=lambda: asyncio.run(server.serve(sockets=[sock])), daemon=True)
-        thread.start()
-        while not server.started:
-            time.sleep(0.005)
-        try:
+        with serving(self.app()) as self.port:
             yield self
-        finally:
-            server.should_exit = True
-            thread.join(10)
-            sock.close()
 
     def target(self, **staff: Any) -> dict[str, Any]:
         """The target's parts that describe the console and the notes; `staff` replaces parts of the console's description."""

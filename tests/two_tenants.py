@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-import socket
-import threading
 import time
 import uuid
 from collections import defaultdict
@@ -13,11 +10,12 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import uvicorn
 from starlette.applications import Starlette
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import JSONResponse, RedirectResponse, Response
 from starlette.routing import Route
+
+from .serving import serving
 
 PASSWORDS = {"ada": "correct-horse-1", "bob": "correct-horse-2", "burn": "correct-horse-3"}
 TENANT_OF = {"ada": "red", "bob": "blue", "burn": "blue"}
@@ -25,6 +23,7 @@ LIMIT = 8
 WINDOW_SECONDS = 1.0
 LOCK_AFTER = 4
 LOCK_SECONDS = 1
+ADDRESS_HEADERS = ("X-Forwarded-For", "Forwarded", "X-Real-IP", "X-Client-IP", "True-Client-IP", "CF-Connecting-IP")
 
 
 class TwoTenants:
@@ -42,6 +41,7 @@ class TwoTenants:
         self.locked: dict[str, float] = {}
         self.reads = 0
         self.asked: list[tuple[str, str]] = []
+        self.page = "/v1/home" if "only version 1 limited" in self.on else "/home"
         self.port = 0
 
     # --- what it serves --------------------------------------------------------------------------------------------
@@ -65,12 +65,15 @@ class TwoTenants:
                 return JSONResponse({"error": "wrong"}, 401)
             return JSONResponse({"error": "locked"}, 423, {"Retry-After": str(LOCK_SECONDS)})
         if PASSWORDS.get(user) != password:
-            self.failures[user] += 1
+            counted = user
+            if "lockout by X-Forwarded-For" in self.on:
+                counted = f"{user} from {request.headers.get('x-forwarded-for', 'here')}"
+            self.failures[counted] += 1
             if "no security log" not in self.on:
                 with self.log.open("a") as file:
                     file.write(f"bad login of {user}\n")
-            if self.failures[user] >= LOCK_AFTER:
-                self.failures[user] = 0
+            if self.failures[counted] >= LOCK_AFTER:
+                self.failures[counted] = 0
                 self.locked[user] = time.monotonic() + LOCK_SECONDS
             return JSONResponse({"error": "wrong"}, 401)
         self.failures[user] = 0
@@ -84,6 +87,8 @@ class TwoTenants:
     def refusal(self) -> Response:
         if "refused by text" in self.on:
             return JSONResponse({"result": "you may not see this"})
+        if "refused by redirect" in self.on:
+            return RedirectResponse("/login-page", 302)
         return JSONResponse({"error": "not found"}, 404)
 
     def own(self, request: Request) -> str | Response:
@@ -191,12 +196,15 @@ class TwoTenants:
         """The limit: for each route and client, and for each route and account."""
         route = request.scope.get("route_path", request.url.path)
         client = request.client.host if request.client else "-"
-        if "limit by forwarded header" in self.on:
-            client = request.headers.get("x-forwarded-for", client)
+        for header in ADDRESS_HEADERS:
+            if f"limit by {header}" in self.on:
+                client = request.headers.get(header, client)
         if "limit by spelling" not in self.on:
             route = "/".join(part for part in route.lower().split("/") if part)
         route = "/".join("*" if len(part) > 20 or part.startswith("upheld-") else part for part in route.split("/"))
-        if "search unlimited" in self.on and "search" in route:
+        if ("search unlimited" in self.on and "search" in route) or (
+            "only version 1 limited" in self.on and "v2/" in route
+        ):
             return None
         # HEAD is GET without the body: counted apart, it would be a second budget.
         method = "GET" if request.method == "HEAD" and "limit by method" not in self.on else request.method
@@ -213,8 +221,14 @@ class TwoTenants:
                 window.append(now)
         if not wait:
             return None
+        return self.limited()
+
+    def limited(self) -> Response:
+        """What a client gets who is limited."""
         if "limit as 200 text" in self.on:
             return Response("slow down", headers={"Retry-After": "1"}, media_type="text/plain")
+        if "limit as 401 text" in self.on:
+            return Response("slow down", 401, headers={"Retry-After": "1"}, media_type="text/plain")
         headers = {"Retry-After": "1"}
         if "no retry-after" in self.on:
             headers = {}
@@ -230,6 +244,7 @@ class TwoTenants:
             routes=[
                 Route("/openapi.json", self.document),
                 Route("/home", self.home),
+                Route("/v{version:int}/home", self.home),
                 Route("/login", self.login, methods=["POST"]),
                 Route("/t/{tenant_id}/notes", self.notes_of, methods=["GET", "POST"]),
                 Route("/t/{tenant_id}/notes/{note_id}", self.note, methods=["GET", "PATCH", "DELETE"]),
@@ -260,26 +275,13 @@ class TwoTenants:
     @contextmanager
     def serving(self) -> Iterator[TwoTenants]:
         """Serve on a free loopback port for the block."""
-        # asyncio turns Nagle's algorithm off only for sockets that name their protocol; with it every answer takes 40 ms.
-        sock = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
-        sock.bind(("127.0.0.1", 0))
-        self.port = sock.getsockname()[1]
-        server = uvicorn.Server(uvicorn.Config(self.app(), log_level="critical", lifespan="off", proxy_headers=False))
-        thread = threading.Thread(target=lambda: asyncio.run(server.serve(sockets=[sock])), daemon=True)
-        thread.start()
-        while not server.started:
-            time.sleep(0.005)
-        try:
+        with serving(self.app()) as self.port:
             yield self
-        finally:
-            server.should_exit = True
-            thread.join(10)
-            sock.close()
 
     def target(self, **api: Any) -> dict[str, Any]:
         """The target's parts that describe this server; `api` replaces parts of the API's description."""
         return {
-            "endpoints": [{"name": "api", "url": f"http://127.0.0.1:{self.port}", "pages": ["/home"]}],
+            "endpoints": [{"name": "api", "url": f"http://127.0.0.1:{self.port}", "pages": [self.page]}],
             "vantage": {"source_addresses": [f"127.0.0.{number}" for number in range(2, 9)]},
             "logs": [{"name": "security", "path": str(self.log), "security": True}],
             "tenants": [{"name": "red", "id": "red"}, {"name": "blue", "id": "blue"}],

@@ -2,24 +2,22 @@
 
 from __future__ import annotations
 
-import asyncio
 import base64
 import hashlib
 import hmac
 import json
 import secrets
-import socket
-import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-import uvicorn
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
 from starlette.routing import Route
+
+from .serving import serving
 
 KEY = b"of the workplace, and long enough"
 PEOPLE = {f"{tenant}-{role}": (tenant, role) for tenant in ("red", "blue") for role in ("boss", "clerk", "guest")} | {
@@ -49,13 +47,16 @@ def _encoded(data: Any) -> str:
     return base64.urlsafe_b64encode(json.dumps(data).encode()).decode().rstrip("=")
 
 
-def _mac(text: str) -> str:
-    return base64.urlsafe_b64encode(hmac.new(KEY, text.encode(), hashlib.sha256).digest()).decode().rstrip("=")
+def _mac(text: str, key: bytes = KEY) -> str:
+    return base64.urlsafe_b64encode(hmac.new(key, text.encode(), hashlib.sha256).digest()).decode().rstrip("=")
 
 
-def token(person: str, session: str, *, seconds: float = 600) -> str:
-    """An access token as the server issues it."""
-    body = f"{_encoded({'alg': 'HS256'})}.{_encoded({'sub': person, 'sid': session, 'exp': time.time() + seconds})}"
+def token(person: str, session: str, *, seconds: float | None = 600) -> str:
+    """An access token as the server issues it, which never expires without `seconds`."""
+    claims: dict[str, Any] = {"sub": person, "sid": session}
+    if seconds is not None:
+        claims["exp"] = time.time() + seconds
+    body = f"{_encoded({'alg': 'HS256'})}.{_encoded(claims)}"
     return f"{body}.{_mac(body)}"
 
 
@@ -76,12 +77,14 @@ class Workplace:
     # --- who it is -------------------------------------------------------------------------------------------------
 
     def _issue(self, person: str, session: str) -> dict[str, Any]:
-        seconds = 30 * 86400 if "30 days" in self.on else 600
+        seconds: float | None = 30 * 86400 if {"30 days", "says 10 minutes"} & self.on else 600
+        if "no expiry" in self.on:
+            seconds = None
         refresh = secrets.token_urlsafe(16)
         self.refresh[refresh] = session
         return {
             "access_token": token(person, session, seconds=seconds),
-            "expires_in": seconds,
+            "expires_in": 600 if {"no expiry", "says 10 minutes"} & self.on else seconds,
             "refresh_token": refresh,
         }
 
@@ -123,9 +126,10 @@ class Workplace:
             not unsigned
             and "signature ignored" not in self.on
             and not hmac.compare_digest(mac, _mac(f"{header}.{body}"))
+            and not ("key is a word" in self.on and hmac.compare_digest(mac, _mac(f"{header}.{body}", b"secret")))
         ):
             return None
-        if claims["exp"] < time.time() and "expiry ignored" not in self.on:
+        if claims.get("exp", time.time()) < time.time() and "expiry ignored" not in self.on:
             return None
         return dict(claims)
 
@@ -147,11 +151,25 @@ class Workplace:
 
     # --- what it does ----------------------------------------------------------------------------------------------
 
+    def turned_away(self) -> Response:
+        """What a stranger gets."""
+        if "redirects strangers" in self.on:
+            return RedirectResponse("/login", 302)
+        if "refuses by text" in self.on:
+            return JSONResponse({"error": "not for you"})
+        return JSONResponse({}, 403 if "403 for strangers" in self.on else 401)
+
+    def forbidden(self) -> Response:
+        """What somebody gets whose role may not."""
+        if "refuses by text" in self.on:
+            return JSONResponse({"error": "not for you"})
+        return JSONResponse({"error": "forbidden"}, 404 if "hides" in self.on else 403)
+
     def serve(self, operation: str) -> Any:
         async def serve(request: Request) -> Response:
             who = self.caller(request)
-            if who is None and f"open {operation}" not in self.on:
-                return RedirectResponse("/login", 302) if "redirects strangers" in self.on else JSONResponse({}, 401)
+            if "nobody gets in" in self.on or (who is None and f"open {operation}" not in self.on):
+                return self.turned_away()
             person, tenant, role = who or ("", "red", "boss")
             wanted = request.path_params.get("tenant_id", tenant)
             if wanted != tenant:
@@ -159,7 +177,7 @@ class Workplace:
             lax = f"lax {operation}" in self.on or f"lax in {tenant}" in self.on
             quiet = f"refuses and does {operation}" in self.on and role not in MAY[operation]
             if role not in MAY[operation] and not lax and not quiet:
-                return JSONResponse({"error": "forbidden"}, 404 if "hides" in self.on else 403)
+                return self.forbidden()
             if f"too strict {operation}" in self.on and role != "boss":
                 return JSONResponse({"error": "forbidden"}, 403)
             answer = await getattr(self, operation)(request, person, tenant)
@@ -270,20 +288,8 @@ class Workplace:
     @contextmanager
     def serving(self) -> Iterator[Workplace]:
         """Serve on a free loopback port for the block."""
-        sock = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
-        sock.bind(("127.0.0.1", 0))
-        self.port = sock.getsockname()[1]
-        server = uvicorn.Server(uvicorn.Config(self.app(), log_level="critical", lifespan="off", proxy_headers=False))
-        thread = threading.Thread(target=lambda: asyncio.run(server.serve(sockets=[sock])), daemon=True)
-        thread.start()
-        while not server.started:
-            time.sleep(0.005)
-        try:
+        with serving(self.app()) as self.port:
             yield self
-        finally:
-            server.should_exit = True
-            thread.join(10)
-            sock.close()
 
     def target(self, **parts: Any) -> dict[str, Any]:
         """The target's parts that describe this server; `parts` replaces some."""

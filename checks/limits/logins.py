@@ -8,7 +8,7 @@ from typing import Annotated
 from pydantic import Field
 
 from upheld import OBSERVED, Finding, NotObserved, Unobservable, check
-from upheld.probes.api import Api
+from upheld.probes.api import Api, LoginAttempt
 from upheld.probes.clock import Clock
 from upheld.probes.logs import LogMark, Logs
 
@@ -31,11 +31,12 @@ def repeated_bad_logins_are_stopped(
 
     How: the right password works (control); `attempts` made-up ones are refused; then the right one must be refused or
     limited, or take `slowed_by_seconds` longer than before: a page may look the same while the account is locked. The
-    account's name must be in a log source that the target marks as security, written since then. Last, within
-    `recovers_within_seconds` the right password must work again.
+    account's name must be in a log source that the target marks as security, written since then. Within
+    `recovers_within_seconds` the right password must work again. Then all this once more, while each made-up password claims to come
+    from another address (X-Forwarded-For and its like).
 
     Refuted by: a right password that still works at once, a made-up one that works, bad logins that no security log
-    records, a lock that outlasts the time that the target itself gives.
+    records, a lock that outlasts the time that the target itself gives, or that falls to a header that the client writes.
 
     Cannot see: guessing one password over many accounts, or from many addresses.
 
@@ -70,7 +71,12 @@ def repeated_bad_logins_are_stopped(
         yield Finding(subject, stopped, expected, observed, seen=(before, *bad, after))
     yield _recorded(logs, actor.account, mark, f"{subject}, in the security log")
     if stopped:
-        yield _recovers(api, clock, actor.name, f"{subject}, afterwards", recovers_within_seconds)
+        recovered = _recovers(api, clock, actor.name, f"{subject}, afterwards", recovers_within_seconds)
+        yield recovered
+        if isinstance(recovered, Finding) and recovered.passed:
+            yield _under_claimed_addresses(api, actor.name, bad, slowed_by_seconds)
+            # The lock ends before anybody else wants the account; that it does was judged above.
+            _recovers(api, clock, actor.name, subject, recovers_within_seconds)
 
 
 def _recorded(logs: Logs, account: str, mark: LogMark, subject: str) -> Finding | NotObserved:
@@ -83,6 +89,27 @@ def _recorded(logs: Logs, account: str, mark: LogMark, subject: str) -> Finding 
         f"named {found.count} times" if found.count else "the bad logins are not recorded: the account is not named"
     )
     return Finding(subject, found.count > 0, expected, observed, seen=(found,))
+
+
+def _under_claimed_addresses(
+    api: Api, identity: str, before: list[LoginAttempt], slowed_by_seconds: float
+) -> Finding | NotObserved:
+    """Whether as many bad logins are stopped although each claims another address."""
+    subject = f"login of {identity}, claiming other addresses"
+    expected = f"after {len(before)} bad logins the right password is refused, limited or slowed down"
+    quick = api.login(identity)
+    bad = [api.login(identity, right_password=False, claims_address=True) for _ in before]
+    after = api.login(identity)
+    if not after.accepted or after.seconds - quick.seconds >= slowed_by_seconds:
+        how = f"refused with {after.status}" if not after.accepted else "slowed down"
+        return Finding(subject, True, expected, f"the right password was {how}", seen=(*bad, after))
+    if bad[0].status != before[0].status:
+        reason = (
+            f"a bad login that claims an address is answered {bad[0].status}, and one that does not {before[0].status}"
+        )
+        return NotObserved(subject, reason, expected, seen=(*before, *bad))
+    observed = "the right password still worked at once: the lock falls to X-Forwarded-For or a header like it"
+    return Finding(subject, False, expected, observed, seen=(*bad, after))
 
 
 def _recovers(api: Api, clock: Clock, identity: str, subject: str, within: float) -> Finding | NotObserved:

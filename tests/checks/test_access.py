@@ -62,9 +62,48 @@ def test_a_sound_api_passes_and_is_left_as_it_was(run: Any, name: str, switches:
     assert server.roles == Workplace().roles
 
 
+BY_TEXT = {"statuses": [401, 403, 404], "body": "not for you"}
+
+
+@pytest.mark.parametrize("name", [ROLES, CLAIMS, SELF, FORGED, REVOKED, ONCE, LOWERED])
+def test_a_refusal_by_text_is_one_where_the_target_says_so(run: Any, name: str) -> None:
+    parts = Workplace().target()
+    found, _ = run(
+        name,
+        "refuses by text",
+        api=parts["api"] | {"refused": BY_TEXT},
+        access=parts["access"] | {"unauthenticated": BY_TEXT},
+    )
+    assert failed(found) == []
+    assert unseen(found) == []
+    assert any(isinstance(one, Finding) for one in found)
+
+
+@pytest.mark.parametrize("name", [FORGED, REVOKED, ONCE, LOWERED])
+def test_403_for_a_bad_token_is_a_refusal_too(run: Any, name: str) -> None:
+    found, _ = run(name, "403 for strangers")
+    assert failed(found) == unseen(found) == []
+
+
+@pytest.mark.parametrize("name", [FORGED, REVOKED, ONCE])
+def test_tokens_that_nobody_takes_show_nothing_of_bad_ones(run: Any, name: str) -> None:
+    with pytest.raises(Unobservable, match="answered 401"):
+        run(name, "nobody gets in")
+
+
+def test_sessions_that_never_worked_show_nothing_of_those_that_ended(run: Any) -> None:
+    found, _ = run(LOWERED, "nobody gets in")
+    assert unseen(found)
+    assert not any(isinstance(one, Finding) for one in found), found
+
+
 @pytest.mark.parametrize(
     ("name", "switch", "words"),
     [
+        (SHORT, "no expiry", "it carries no expiry"),
+        # What the login's answer says is not what the token says.
+        (SHORT, "says 10 minutes", "valid for 43200 minutes"),
+        (FORGED, "key is a word", "HMAC with the key secret: answered 200"),
         (ROLES, "lax deleteNote", "deleteNote (DELETE /t/{tenant_id}/notes/{note_id}) in red: answered 204 to clerk"),
         (ROLES, "lax listPeople", "listPeople (GET /t/{tenant_id}/people) in blue: answered 200 to clerk"),
         (ROLES, "lax in blue", "addNote (POST /t/{tenant_id}/notes) in blue: answered 201 to guest"),

@@ -8,13 +8,13 @@ from typing import Any
 
 import pytest
 
-from upheld import Finding, LeftOut, NotObserved
+from upheld import Finding, LeftOut, NotObserved, Unobservable
 from upheld.catalogue import Catalogue
 from upheld.probes.api import Api
 from upheld.probes.clock import Clock
 from upheld.probes.logs import Logs
 
-from ..two_tenants import LIMIT, LOCK_AFTER, TwoTenants, secret_values
+from ..two_tenants import ADDRESS_HEADERS, LIMIT, LOCK_AFTER, TwoTenants, secret_values
 
 CHECKS = Catalogue.load(Path(__file__).parents[2] / "checks")
 BUDGET = 40
@@ -57,7 +57,7 @@ def unseen(found: Found) -> list[str]:
     return [f"{one.subject}: {one.reason}" for one in found if isinstance(one, NotObserved)]
 
 
-@pytest.mark.parametrize("switches", [(), ("date retry-after",), ("limit as 200 text",)])
+@pytest.mark.parametrize("switches", [(), ("date retry-after",), ("limit as 200 text",), ("limit as 401 text",)])
 def test_a_limit_is_recognised_and_nothing_is_created(run: Any, switches: tuple[str, ...]) -> None:
     found, server = run(LIMITED, *switches)
     assert failed(found) == []
@@ -125,7 +125,7 @@ def test_a_sound_limit_is_not_dodged(run: Any) -> None:
 @pytest.mark.parametrize(
     ("switch", "words"),
     [
-        ("limit by forwarded header", "X-Forwarded-For"),
+        *((f"limit by {header}", header) for header in ADDRESS_HEADERS),
         ("limit by spelling", "trailing slash"),
         ("limit by spelling", "double slash"),
         ("limit by spelling", "path in other case"),
@@ -136,6 +136,11 @@ def test_dodges_are_found(run: Any, switch: str, words: str) -> None:
     found, _ = run(DODGED, switch)
     assert failed(found)
     assert all(words in one for one in failed(found) if "page" not in one and "login" not in one)
+
+
+def test_an_old_version_without_the_limit_is_found(run: Any) -> None:
+    found, _ = run(DODGED, "only version 1 limited")
+    assert failed(found) == ["api page /v1/home: the limit falls to: another version of the API (answered 200)"]
 
 
 def test_what_is_not_limited_cannot_be_dodged(run: Any) -> None:
@@ -149,12 +154,25 @@ def test_a_lockout_is_seen_even_when_it_looks_like_a_wrong_password(run: Any, sw
     found, _ = run(LOGINS, *switches)
     assert failed(found) == []
     assert unseen(found) == []
-    assert len(found) == 3
+    assert len(found) == 4
 
 
 def test_a_missing_lockout_is_found(run: Any) -> None:
     found, _ = run(LOGINS, "no lockout")
     assert failed(found) == ["login of burn: the right password still worked at once"]
+
+
+def test_a_lockout_that_falls_to_a_header_is_found(run: Any) -> None:
+    found, _ = run(LOGINS, "lockout by X-Forwarded-For")
+    (one,) = failed(found)
+    assert one.startswith("login of burn, claiming other addresses: the right password still worked at once")
+    assert "the lock falls to X-Forwarded-For" in one
+
+
+def test_nobody_is_locked_out_who_is_not_offered_for_it(run: Any) -> None:
+    kept = [{**one, "throwaway": False} for one in TwoTenants(Path()).target()["identities"]]
+    with pytest.raises(Unobservable, match="no throw-away identity to lock out"):
+        run(LOGINS, target={"identities": kept})
 
 
 def test_bad_logins_that_no_security_log_names_are_found(run: Any) -> None:

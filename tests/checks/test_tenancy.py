@@ -97,6 +97,14 @@ def test_a_success_that_changes_nothing_of_the_owner_is_no_failure(run: Any, tra
     assert any("nothing of red changed" in one.observed for one in found if isinstance(one, Finding))
 
 
+def test_a_redirect_to_a_login_page_is_a_refusal_only_where_the_target_says_so(run: Any) -> None:
+    found, _ = run(IDENTIFIERS, "refused by redirect", refused={"statuses": [302, 401, 404]})
+    assert failed(found) == unseen(found) == []
+    found, _ = run(IDENTIFIERS, "refused by redirect")
+    assert failed(found) == []
+    assert any("neither success nor refusal" in one for one in unseen(found))
+
+
 def test_an_operation_whose_own_use_has_no_effect_proves_nothing(run: Any) -> None:
     found, _ = run(IDENTIFIERS, "delete never deletes", "delete pretends")
     assert failed(found) == []

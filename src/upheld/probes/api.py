@@ -21,7 +21,7 @@ from upheld.probes.api_requests import (
     paths_in_turn,
     url_of,
 )
-from upheld.probes.api_variants import VARIANTS, Variant, applies, varied
+from upheld.probes.api_variants import VARIANTS, Variant, applies, claimed_address, varied
 from upheld.probes.base import Probe, Session, look
 from upheld.probes.bursts import burst
 from upheld.probes.http_client import Answer
@@ -189,10 +189,20 @@ class Api(TenantCalls, Probe):
         return self.reply("unknown path", "", request, answer, waited)
 
     @look
-    def login(self, identity: str, *, right_password: bool = True, source_address: str = "") -> LoginAttempt:
-        """Log in anew, with the right password or with a made-up one. Waits for no limit."""
+    def login(
+        self, identity: str, *, right_password: bool = True, source_address: str = "", claims_address: bool = False
+    ) -> LoginAttempt:
+        """Log in anew, with the right password or with a made-up one. Waits for no limit.
+
+        With `claims_address` the request says, in every header there is for that, that it comes from an address of nobody.
+        """
+        headers = claimed_address() if claims_address else {}
         return self.logins.attempt(
-            self.identity(identity), self.client(source_address), right=right_password, source=source_address
+            self.identity(identity),
+            self.client(source_address),
+            right=right_password,
+            source=source_address,
+            headers=headers,
         )
 
     # --- bursts ----------------------------------------------------------------------------------------------------

@@ -14,6 +14,8 @@ from upheld.probes.waiting import patient, seconds_of
 from upheld.target.secrets import resolve
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from upheld.probes.base import Session
     from upheld.probes.http_client import Answer, HttpClient
     from upheld.target.api import Account, Api, Identity, Login
@@ -62,9 +64,17 @@ class Logins:
         self.forget(identity)
         return True
 
-    def attempt(self, identity: Identity, client: HttpClient, *, right: bool, source: str = "") -> LoginAttempt:
+    def attempt(
+        self,
+        identity: Identity,
+        client: HttpClient,
+        *,
+        right: bool,
+        source: str = "",
+        headers: Mapping[str, str] | None = None,
+    ) -> LoginAttempt:
         """One login with the right or with a made-up password; the token that it gives is not kept for use."""
-        answer = self._send(identity, client, right=right)
+        answer = self._send(identity, client, right=right, headers=headers)
         token = self._token_in(answer, self._login(identity))
         if token:
             self._session.redactor.add(token, f"token-{identity.name}")
@@ -114,7 +124,9 @@ class Logins:
         now = time.monotonic()
         return _Token(token, now + lifetime * _MARGIN, now)
 
-    def _send(self, identity: Identity, client: HttpClient, *, right: bool) -> Answer:
+    def _send(
+        self, identity: Identity, client: HttpClient, *, right: bool, headers: Mapping[str, str] | None = None
+    ) -> Answer:
         login = self._login(identity)
         values = {**generated(), **identity.values}
         for name, reference in identity.secrets.items():
@@ -125,7 +137,8 @@ class Logins:
                 raise Unobservable(str(error)) from None
             # As long as the right one and of the same kind, so that it is not refused for its shape.
             values[name] = secret if right else f"{secrets.token_urlsafe(len(secret) + 8)[: max(8, len(secret) - 2)]}a1"
-        return client.send(login.method, url_of(self._endpoint, login.path), json=fill(login.json_body, values))
+        url = url_of(self._endpoint, login.path)
+        return client.send(login.method, url, headers=headers, json=fill(login.json_body, values))
 
     def _login(self, identity: Identity) -> Login:
         login = self._api.logins.get(identity.login)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from urllib.parse import urlsplit, urlunsplit
@@ -35,9 +36,18 @@ _HEADERS: dict[str, Callable[[], tuple[str, str]]] = {
     "CF-Connecting-IP": lambda: ("CF-Connecting-IP", _address()),
 }
 
+
+def claimed_address() -> dict[str, str]:
+    """Every header by which a client may say where it comes from, with one address that is nobody's."""
+    address = _address()
+    plain = [name for name in _HEADERS if " " not in name and name != "Forwarded"]
+    return {**dict.fromkeys(plain, address), "Forwarded": f"for={address}"}
+
+
 PATH_IN_OTHER_CASE = "path in other case"
 TRAILING_SLASH = "trailing slash"
 DOUBLE_SLASH = "double slash"
+OTHER_VERSION = "another version of the API"
 HEAD = "HEAD instead of GET"
 
 VARIANTS: tuple[Variant, ...] = (
@@ -45,6 +55,7 @@ VARIANTS: tuple[Variant, ...] = (
     Variant(PATH_IN_OTHER_CASE, same_resource=False),
     Variant(TRAILING_SLASH, same_resource=False),
     Variant(DOUBLE_SLASH, same_resource=False),
+    Variant(OTHER_VERSION, same_resource=False),
     Variant(HEAD, same_resource=False),
 )
 """Every guise that can be asked for."""
@@ -61,6 +72,7 @@ def varied(request: Request, variant: str) -> Request:
         PATH_IN_OTHER_CASE: _other_case,
         TRAILING_SLASH: lambda path: path.removesuffix("/") if path.endswith("/") and path != "/" else f"{path}/",
         DOUBLE_SLASH: lambda path: f"/{path}",
+        OTHER_VERSION: _other_version,
     }
     return replace(request, url=urlunsplit(parts._replace(path=changes[variant](parts.path))))
 
@@ -71,8 +83,17 @@ def applies(variant: Variant, method: str, path: str) -> bool:
         return method == "GET"
     if variant.name == PATH_IN_OTHER_CASE:
         return _other_case(path) != path
+    if variant.name == OTHER_VERSION:
+        return _other_version(path) != path
     # The root has neither a slash to add nor one to take away.
     return variant.name != TRAILING_SLASH or path != "/"
+
+
+def _other_version(path: str) -> str:
+    """The path of the version before, or of the second one where there is none before."""
+    return re.sub(
+        r"(?<=/v)\d+(?=/|$)", lambda found: str(max(1, int(found[0]) - 1) if int(found[0]) > 1 else 2), path, count=1
+    )
 
 
 def _other_case(path: str) -> str:

@@ -13,7 +13,7 @@ import pytest
 from upheld.errors import Refused, Throttled, Unobservable
 from upheld.probes.api import Api
 from upheld.probes.api_requests import Request, fill, put
-from upheld.probes.api_variants import VARIANTS, applies, varied
+from upheld.probes.api_variants import OTHER_VERSION, VARIANTS, applies, varied
 from upheld.probes.waiting import seconds_of
 
 from ...two_tenants import LIMIT, PASSWORDS, TwoTenants, secret_values
@@ -157,6 +157,18 @@ def test_each_guise_makes_another_request(variant: Any) -> None:
     request = Request("GET", "https://api.example.com/v1/things", (), None)
     assert varied(request, variant.name) != request
     assert applies(variant, "GET", "/v1/things")
+
+
+@pytest.mark.parametrize(
+    ("path", "other"), [("/v1/things", "/v2/things"), ("/api/v3", "/api/v2"), ("/v10/v1/x", "/v9/v1/x")]
+)
+def test_another_version_is_the_one_before_or_the_second(path: str, other: str) -> None:
+    assert varied(Request("GET", f"https://api.example.com{path}", (), None), OTHER_VERSION).url.endswith(other)
+
+
+def test_a_path_without_a_version_has_no_other_one() -> None:
+    variant = next(one for one in VARIANTS if one.name == OTHER_VERSION)
+    assert not applies(variant, "GET", "/things/v/1")
 
 
 @pytest.mark.parametrize(
