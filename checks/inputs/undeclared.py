@@ -19,7 +19,7 @@ def undeclared_properties_change_nothing(api: Api, api_input: ApiInput) -> Itera
     has can be set by sending them along (mass assignment).
 
     How: the valid call (control: it works) is repeated with one more property each, of those that are shown of the object
-    and that the body does not declare, with another value of the same kind; then the object is read back. Objects are the
+    and that the body does not declare, or declares read-only, with another value of the same kind; then the object is read back. Objects are the
     harness's own; what belongs to the caller alone is changed as a throw-away identity, and put back.
 
     Refuted by: a success after which the value is the one that was sent.

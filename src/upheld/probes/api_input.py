@@ -200,6 +200,8 @@ class ApiInput(Probe):
         tried = []
         for name, before, value in self._undeclared(case.operation, shown):
             reply = self._call(case, identity, objects, extra={name: value})
+            if reply.status == HTTPStatus.UNAUTHORIZED:
+                raise Unobservable("it answered 401, as if nobody were logged in any more")
             after = before
             if reply.worked:
                 where = objects if not reply.made else {**objects, case.creates: reply.made}
@@ -258,6 +260,9 @@ class ApiInput(Probe):
         """The answer once no limit stands in the way; what was made is remembered, so that it is taken away again."""
         api = self._api
         reply = api.once(case.id, identity, request, wait=True)
+        if reply.status == HTTPStatus.UNAUTHORIZED and identity and api.credentials.forget_old(api.identity(identity)):
+            # The token may have expired sooner than it said; a fresh one decides.
+            reply = api.once(case.id, identity, request, wait=True)
         if reply.made and identity and case.creates:
             held = {**api.own(api.identity(identity)), **objects}
             api.planter.made.append(Made(case.creates, reply.made, api.remover(identity), held))
@@ -276,6 +281,8 @@ class ApiInput(Probe):
         api = self._api
         headers = api.authorization(identity)
         answer, reply = api.exchange(case.id, request, headers)
+        if reply.status == HTTPStatus.UNAUTHORIZED and identity:
+            raise Unobservable("it answered 401, as if nobody were logged in any more")
         reply = replace(reply, identity=identity or "")
         text = answer.text
         if reply.worked and identity and case.changes:
@@ -309,7 +316,8 @@ class ApiInput(Probe):
     def _undeclared(self, operation: Operation, shown: Mapping[str, Any]) -> Iterator[tuple[str, Any, Any]]:
         """Properties that the object has and the body does not declare, each with its value and another that it could have."""
         schemas = self._schemas
-        declared = schemas.leaf(schemas.body(operation)).get("properties") or {}
+        properties = schemas.leaf(schemas.body(operation)).get("properties") or {}
+        declared = {name for name, one in properties.items() if not schemas.leaf(one).get("readOnly")}
         for name, value in shown.items():
             if name in declared:
                 continue
@@ -317,7 +325,7 @@ class ApiInput(Probe):
             if isinstance(value, bool):
                 other = not value
             elif isinstance(value, int | float):
-                other = value + 1
+                other = value + 1_000 + secrets.randbelow(100_000)  # No counter gets there by itself.
             elif isinstance(value, str):
                 choices = [one for one in schemas.choices(name) if one != value]
                 other = choices[0] if choices else _like(value)

@@ -29,6 +29,7 @@ PROGRAMS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stab
 INSTALL = "install one (apt-get install chromium), so that one of these is on PATH: " + ", ".join(PROGRAMS)
 _FLAGS = (
     "--headless",
+    # Root and most containers can have no sandbox; what stands in for it is that the browser has no network and no profile.
     "--no-sandbox",
     "--disable-gpu",
     "--disable-dev-shm-usage",

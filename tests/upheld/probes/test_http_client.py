@@ -44,6 +44,25 @@ def test_answer_is_seen_as_it_came(session_of: Callable[..., Any]) -> None:
         answer.json()
 
 
+def test_cookies_are_kept_only_where_that_is_asked_for(session_of: Callable[..., Any]) -> None:
+    seen: list[str | None] = []
+
+    def answer(method: str, path: str, headers: Any) -> Any:
+        seen.append(dict(headers).get("cookie"))
+        gone = "sid=; Max-Age=0" if path == "/out" else "sid=abcdefgh12345678; Path=/; HttpOnly"
+        return 200, {**HTML, "Set-Cookie": gone}, b""
+
+    with web(answer) as port:
+        plain = client_of(session_of, port)
+        keeping = HttpClient(plain._session, cookies=True)
+        for client in (plain, keeping):
+            for path in ("/", "/out", "/"):
+                shown = client.send("GET", url(port, path))
+                assert "abcdefgh12345678" not in str(shown.headers)
+        keeping.close()
+    assert seen == [None, None, None, None, "sid=abcdefgh12345678", None]
+
+
 def test_request_goes_out_to_the_byte(session_of: Callable[..., Any]) -> None:
     seen: list[tuple[str, str, dict[str, str]]] = []
 
