@@ -14,7 +14,10 @@ class World:
         actor = api.acting()[0]
         self.api, self.tenant, self.actor = api, actor.tenant, actor.name
         self.cases = api.cases()
-        self.burn = next((one.name for one in api.actors() if one.throwaway), "")
+        throwaway = [one for one in api.actors() if one.throwaway]
+        burnt = [one.name for one in throwaway if one.tenant == self.tenant] or [one.name for one in throwaway]
+        # The first and the last are what other checks lock out and disable.
+        self.burn = burnt[len(burnt) // 2] if burnt else ""
         self.planted = api.plant(self.tenant)
         self._readers = {one.reads: one.id for one in self.cases if one.reads}
 

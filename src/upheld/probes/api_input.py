@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import secrets
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
@@ -25,6 +26,10 @@ __all__ = ["ApiInput", "Attempt", "Attempts", "Effect", "Extra", "Extras", "Inje
 THREADS = 3
 """Requests that are under way at the same time."""
 _TEXT_KEPT = 300
+_TRIES = 3
+_PAUSE_SECONDS = 1.0
+_PASSING = frozenset({HTTPStatus.BAD_GATEWAY, HTTPStatus.SERVICE_UNAVAILABLE, HTTPStatus.GATEWAY_TIMEOUT})
+"""Faults of something behind the API, which may be over a moment later."""
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -136,8 +141,7 @@ class ApiInput(Probe):
         names no body that works, but one of a valid shape, which is refused): more could count as bad logins.
         """
         request = self._request(case, identity, objects)
-        valid = self._once(case, identity, request, objects)
-        self._must_be_valid(case, valid)
+        valid = self._valid(case, identity, request, objects)
         found = odd_requests(case.operation, request, self._schemas)
         # A deletion that is valid in all else would be one more; an odd path names nothing that could be deleted.
         spared = case.deletes or case.obstacle or not own
@@ -148,7 +152,8 @@ class ApiInput(Probe):
             try:
                 reply = self._once(case, identity, one.request, objects)
                 if reply.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
-                    # A neighbour may have kept the database busy; what breaks it breaks it again.
+                    # A neighbour may have kept a part of it busy; what breaks it breaks it again.
+                    time.sleep(_PAUSE_SECONDS if reply.status in _PASSING else 0)
                     reply = self._once(case, identity, one.request, objects)
             except Unobservable as unobservable:
                 return Attempt(*what, 0, False, False, unobservable.reason)
@@ -163,8 +168,7 @@ class ApiInput(Probe):
     def injected(self, case: Case, identity: str | None, objects: Mapping[str, str], reader: str) -> Injected:
         """A valid call, and injections into every place of it that takes text; `reader` names the operation that shows what was made of it."""
         request = self._request(case, identity, objects)
-        valid = self._once(case, identity, request, objects)
-        self._must_be_valid(case, valid)
+        valid = self._valid(case, identity, request, objects)
         probing = Probing(
             case,
             request,
@@ -191,8 +195,7 @@ class ApiInput(Probe):
 
         What was taken is put back where the operation takes it back.
         """
-        valid = self._call(case, identity, objects)
-        self._must_be_valid(case, valid)
+        valid = self._valid(case, identity, self._request(case, identity, objects), objects)
         known = objects if not valid.made else {**objects, case.creates: valid.made}
         shown = self._read(case, identity, known, reader, valid)
         if shown is None:
@@ -268,10 +271,19 @@ class ApiInput(Probe):
             api.planter.made.append(Made(case.creates, reply.made, api.remover(identity), held))
         return reply
 
-    @staticmethod
-    def _must_be_valid(case: Case, reply: Reply) -> None:
-        if reply.worked or (case.obstacle and reply.refused):
-            return
+    def _valid(self, case: Case, identity: str | None, request: Request, objects: Mapping[str, str]) -> Reply:
+        """The answer to a call that works; raises Unobservable when it does not, also some moments later."""
+        for attempt in range(_TRIES):
+            reply = self._once(case, identity, request, objects)
+            if reply.worked or (case.obstacle and reply.refused):
+                return reply
+            if reply.status == HTTPStatus.UNAUTHORIZED and identity:
+                # Somebody else may have ended the session, for a check of their own; another one decides.
+                self._api.logins.forget(self._api.identity(identity))
+            elif reply.status not in _PASSING:
+                break
+            elif attempt < _TRIES - 1:
+                time.sleep(_PAUSE_SECONDS)
         raise Unobservable(f"the valid call does not work: it answered {reply.status}")
 
     def _shown(
