@@ -72,16 +72,12 @@ class Api(TenantCalls, Probe):
     @look
     def operations(self) -> tuple[Operation, ...]:
         """Every operation of the OpenAPI document; raises Unobservable when it has none."""
-        if not self.document.operations:
-            raise Unobservable("the OpenAPI document lists no operation")
-        return self.document.operations
+        return self.listed_operations()
 
     @look
     def cases(self) -> tuple[Case, ...]:
         """Every operation of the document with what the target says of it: how to call it, which of them are left out."""
-        if not self.document.operations:
-            raise Unobservable("the OpenAPI document lists no operation")
-        return tuple(make_case(one, self.description) for one in self.document.operations)
+        return tuple(make_case(one, self.description) for one in self.listed_operations())
 
     @look
     def pages(self) -> tuple[tuple[str, str], ...]:

@@ -127,6 +127,12 @@ class ApiCalls(Generic[Someone]):
             self._clients[source_address] = HttpClient(self.session, source_address=source_address or None)
         return self._clients[source_address]
 
+    def listed_operations(self) -> tuple[Operation, ...]:
+        """Every operation of the OpenAPI document; raises Unobservable when it has none."""
+        if not self.document.operations:
+            raise Unobservable("the OpenAPI document lists no operation")
+        return self.document.operations
+
     def close_calls(self) -> None:
         """Remove what is still planted and close every connection."""
         try:

@@ -9,7 +9,6 @@ import json
 import secrets
 import uuid
 from collections.abc import Iterable
-from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, cast
 
@@ -19,6 +18,18 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.pool import NullPool
 
 from upheld.errors import Unobservable
+from upheld.probes.backup_answers import (
+    SHOWN,
+    Archive,
+    Archiver,
+    BaseBackup,
+    Contents,
+    Excused,
+    Mark,
+    Restored,
+    Suspect,
+    Tally,
+)
 from upheld.probes.backup_catalogue import LARGEST, Entry, entries_in
 from upheld.probes.backup_contents import Needle, look_at, needle
 from upheld.probes.backup_restore import Failed, restored
@@ -36,143 +47,17 @@ if TYPE_CHECKING:
     from upheld.probes.base import Session
     from upheld.target.backups import Backups as Description
 
-SHOWN = 20
-"""Names of one kind that a look gives; more are counted."""
-
-
-@dataclass(frozen=True, slots=True)
-class BaseBackup:
-    """A base backup or an increment. `finished` is None when neither catalogue nor store tells; `stored` is its size in the store.
-
-    `stored` is None when the store has no such object. `expected` and `plain` are the sizes that the catalogue tells.
-    """
-
-    name: str
-    kind: str
-    finished: datetime | None
-    stored: int | None
-    expected: int | None
-    plain: int | None
-    start_segment: str
-
-    def __str__(self) -> str:
-        """Its name."""
-        return self.name
-
-
-@dataclass(frozen=True, slots=True)
-class Archive:
-    """The write-ahead log in the store: how many segments, how many are missing between others, the first of those.
-
-    `needed` names the segments with which base backups begin that are not there.
-    """
-
-    segments: int
-    first: str
-    last: str
-    missing: int
-    missing_names: tuple[str, ...]
-    needed: tuple[str, ...]
-    empty: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Archiver:
-    """What the database server says of its archive: the last segment that it handed over, when, and what failed last."""
-
-    mode: str
-    last_archived: str
-    last_archived_at: datetime | None
-    failed: int
-    last_failed: str
-
-
-@dataclass(frozen=True, slots=True)
-class Group:
-    """The objects of one kind that were read: how many, how many bytes, how many went away meanwhile, the lowest entropy.
-
-    `unread` names some that could not be read, with the reason.
-    """
-
-    kind: str
-    objects: int
-    bytes: int
-    gone: int
-    entropy: float | None
-    unread: tuple[tuple[str, str], ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Suspect:
-    """An object that can be read without a key, or that holds a secret."""
-
-    name: str
-    kind: str
-    what: tuple[str, ...]
-
-    def __str__(self) -> str:
-        """Its name."""
-        return self.name
-
-
-@dataclass(frozen=True, slots=True)
-class Excused:
-    """A readable object that the target says may be readable, with the reason."""
-
-    name: str
-    kind: str
-    reason: str
-
-    def __str__(self) -> str:
-        """Its name."""
-        return self.name
-
-
-@dataclass(frozen=True, slots=True)
-class Contents:
-    """What a reading of the store came to. `looked_for` says which secrets were looked for in every object."""
-
-    groups: tuple[Group, ...]
-    readable: tuple[Suspect, ...]
-    holding: tuple[Suspect, ...]
-    excused: tuple[Excused, ...]
-    looked_for: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Mark:
-    """A row with a made-up word that was written: the word's placeholder, when it was there, the segment that it is in."""
-
-    word: str
-    at: datetime
-    segment: str
-
-
-@dataclass(frozen=True, slots=True)
-class Restored:
-    """What a restore to an instant came to: for each word whether the restored database has it; or how the program failed."""
-
-    at: datetime
-    present: tuple[bool, ...]
-    failed: bool
-    code: int
-    said: str
-    seconds: float
-
-
-@dataclass(slots=True)
-class _Tally:
-    """What a group comes to while objects are read."""
-
-    kind: str
-    objects: int = 0
-    bytes: int = 0
-    gone: int = 0
-    entropy: float | None = None
-    unread: list[tuple[str, str]] = field(default_factory=list)
-
-    def frozen(self) -> Group:
-        return Group(self.kind, self.objects, self.bytes, self.gone, self.entropy, tuple(self.unread[:SHOWN]))
+__all__ = [
+    "Archive",
+    "Archiver",
+    "Backups",
+    "BaseBackup",
+    "Contents",
+    "Excused",
+    "Mark",
+    "Restored",
+    "Suspect",
+]
 
 
 class Backups(Probe):
@@ -272,12 +157,12 @@ class Backups(Probe):
         """
         needles = [*self._key_needles(), *(self._word_needle(word) for word in words)]
         limit = self._described.read_limit_bytes
-        groups: dict[str, _Tally] = {}
+        groups: dict[str, Tally] = {}
         readable, holding, excused = [], [], []
         for one in self._store.objects():
             if since is not None and one.modified is not None and one.modified < since:
                 continue
-            group = groups.setdefault(one.kind, _Tally(one.kind))
+            group = groups.setdefault(one.kind, Tally(one.kind))
             if one.size > limit:
                 reason = f"the store holds more than {self._described.read_limit_bytes:,} bytes"
                 group.unread.append((one.name, f"{reason} (backups.read_limit_bytes)"))

@@ -12,9 +12,7 @@ import ssl
 import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from datetime import UTC, datetime
-from enum import StrEnum
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from upheld.errors import Unobservable
@@ -25,6 +23,7 @@ from upheld.probes.api_logins import at
 from upheld.probes.base import Probe, Session, look
 from upheld.probes.inside import Way, make_ways
 from upheld.probes.listener import Headers, Listener, Zone, listening, made_up_certificate, server_context
+from upheld.probes.receiver_answers import Delivery, InsideTry, Registration, SignedDelivery, Stranger
 from upheld.target.secrets import resolve
 
 if TYPE_CHECKING:
@@ -35,79 +34,6 @@ __all__ = ["Delivery", "InsideTry", "Receivers", "Registration", "SignedDelivery
 
 _POLL_SECONDS = 0.8
 _AT_ONCE = 12
-
-
-class Stranger(StrEnum):
-    """Why a client should not take a receiver for the one that it looks for."""
-
-    NOBODY = "a trusted certificate"
-    UNKNOWN_AUTHORITY = "a certificate of an unknown authority"
-    OTHER_NAME = "a certificate for another name"
-
-
-@dataclass(frozen=True, slots=True)
-class Registration:
-    """What became of registering a URL, or of changing a webhook's to it: whether it was taken, and with which status."""
-
-    how: str
-    url: str
-    accepted: bool
-    status: int
-    plain_requests: int = 0
-    """Requests without TLS that came to the receiver after a ping, where it was taken."""
-
-
-@dataclass(frozen=True, slots=True)
-class Delivery:
-    """What came to a receiver: connections, handshakes that were broken off, whole requests; and to where it redirected.
-
-    `reason` says why there was none, where that is known.
-    """
-
-    stranger: Stranger
-    contacts: int
-    refusals: tuple[str, ...]
-    requests: int
-    redirected_contacts: int = 0
-    status: int = 0
-    reason: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class SignedDelivery:
-    """A delivery and what its signature covers, tried with the secrets of all webhooks of the look.
-
-    `covered_bytes` is how much of the body's beginning the signature is over with its own webhook's secret (None: of nothing);
-    `altered` and `moved` are whether it verifies over an altered body and over another time. `others` are webhooks whose
-    secrets verify it too. Times are in seconds.
-    """
-
-    webhook: str
-    header: bool
-    signature: bool
-    timestamp: str
-    age_seconds: float | None
-    body_bytes: int
-    covered_bytes: int | None
-    altered: bool
-    moved: bool
-    others: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class InsideTry:
-    """What became of one way inside: whether the URL was taken, connections to the inner place, requests at the allowed one.
-
-    `reason` says why it could not be tried to its end, and is empty otherwise.
-    """
-
-    way: Way
-    registered: bool
-    status: int
-    pinged: bool
-    contacts: int
-    allowed_requests: int
-    reason: str = ""
 
 
 class Receivers(TenantCalls, Probe):

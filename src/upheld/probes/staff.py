@@ -61,9 +61,7 @@ class Staff(StaffCalls, Probe):
     @look
     def operations(self) -> tuple[Operation, ...]:
         """Every operation of the console's OpenAPI document; raises Unobservable when it has none."""
-        if not self.document.operations:
-            raise Unobservable("the console's OpenAPI document lists no operation")
-        return self.document.operations
+        return self.listed_operations()
 
     @look
     def people(self) -> tuple[StaffMember, ...]:
