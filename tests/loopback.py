@@ -40,12 +40,13 @@ def load_checks(family: str) -> ModuleType:
 class Pki:
     """A certificate authority in a folder; `ca` is its certificate's file."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, strict: bool = True) -> None:
+        """Not `strict`: as many make one by hand, with basic constraints that are not critical, and no key usage."""
         self.folder = folder
         self.key = ec.generate_private_key(ec.SECP256R1())
         self.name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "Test CA")])
         now = dt.datetime.now(dt.UTC)
-        certificate = (
+        builder = (
             x509.CertificateBuilder()
             .subject_name(self.name)
             .issuer_name(self.name)
@@ -53,10 +54,11 @@ class Pki:
             .serial_number(x509.random_serial_number())
             .not_valid_before(now - 400 * _DAY)
             .not_valid_after(now + 400 * _DAY)
-            .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
-            .add_extension(x509.KeyUsage(*[name in {5, 6} for name in range(9)]), critical=True)
-            .sign(self.key, hashes.SHA256())
+            .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=strict)
         )
+        if strict:
+            builder = builder.add_extension(x509.KeyUsage(*[name in {5, 6} for name in range(9)]), critical=True)
+        certificate = builder.sign(self.key, hashes.SHA256())
         self.ca = folder / "ca.pem"
         self.ca.write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
 

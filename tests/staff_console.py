@@ -164,11 +164,11 @@ class StaffConsole:
                 return JSONResponse({"error": "no session"}, 401)
             if PEOPLE.get(user or "", "") not in ROLES[name] and f"{name} open" not in self.on:
                 self.record(name, user or "", target(request), tenant, "refused")
-                return JSONResponse({"error": "role"}, 403)
+                return JSONResponse({"error": "not allowed"}, 200 if "refuses by text" in self.on else 403)
             found = await work(request, user or "")
             if isinstance(found, Response):
                 self.record(name, user or "", target(request), tenant, "refused")
-                return found
+                return JSONResponse({"error": "not allowed"}) if "refuses by text" in self.on else found
             answer, where, more = found
             self.record(name, user or "", where or target(request), tenant, "done", **more)
             return JSONResponse(answer)

@@ -254,3 +254,23 @@ def test_the_harness_s_own_credentials_in_the_log_are_refuted(
     found = run(SESSIONS)["log app"]
     assert not found.passed
     assert words in found.observed
+
+
+def test_a_line_of_the_start_is_searched_too(service: Service, run: Run) -> None:
+    """The one line in which a token stands as it is, while every later one masks it."""
+    service.log.write_text(f"started with {service.password}\n")
+    found = run(SESSIONS)["log app"]
+    assert not found.passed
+    assert "password of anna in app.log, line 1" in found.observed
+
+
+def test_a_secret_in_a_path_of_the_access_log_is_refuted(service: Service, run: Run) -> None:
+    service.leak = lambda held: f' "GET /links/{held["code"]}?next=%2F HTTP/1.1" 302' if "code" in held else ""
+    assert "plain" in run(CANARIES)["log app"].observed
+
+
+def test_masked_values_and_the_word_itself_are_no_leak(service: Service, run: Run) -> None:
+    words = "authorization: [secret] token=--redacted-- password=**** Authorization: Bearer ********"
+    service.leak = lambda _held: f" {words}"
+    assert run(CANARIES)["log app"].passed
+    assert run(SESSIONS)["log app"].passed

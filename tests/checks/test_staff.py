@@ -101,6 +101,15 @@ def test_a_defect_is_found_and_named(run: Any, name: str, switch: str, words: st
     assert any(words in one for one in failed(run(name, switch)))
 
 
+@pytest.mark.parametrize("name", [REASON, GLASS])
+def test_a_refusal_by_text_is_one_where_the_target_says_so(run: Any, name: str) -> None:
+    api = StaffConsole(TwoTenants(Path()), Path()).target()["staff"]["api"]
+    refused = {"statuses": [401, 403, 404, 409, 422], "body": "not allowed"}
+    found = run(name, "refuses by text", api=api | {"refused": refused})
+    assert failed(found) == unseen(found) == []
+    assert passed(found)
+
+
 @pytest.mark.parametrize(
     ("name", "switch", "words"),
     [

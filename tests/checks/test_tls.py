@@ -127,6 +127,37 @@ def test_time_outs_that_sslyze_files_under_refusals_are_none(session_of: Callabl
     assert "3 of the TLS 1.0 handshakes" in one.reason
 
 
+@pytest.mark.parametrize("minimum", [ssl.TLSVersion.TLSv1, ssl.TLSVersion.TLSv1_2])
+def test_a_server_without_any_certificate_passes_nothing(
+    session_of: Callable[..., Any], pki: Pki, minimum: ssl.TLSVersion
+) -> None:
+    """With anonymous ciphers only, which no ordinary client offers, the instrument's refusal is its own."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.set_ciphers("ADH:@SECLEVEL=0")
+    context.minimum_version, context.maximum_version = minimum, ssl.TLSVersion.TLSv1_2
+    with servers(context) as (port,):
+        session = session_of(endpoints=[endpoint("www", port)], ca="ca.pem", timeout_seconds=5)
+        for check, more in (
+            (checks.refuses_old_versions, ()),
+            (checks.accepts_current_versions, ()),
+            (checks.certificates_are_valid, (session.probe(Clock),)),
+        ):
+            found = audit(session, check, *more)
+            assert found
+            assert not [one for one in found if isinstance(one, Finding) and one.passed], found
+
+
+def test_an_authority_that_was_made_by_hand_is_no_defect_of_the_certificate(
+    session_of: Callable[..., Any], tmp_path: Path
+) -> None:
+    """Strict verifiers refuse an authority whose basic constraints are not critical; that is not what is in question."""
+    with servers(server_context(Pki(tmp_path, strict=False).issue("www.rivet.example"))) as (port,):
+        session = session_of(endpoints=[endpoint("www", port)], ca="ca.pem")
+        (found,) = audit(session, checks.certificates_are_valid, session.probe(Clock))
+    assert isinstance(found, Finding)
+    assert found.passed, found.observed
+
+
 def drip(connection: socket.socket, stop: threading.Event) -> None:
     connection.recv(65536)
     connection.sendall(b"\x16\x03\x03\x40\x00")
