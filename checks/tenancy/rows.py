@@ -23,7 +23,7 @@ def row_security_is_forced(database: Database) -> Iterator[Finding | LeftOut]:
 
     References: PostgreSQL 18 §5.9 Row Security Policies; ISO/IEC 27001:2022 A.8.3.
     """
-    shared = database.description.shared_tables
+    shared = database.shared_tables()
     for table in database.tenant_tables():
         name = str(table)
         if reason := shared.get(name) or shared.get(table.name):
@@ -57,7 +57,7 @@ def nothing_is_readable_without_a_tenant(database: Database) -> Iterator[Finding
 
     References: PostgreSQL 18 §5.9; CWE-284.
     """
-    shared = database.description.shared_tables
+    shared = database.shared_tables()
     for table in database.tenant_tables():
         name = str(table)
         expected = "no row is readable while no tenant is set"

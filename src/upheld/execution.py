@@ -27,9 +27,10 @@ if TYPE_CHECKING:
     from upheld.probes.base import Recorder, Session
 
 
-def execute(planned: PlannedCheck, one: Check, session: Session) -> CheckResult:
+def execute(planned: PlannedCheck, one: Check, session: Session, obstacle: str | None = None) -> CheckResult:
     """Run the check to its end, or to where it broke; a fault of any kind ends as inconclusive with its reason.
 
+    `obstacle` says why it may not run at all ("" that it may); None leaves that to the session's target.
     Only KeyboardInterrupt and SystemExit pass through: then the run as a whole is interrupted.
     """
     started, clock = datetime.now(UTC), time.perf_counter()
@@ -38,7 +39,7 @@ def execute(planned: PlannedCheck, one: Check, session: Session) -> CheckResult:
     clean = session.redactor.text
     with session.recording(planned.key) as recorder:
         try:
-            fault = _obstacle(planned, one, session)
+            fault = _obstacle(planned, one, session) if obstacle is None else obstacle
             if not fault:
                 arguments, _ = one.arguments(planned.parameters)
                 probes = [session.probe(kind) for kind in one.probes.values()]

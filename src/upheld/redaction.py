@@ -15,7 +15,10 @@ import json
 import re
 import secrets
 from collections.abc import Mapping
+from typing import Any
 from urllib.parse import quote, quote_plus
+
+from pydantic import BaseModel
 
 SHORTEST = 4
 """Known secrets shorter than this many characters are refused: replacing them would corrupt every text."""
@@ -112,15 +115,12 @@ class Redactor:
             pairs = {self.deep(key): self.deep(item) for key, item in value.items()}
             changed = any(k1 is not k2 or pairs[k1] is not value[k2] for k1, k2 in zip(pairs, value, strict=False))
             return pairs if changed else value
-        if dataclasses.is_dataclass(value) and not isinstance(value, type):
-            changes = {}
-            for field in dataclasses.fields(value):
-                before = getattr(value, field.name)
-                after = self.deep(before)
-                if after is not before:
-                    changes[field.name] = after
-            return dataclasses.replace(value, **changes) if changes else value
-        return value
+        changes = {
+            name: after for name in _fields(value) if (after := self.deep(before := getattr(value, name))) is not before
+        }
+        if not changes:
+            return value
+        return value.model_copy(update=changes) if isinstance(value, BaseModel) else _replaced(value, changes)
 
     def _replace_known(self, match: re.Match[str]) -> str:
         found = match.group()
@@ -140,6 +140,19 @@ class Redactor:
             return placeholder
         start = match.start(group) - match.start()
         return whole[:start] + placeholder + whole[start + len(secret) :]
+
+
+def _fields(value: object) -> list[str]:
+    """The names of what a dataclass or a part of the target's description is made of."""
+    if isinstance(value, BaseModel):
+        return list(type(value).model_fields)
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return [field.name for field in dataclasses.fields(value)]
+    return []
+
+
+def _replaced(value: Any, changes: Mapping[str, object]) -> object:
+    return dataclasses.replace(value, **changes)
 
 
 def _forms(value: str) -> set[str]:

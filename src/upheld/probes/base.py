@@ -16,6 +16,8 @@ from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, ParamSpec, TypeVar, cast
 
+from pydantic import BaseModel
+
 from upheld.errors import TimedOut, Unobservable
 from upheld.model import Observation, Plain, timestamp
 from upheld.probes.silence import Silence
@@ -51,7 +53,10 @@ class Recorder:
         if self._depth:  # A look that another look makes is part of that one.
             return call()
         if time.monotonic() > self._until:
-            raise TimedOut(f"the check's time limit of {self._limit:g} s is over")
+            over = f"the check's time limit of {self._limit:g} s is over"
+            # Kept too, so that a replay meets the end of the time where the run met it.
+            self._keep(probe, name, arguments, datetime.now(UTC), time.perf_counter(), None, over)
+            raise TimedOut(over)
         started, clock = datetime.now(UTC), time.perf_counter()
         self._depth += 1
         try:
@@ -86,7 +91,7 @@ class Recorder:
         reason: str,
     ) -> str:
         identity = f"{self._prefix}.{len(self.observations) + 1}"
-        kept = plain(self._redactor.deep(arguments)) if arguments else {}
+        kept = plain_arguments(arguments, self._redactor)
         self.observations.append(
             Observation(
                 id=identity,
@@ -200,7 +205,7 @@ def look(method: Callable[P, T]) -> Callable[P, T]:
 
 
 def plain(value: object) -> Plain:  # noqa: PLR0911  (one return for each kind of value reads best)
-    """`value` as JSON can carry it: dataclasses become objects, enumerations their values, times RFC 3339, long text is cut."""
+    """`value` as JSON can carry it: dataclasses and models become objects, enumerations their values, times RFC 3339, long text is cut."""
     if value is None or isinstance(value, bool | int | float):
         return value
     if isinstance(value, Enum):
@@ -219,6 +224,14 @@ def plain(value: object) -> Plain:  # noqa: PLR0911  (one return for each kind o
         return value.total_seconds()
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         return {field.name: plain(getattr(value, field.name)) for field in dataclasses.fields(value)}
+    if isinstance(value, BaseModel):
+        return {name: plain(getattr(value, name)) for name in type(value).model_fields}
     if isinstance(value, bytes):
         return value.decode("latin-1")
     return str(value)
+
+
+def plain_arguments(arguments: Mapping[str, object], redactor: Redactor) -> Plain:
+    """The arguments of a look as they are kept, without secrets; a part of the target's description goes by its name."""
+    cleaned = {name: redactor.deep(value) for name, value in arguments.items()}
+    return {name: str(value) if isinstance(value, BaseModel) else plain(value) for name, value in cleaned.items()}

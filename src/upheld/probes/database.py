@@ -6,7 +6,7 @@ Every read is one transaction that is read-only and bounded in time and size. Wh
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -119,6 +119,11 @@ class Database(Probe):
         """Connects to nothing yet."""
         super().__init__(session)
         self._engines: dict[str, Engine] = {}
+
+    @look
+    def shared_tables(self) -> Mapping[str, str]:
+        """The tables that the target declares as shared by all tenants, each with the reason."""
+        return dict(self.description.shared_tables)
 
     @look
     def tenant_tables(self) -> tuple[TenantTable, ...]:
