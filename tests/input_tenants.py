@@ -102,6 +102,12 @@ class InputTenants(TwoTenants):
         return self._kept(one, body, 200)
 
     async def search(self, request: Request) -> Response:
+        if "busy once" in self.on:
+            self.on.remove("busy once")
+            return JSONResponse({"error": "busy"}, 503)
+        if "ends sessions once" in self.on:
+            self.on.remove("ends sessions once")
+            self.tokens.clear()
         tenant = self.own(request)
         if isinstance(tenant, Response):
             return tenant
