@@ -18,6 +18,10 @@ _NO_ANSWER_FIT_TO_JUDGE = frozenset({429, 502, 503, 504})
 _DIRECTIVE = re.compile(r'\s*([!#$%&\'*+.^_`|~0-9A-Za-z-]+)\s*(?:=\s*("[^"]*"|[^\s;"]+)\s*)?(?:;|$)|\s*(?:;|$)')
 
 
+_Control = tuple[int | None, str]
+"""The status that an https endpoint answers with, or None and why it does not."""
+
+
 @dataclass(frozen=True, slots=True)
 class _Door:
     """A place where plain HTTP is tried, the paths to try, and the endpoint that shows the host to be alive."""
@@ -37,13 +41,13 @@ def plain_http_only_redirects(http: Http) -> Iterator[Finding | NotObserved]:
     How: at every declared plain HTTP endpoint, at port 80 of every public https endpoint that stands at port 443, and at
     the TLS port itself of every public https endpoint, several paths are asked for in plain HTTP: the declared pages and
     one that does not exist, by GET, HEAD, OPTIONS and POST without a body. A closed door counts when the same host
-    answers over HTTPS.
+    answers over HTTPS, a refusal when it does not refuse the same way there.
     Refuted by: an answer with content, of whatever status; a redirect that stays on plain HTTP; a redirect with a body
     of more than 4 KiB; a 404, which shows that other paths may be served.
     Cannot see: paths that were not asked for; what stands at port 80 when the https endpoint is at another port than 443.
     References: RFC 9110 §15.4, RFC 9325 §3.2.
     """
-    alive: dict[str, str] = {}
+    alive: dict[str, _Control] = {}
     for door in _doors(http.endpoints()):
         for method, path in _requests(door):
             subject = f"{door.subject} {method} {path}"
@@ -53,7 +57,9 @@ def plain_http_only_redirects(http: Http) -> Iterator[Finding | NotObserved]:
             except Unobservable as error:
                 yield NotObserved(subject, error.reason, expected)
                 continue
-            if attempt.answer is not None:
+            if attempt.answer is not None and _is_refusal(attempt.answer):
+                yield _refused(http, door, attempt.answer.status, subject, expected, alive)
+            elif attempt.answer is not None:
                 yield _judged(subject, expected, attempt.answer)
             elif attempt.outcome is Outcome.NOT_HTTP:
                 yield NotObserved(subject, f"something answered that is not HTTP ({attempt.summary})", expected)
@@ -88,7 +94,12 @@ def _requests(door: _Door) -> Iterator[tuple[str, str]]:
     yield from (("HEAD", "/"), ("OPTIONS", "/"), ("POST", _NO_SUCH_PAGE))
 
 
-def _judged(subject: str, expected: str, answer: Answer) -> Finding | NotObserved:  # noqa: PLR0911  (one for each kind)
+def _is_refusal(answer: Answer) -> bool:
+    small = answer.size <= _LARGEST_REDIRECT_BODY and not answer.truncated
+    return answer.status in _REFUSALS and small and redirect(answer) is None
+
+
+def _judged(subject: str, expected: str, answer: Answer) -> Finding | NotObserved:
     after = redirect(answer)
     seen = f"{answer.status} with {answer.size}{'+' if answer.truncated else ''} bytes"
     if after is not None:
@@ -103,15 +114,13 @@ def _judged(subject: str, expected: str, answer: Answer) -> Finding | NotObserve
         return Finding(subject, passed=True, expected=expected, observed=f"{answer.status} redirects to {after}")
     if answer.status in _NO_ANSWER_FIT_TO_JUDGE:
         return NotObserved(subject, f"answered {answer.status}", expected)
-    if answer.status in _REFUSALS and answer.size <= _LARGEST_REDIRECT_BODY and not answer.truncated:
-        return Finding(subject, passed=True, expected=expected, observed=f"refuses plain HTTP with {answer.status}")
     if answer.status in REDIRECTS:
         return Finding(subject, passed=False, expected=expected, observed=f"{answer.status} leads nowhere: no Location")
     return Finding(subject, passed=False, expected=expected, observed=f"plain HTTP serves an answer: {seen}")
 
 
 def _closed(
-    http: Http, door: _Door, attempt: Attempt, subject: str, expected: str, alive: dict[str, str]
+    http: Http, door: _Door, attempt: Attempt, subject: str, expected: str, alive: dict[str, _Control]
 ) -> Finding | NotObserved:
     """A door that did not answer: good when the host is alive at its https endpoint, else it may just be down."""
     if attempt.outcome is not Outcome.REFUSED and not door.tls:
@@ -120,18 +129,40 @@ def _closed(
         return NotObserved(
             subject, f"{attempt.summary}, and no https endpoint of that host shows that it is alive", expected
         )
-    if door.secure.name not in alive:
+    status, why = _control(http, door.secure, alive)
+    if status is None:
+        return NotObserved(subject, f"{attempt.summary}, but its https endpoint does not answer: {why}", expected)
+    observed = f"no plain HTTP: {attempt.outcome} (its https endpoint answers {status})"
+    return Finding(subject, passed=True, expected=expected, observed=observed)
+
+
+def _refused(
+    http: Http, door: _Door, status: int, subject: str, expected: str, alive: dict[str, _Control]
+) -> Finding | NotObserved:
+    """A refusal: good when it is plain HTTP that is refused, and not this client, whatever it asks for."""
+    observed = f"refuses plain HTTP with {status}"
+    if door.secure is None:
+        reason = f"{observed}, and no https endpoint of that host shows that this client is let in there"
+        return NotObserved(subject, reason, expected)
+    control, why = _control(http, door.secure, alive)
+    if control is None:
+        return NotObserved(subject, f"{observed}, but its https endpoint does not answer: {why}", expected)
+    if control == status:
+        reason = f"{observed}, but its https endpoint answers {status} too: others may be let in"
+        return NotObserved(subject, reason, expected)
+    return Finding(subject, passed=True, expected=expected, observed=observed)
+
+
+def _control(http: Http, secure: Endpoint, alive: dict[str, _Control]) -> _Control:
+    """What the https endpoint answers to this client, asked once; without a status, why it does not."""
+    if secure.name not in alive:
         try:
             # A bad certificate is another check's finding; here it only matters that the host is up.
-            control = http.attempt("GET", door.secure.url, verify=False)
-            answer, why = control.answer, control.summary
+            control = http.attempt("GET", urljoin(secure.url, secure.pages[0] if secure.pages else "/"), verify=False)
+            alive[secure.name] = (control.answer.status if control.answer else None, control.summary)
         except Unobservable as error:
-            answer, why = None, error.reason
-        if answer is None:
-            return NotObserved(subject, f"{attempt.summary}, but its https endpoint does not answer: {why}", expected)
-        alive[door.secure.name] = f"its https endpoint answers {answer.status}"
-    observed = f"no plain HTTP: {attempt.outcome} ({alive[door.secure.name]})"
-    return Finding(subject, passed=True, expected=expected, observed=observed)
+            alive[secure.name] = (None, error.reason)
+    return alive[secure.name]
 
 
 @check(basis=OBSERVED)

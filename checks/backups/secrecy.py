@@ -72,6 +72,9 @@ def keys_are_not_in_the_store(backups: Backups) -> Iterator[Finding | NotObserve
     for suspect in found.holding:
         yield Finding(suspect, False, expected, f"holds {', '.join(suspect.what)}", seen=(found,))
     objects = sum(group.objects for group in found.groups)
+    if not any(group.objects for group in found.groups if group.kind != "other"):
+        # A catalogue or an index alone is no backup that a key could have been put beside.
+        yield NotObserved("backups", "there was none to be read", expected, seen=(found,))
     for what in found.looked_for:
         if objects and not any(what in one.what for one in found.holding):
             yield Finding(what, True, expected, f"in none of {objects} objects", seen=(found,))

@@ -15,7 +15,8 @@ def tokens_are_short_lived(sessions: Sessions, *, most_minutes: int = 60) -> Ite
     Decides: how long a token that somebody gets hold of would be good for.
 
     How: a session is begun, and the expiry in its token (the claim `exp` of a JSON web token) is compared with the
-    auditor's clock; so is the lifetime that the answer tells. Of an opaque token only the answer can tell.
+    auditor's clock; so is the lifetime that the answer tells. Of an opaque token only the answer can tell. The token must open
+    what is closed without one (control).
 
     Refuted by: a longer lifetime, and a JSON web token without an expiry, which never ends.
 
@@ -35,6 +36,12 @@ def tokens_are_short_lived(sessions: Sessions, *, most_minutes: int = 60) -> Ite
     minutes = max(known) / 60
     # A second for the way: the token was issued a little before it was looked at.
     passed = max(known) <= most_minutes * 60 + 1
+    if passed:
+        _control(sessions, issued)
+        if sessions.use_none().worked:
+            reason = "whoever has no token is let in too, so that it does not matter for how long one is valid"
+            yield NotObserved(subject, reason, expected)
+            return
     yield Finding(subject, passed, expected, f"valid for {minutes:.0f} minutes", seen=(issued,))
 
 

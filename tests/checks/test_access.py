@@ -11,6 +11,7 @@ import pytest
 from upheld import Finding, LeftOut, NotObserved, Unobservable
 from upheld.catalogue import Catalogue
 
+from ..loopback import Pki, endpoint, server_context, web
 from ..workplace import MAY, RANKS, Workplace
 
 CHECKS = Catalogue.load(Path(__file__).parents[2] / "checks")
@@ -220,3 +221,17 @@ def test_what_is_public_by_nature_is_no_leak(session_of: Callable[..., Any], tex
     from upheld.probes.client_code import ClientCode
 
     assert list(session_of().probe(ClientCode)._leaks(text)) == []
+
+
+def test_a_token_that_opens_what_is_open_anyway_is_not_short_lived(run: Any) -> None:
+    found, _ = run(SHORT, "open getSelf")
+    assert failed(found) == []
+    assert "whoever has no token is let in too" in unseen(found)[0]
+
+
+def test_an_empty_page_holds_no_secret_because_it_holds_nothing(session_of: Callable[..., Any], tmp_path: Path) -> None:
+    context = server_context(Pki(tmp_path).issue("www.rivet.example"))
+    with web(lambda *_: (200, {"Content-Type": "application/json"}, b"{}"), context) as port:
+        session = session_of(endpoints=[endpoint("www", port, pages=["/"])], ca="ca.pem")
+        found = list(CHECKS[CODE].function(session.probe(CHECKS[CODE].probes["code"])))
+    assert unseen(found) == [f"page https://www.rivet.example:{port}/: it is empty"]

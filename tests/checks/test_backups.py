@@ -567,6 +567,14 @@ def test_a_store_without_backups_shows_nothing(stored: Stored) -> None:
             stored.run("no_object_is_readable_without_its_key")
 
 
+def test_keys_are_not_looked_for_where_no_backup_is(stored: Stored) -> None:
+    for name in ("wal", "base"):
+        for path in (stored.store / name).iterdir():
+            path.unlink()
+    stored.put("index.txt", b"nothing yet\n")
+    assert shown(stored.run("keys_are_not_in_the_store"))["backups"] == "there was none to be read"
+
+
 def test_objects_that_go_while_they_are_read_are_not_judged(stored: Stored, monkeypatch: pytest.MonkeyPatch) -> None:
     listing = backup_store.BackupStore.objects
 

@@ -222,6 +222,11 @@ def test_the_age_of_facts_is_judged_by_the_manifest(host: Recorded) -> None:
     assert "names no file" in shown(host.run("facts_are_fresh", facts=("accounts",)))["accounts"]
 
 
+def test_a_date_without_a_fact_behind_it_shows_nothing(host: Recorded) -> None:
+    host.facts["firmware"] = "\n"
+    assert "firmware.txt is empty" in shown(host.run("facts_are_fresh", facts=("firmware",)))["firmware"]
+
+
 @pytest.mark.parametrize(
     ("devices", "mounts", "outcome"),
     [

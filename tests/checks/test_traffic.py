@@ -132,6 +132,14 @@ def test_nothing_seen_passes_nothing(session_of: Callable[..., Any], context: ss
                 assert not [one for one in found if isinstance(one, Finding)]
 
 
+def test_an_empty_page_is_none(session_of: Callable[..., Any], context: ssl.SSLContext) -> None:
+    pages = {"/": (200, {"Content-Type": "text/html"}, b" \n"), "/b": page("")}
+    for found in both(session_of, context, pages):
+        assert failed(found) == {}
+        assert unseen(found)["pages"] == "no page could be read"
+        assert any("with an empty page" in reason for reason in unseen(found).values())
+
+
 def offers(
     session_of: Callable[..., Any],
     context: ssl.SSLContext,

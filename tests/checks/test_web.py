@@ -95,6 +95,23 @@ def test_outright_refusals_are_upheld(session_of: Callable[..., Any], context: s
     assert failed(plain(session_of, context, lambda *_: (status, HTML, b"use https"))) == {}
 
 
+def test_a_refusal_of_everything_shows_nothing_of_plain_http(
+    session_of: Callable[..., Any], context: ssl.SSLContext
+) -> None:
+    with web(lambda *_: (403, HTML, b"no")) as port:
+        plain = endpoint("http", port, scheme="http")
+        with web(lambda *_: (403, HTML, b"no"), context) as secure:
+            both = session_of(endpoints=[endpoint("www", secure), plain], ca="ca.pem", timeout_seconds=5)
+            found = unseen(audit(both, checks.plain_http_only_redirects))
+        assert len(found) == 5
+        assert all("its https endpoint answers 403 too" in reason for reason in found.values())
+        dead = session_of(endpoints=[endpoint("www", free_port()), plain], ca="ca.pem", timeout_seconds=5)
+        found = unseen(audit(dead, checks.plain_http_only_redirects))
+        assert any("its https endpoint does not answer" in reason for reason in found.values())
+        alone = session_of(endpoints=[plain], timeout_seconds=5)
+        assert len(unseen(audit(alone, checks.plain_http_only_redirects))) == 5
+
+
 @pytest.mark.parametrize("status", [429, 502, 503])
 def test_answers_that_may_not_be_the_deployments_are_inconclusive(
     session_of: Callable[..., Any], context: ssl.SSLContext, status: int

@@ -108,6 +108,9 @@ class ClientCode(Probe):
                 reason = f"it answered {answer.status}"
                 found.append(Served(url, kind, origin, answer.status, answer.size, (), reason, left_out=gone))
                 continue
+            if kind == "page" and answer.blank:
+                found.append(Served(url, kind, origin, answer.status, answer.size, (), "it is empty"))
+                continue
             leaks = tuple(self._leaks(_whole(answer.text) if kind == "source map" else answer.text))
             found.append(Served(url, kind, origin, answer.status, answer.size, leaks))
             waiting += [(urljoin(url, link), other, url) for link, other in _links(answer, kind)]

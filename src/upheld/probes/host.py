@@ -102,9 +102,11 @@ class Host(Probe):
 
     @look
     def collected(self, kind: str) -> Collected:
-        """When the fact of that kind was collected, however old it is."""
-        source, at = self._facts.collected(cast("FactKind", kind))
-        return Collected(kind, source, at, self.description.maximum_age_hours)
+        """When the fact of that kind was collected, however old it is; Unobservable when there is no fact behind the date."""
+        fact = self._facts.fact(cast("FactKind", kind))
+        if not fact.text.strip():
+            raise Unobservable(f"{fact.source} is empty, so that its date says nothing")
+        return Collected(kind, fact.source, fact.collected_at, self.description.maximum_age_hours)
 
     @look
     def database_place(self, what: str) -> DatabasePlace:

@@ -62,6 +62,11 @@ class Answer:
         """Every header field of that name, in order."""
         return tuple(value for key, value in self.headers if key == name.lower())
 
+    @property
+    def blank(self) -> bool:
+        """Whether the body says nothing: there is no letter and no digit in it, as in `{}` or in no body at all."""
+        return not re.search(r"\w", self.text)
+
     def json(self) -> Any:
         """The body as JSON; raises Unobservable when it is none."""
         try:

@@ -113,6 +113,12 @@ class Sessions(Probe):
         return self._use(self._kept[handle].identity, self._kept[handle].access)
 
     @look
+    def use_none(self) -> Reply:
+        """The answer to the operation that whoever has a valid token may call, without any."""
+        tenant = self._api.tenant_id(self._api.identity(self._described.identity).tenant)
+        return self._api.send(self._described.whoami, identity=None, objects={"tenant": tenant})
+
+    @look
     def use_in(self, handle: str, operation: str) -> Reply:
         """The answer to another operation without identifiers but the tenant's, with the session's token."""
         known = self._kept[handle]

@@ -22,6 +22,7 @@ __all__ = ["Crawl", "Named", "Page", "Site"]
 
 PAGES_LIMIT = 200
 """Pages that a crawl reads at the most; more are said to be unread."""
+_ERRORS = 400
 ADDRESSES_LIMIT = 2_000
 """Links and loaded addresses of one page that are read."""
 
@@ -142,7 +143,11 @@ class Site(Probe):
                 unread.append((url, error.reason))
                 continue
             found = list(_addresses(answer))
-            if answer.media_type in _HTML and answer.status not in REDIRECTS:
+            if answer.media_type in _HTML and answer.blank:
+                # Not a page that loads nothing, but none. An error may well be empty; what should be a page may not.
+                if answer.status < _ERRORS and answer.status not in REDIRECTS:
+                    unread.append((url, f"it answered {answer.status} with an empty page"))
+            elif answer.media_type in _HTML and answer.status not in REDIRECTS:
                 pages.append(Page(answer.url, answer.status, tuple(_links(answer))))
             for one in found:
                 named.setdefault(one)
