@@ -149,7 +149,7 @@ class _Handler(BaseHTTPRequestHandler):
         if self.command != "HEAD":
             self.wfile.write(body)
 
-    do_GET = do_HEAD = do_POST = do_OPTIONS = do_PUT = _serve
+    do_GET = do_HEAD = do_POST = do_OPTIONS = do_PUT = do_PATCH = do_DELETE = _serve
 
     def log_message(self, *arguments: Any) -> None:
         """Say nothing."""
