@@ -212,7 +212,9 @@ class GitLab:
             case ["users", number]:
                 return next((one for one in self.users.values() if one["id"] == int(number)), None)
             case ["groups", "shop/platform/security", "members"]:
-                return [{**user(login), "access_level": 30} for login in self.group]
+                return [
+                    {**user(login), "state": self.users[login]["state"], "access_level": 30} for login in self.group
+                ]
             case ["projects", "shop/platform/app", *rest]:
                 return self._of_project(rest, query)
         return None

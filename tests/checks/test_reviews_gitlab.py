@@ -371,6 +371,8 @@ def test_a_sensitive_change_needs_the_security_group(auditor: GitLabAuditor) -> 
     whole = {**AREAS, "security_team": "shop/platform/security"}
     (failed,) = auditor.failed(SENSITIVE, repository=whole)
     assert "by ben only, who are not of the team shop/platform/security" in failed
+    auditor.shop.forge.group, auditor.shop.forge.users["ben"]["state"] = ["sec", "ben"], "blocked"
+    assert len(auditor.failed(SENSITIVE, repository=AREAS)) == 1
     auditor.shop.forge.group = []
     assert "has no members" in auditor.unseen(SENSITIVE, repository=AREAS)
     assert "404" in auditor.unseen(SENSITIVE, repository={**AREAS, "security_team": "nobody"})

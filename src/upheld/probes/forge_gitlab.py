@@ -127,7 +127,7 @@ class GitLab:
                 raise Unobservable(f"the forge shows no version of change #{number}")
             said = [one for one in notes if one["system"] is True]
             given = self._standing(standing, said, number)
-            given += self._withdrawn(said, {int(entry["user"]["id"]) for entry in standing["approved_by"]})
+            given += self._noted(said)
             return tuple(
                 Review(by, bot, state, next((sha for seen, sha in reversed(revisions) if seen <= at), ""), at)
                 for at, by, bot, state in sorted(given)
@@ -228,7 +228,7 @@ class GitLab:
     def _standing(
         self, approvals: Mapping[str, Any], said: list[Mapping[str, Any]], number: int
     ) -> list[tuple[datetime, str, bool, str]]:
-        """The approvals that stand today, with the time that GitLab gives; servers before 18 give it in a note only."""
+        """The approvals that stand today, with the time that GitLab gives; older servers give it in a note only."""
         found = []
         for entry in approvals["approved_by"]:
             user = entry["user"]
@@ -239,18 +239,15 @@ class GitLab:
             found.append((moment(at), str(user["username"]), self._user(int(user["id"]))["bot"] is True, "APPROVED"))
         return found
 
-    def _withdrawn(
-        self, said: list[Mapping[str, Any]], standing: set[int]
-    ) -> Iterator[tuple[datetime, str, bool, str]]:
-        """What notes tell beside that: refusals, approvals that no longer stand, and those of accounts that were deleted."""
+    @staticmethod
+    def _noted(said: list[Mapping[str, Any]]) -> Iterator[tuple[datetime, str, bool, str]]:
+        """What notes tell beside that: what was taken back, requests for changes, approvals of accounts that were deleted."""
         for one in said:
             who, text, at = one["author"], _says(one), moment(one["created_at"])
             if text in _TAKEN_BACK:
                 yield at, str(who["username"]), False, _TAKEN_BACK[text]
             elif text == _GIVEN and is_deleted(who):
                 yield at, DELETED, False, "APPROVED"
-            elif text == _GIVEN and int(who["id"]) not in standing:
-                yield at, str(who["username"]), False, "DISMISSED"
 
     def _commit(self, one: Mapping[str, Any], author: Mapping[str, Any]) -> ChangeCommit:
         with unreadable("a commit"):
