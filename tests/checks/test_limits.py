@@ -57,7 +57,10 @@ def unseen(found: Found) -> list[str]:
     return [f"{one.subject}: {one.reason}" for one in found if isinstance(one, NotObserved)]
 
 
-@pytest.mark.parametrize("switches", [(), ("date retry-after",), ("limit as 200 text",), ("limit as 401 text",)])
+@pytest.mark.parametrize(
+    "switches",
+    [(), ("date retry-after",), ("limit as 200 text",), ("limit as 401 text",), ("address spent before",)],
+)
 def test_a_limit_is_recognised_and_nothing_is_created(run: Any, switches: tuple[str, ...]) -> None:
     found, server = run(LIMITED, *switches)
     assert failed(found) == []
