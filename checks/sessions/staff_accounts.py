@@ -15,8 +15,8 @@ def changed_staff_accounts_lose_access_at_once(changes: StaffChanges) -> Iterato
     Decides: whether internal access that was taken away is gone, or lasts for as long as a session does.
 
     How: a throw-away account of staff logs in and calls an operation that a lower role may not (control). Somebody who may
-    gives it that role, and the same session calls again; then, with its role back and a new session, the account is
-    disabled and the session calls again. At the end the account is as it was.
+    gives it that role, and the same session calls again; then another one, where there is one, logs in, is disabled, and its
+    session calls again. At the end the accounts are as they were.
 
     Refuted by: an answer as good as before.
 
@@ -24,9 +24,9 @@ def changed_staff_accounts_lose_access_at_once(changes: StaffChanges) -> Iterato
 
     References: ISO/IEC 27001:2022 A.5.18 and A.6.5, NIST SP 800-53 AC-2(3) and PS-5, CWE-613.
     """
-    trial = changes.trial()
-    yield from _tried(changes, trial, "change", trial.lower, f"is now {trial.lower}")
-    yield from _tried(changes, trial, "disable", "", "is disabled")
+    first = changes.trial()
+    yield from _tried(changes, first, "change", first.lower, f"is now {first.lower}")
+    yield from _tried(changes, changes.trial((first.identity,)), "disable", "", "is disabled")
 
 
 def _tried(changes: StaffChanges, trial: Trial, change: str, role: str, became: str) -> Iterator[Finding | NotObserved]:

@@ -39,13 +39,23 @@ class StaffChanges(Probe):
         self._ids: dict[str, str] = {}
 
     @look
-    def trial(self) -> Trial:
-        """Who can be tried: a throw-away account whose role may list the accounts, and a role that may not."""
+    def trial(self, others: tuple[str, ...] = ()) -> Trial:
+        """Who can be tried: a throw-away account whose role may list the accounts, and a role that may not.
+
+        Of several the one whose second factor this run has used least lately, for each of its codes counts once; one of `others`
+        only where there is none else.
+        """
         staff = self._staff
         operation = staff.listing.operation
         may = staff.staff.roles.get(operation, ())
         lower = next((one.role for one in staff.people() if one.role not in may), None)
-        subject = next((one for one in staff.people() if one.throwaway and one.role in may), None)
+        candidates = [one for one in staff.people() if one.throwaway and one.role in may]
+        codes = staff.logins.codes
+        subject = min(
+            candidates,
+            key=lambda one: (one.name in others, codes.last_used(staff.identity(one.name))),
+            default=None,
+        )
         if lower is None or subject is None:
             raise Unobservable(f"no throw-away identity of staff may call {operation}, or every role may")
         by = staff.also_able(self._described.change, (subject.name,))

@@ -79,6 +79,11 @@ class Codes:
                 raise Unobservable(f"a later code of {identity.name} was used, so that an old one is refused for that")
         return str(generator.generate_otp(old))
 
+    def last_used(self, identity: StaffIdentity) -> int:
+        """The last step whose code this run has used for the identity; 0 for none."""
+        with self._last(identity) as (step, _):
+            return step
+
     def still_counts(self, identity: StaffIdentity) -> None:
         """Raise Unobservable when the code that was used last has become too old to be accepted a second time."""
         if self._used[identity.name] < self._now() - self._totp.window_steps:

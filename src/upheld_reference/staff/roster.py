@@ -54,6 +54,7 @@ AUDIT_ACCOUNTS = (
     _audit("burn2", "support", throwaway=True),
     _audit("burn3", "engineer", throwaway=True),
     _audit("burn4", "security", throwaway=True),
+    _audit("burn5", "security", throwaway=True),
 )
 """The accounts for audits; one for each role, a second one that approves, and some to burn."""
 
