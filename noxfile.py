@@ -60,6 +60,13 @@ def calibrate(session: nox.Session) -> None:
 
 
 @nox.session
+def steady(session: nox.Session) -> None:
+    """Audit the untouched reference five times in random order: every verdict is the same in all, and holds."""
+    session.install("-e", ".[all,dev]")
+    session.run("python", "tests/steadiness.py", *session.posargs)
+
+
+@nox.session
 def package(session: nox.Session) -> None:
     """Build wheel and sdist, install the wheel in a clean environment, audit from an empty folder."""
     session.install("build")

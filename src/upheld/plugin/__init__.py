@@ -130,8 +130,12 @@ def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> pytest.Col
     return node
 
 
+@pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Let exclusive checks run last: the others need not wait for them, nor for the limits that they leave behind."""
+    """Let exclusive checks run last: the others need not wait for them, nor for the limits that they leave behind.
+
+    After every other plugin: whatever order one may give, this holds in it.
+    """
     items.sort(key=lambda item: bool(getattr(getattr(item, "planned", None), "exclusive", False)))
 
 
