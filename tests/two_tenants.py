@@ -46,8 +46,13 @@ class TwoTenants:
 
     # --- what it serves --------------------------------------------------------------------------------------------
 
-    async def document(self, _request: Request) -> Response:
-        return JSONResponse(openapi())
+    async def document(self, request: Request) -> Response:
+        found = openapi()
+        if self.caller(request) is None and "document for members" in self.on:
+            return JSONResponse({"error": "unauthenticated"}, 401)
+        if self.caller(request) is None and "document hides notes" in self.on:
+            del found["paths"]["/t/{tenant_id}/notes/{note_id}"]
+        return JSONResponse(found)
 
     async def home(self, _request: Request) -> Response:
         if "home broken" in self.on:

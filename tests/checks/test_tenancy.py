@@ -121,6 +121,13 @@ def test_what_the_target_does_not_explain_is_not_observed(run: Any) -> None:
     ]
 
 
+@pytest.mark.parametrize("switch", ["document hides notes", "document for members"])
+def test_what_the_document_shows_only_to_members_is_tried_too(run: Any, switch: str) -> None:
+    found, _ = run(IDENTIFIERS, switch, "foreign GET")
+    assert failed(found)
+    assert all(one.startswith("getNote") for one in failed(found))
+
+
 def test_an_object_that_cannot_be_made_is_the_reason(run: Any) -> None:
     broken = {"note": {"create": "addNote", "json": {"wrong": "x"}, "read": "getNote", "delete": "deleteNote"}}
     found, _ = run(IDENTIFIERS, objects=broken)

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 
-from upheld.errors import Unobservable
+from upheld.errors import Refused, Unobservable
 from upheld.probes import openapi
 from upheld.probes.api_answers import Reply
 from upheld.probes.api_logins import Logins, at
@@ -284,6 +284,43 @@ class TenantCalls(ApiCalls[Identity]):
         if self.session.target.api is None:
             raise Unobservable("the target describes no api")
         return self.session.target.api
+
+    @property
+    def document(self) -> Document:
+        """The OpenAPI document, read once in a session, with what it shows only to whoever has logged in.
+
+        Documents differ by who asks: what a stranger is not shown would never be tried.
+        """
+        if self._document is None:
+            shown = self._shown_to_members()
+            try:
+                public = super().document
+            except Refused:
+                if shown is None:
+                    raise
+                public = shown
+            self._document = public if shown is None else public.with_more(shown)
+        return self._document
+
+    def _shown_to_members(self) -> Document | None:
+        """The document as somebody of the acting role is shown it; None where nobody can log in, or it is no page of the API."""
+        where = self.description.openapi
+        who = next(
+            (
+                one
+                for one in self.session.target.identities
+                if one.role == self.description.acting_role and not one.throwaway
+            ),
+            None,
+        )
+        if who is None or not where.startswith("/"):
+            return None
+        client = self.client("")
+        try:
+            headers = self.credentials.header(who, client)
+        except Unobservable:
+            return None  # Whatever needs a login says so itself.
+        return openapi.load(where, self.endpoint, self.session.target_folder, client, headers)
 
     @property
     def logins(self) -> Logins:

@@ -133,16 +133,26 @@ class Document:
                 return one
         raise Unobservable(f"the OpenAPI document has no operation {identity}")
 
+    def with_more(self, other: Document) -> Document:
+        """This document with the operations that only the other one has; the other one itself when that has them all."""
+        mine = {one.id for one in self.operations}
+        more = tuple(one for one in other.operations if one.id not in mine)
+        if len(more) + len(mine) == len({one.id for one in other.operations}):
+            return other
+        return Document((*self.operations, *more), {**other.data, **self.data}) if more else self
 
-def load(where: str, endpoint: Endpoint, folder: Path, client: HttpClient) -> Document:
+
+def load(
+    where: str, endpoint: Endpoint, folder: Path, client: HttpClient, headers: Mapping[str, str] | None = None
+) -> Document:
     """The document at `where`: a URL, a path of `endpoint` (it starts with a slash) or a file relative to `folder`.
 
-    Raises Unobservable when it cannot be had or read.
+    `headers` go to the endpoint only. Raises Unobservable when it cannot be had or read.
     """
     if where.startswith(("http://", "https://", "/")):
         base = endpoint.url.rstrip("/")
         url = where if "://" in where else f"{base}{where}"
-        answer = client.send("GET", url)
+        answer = client.send("GET", url, headers=headers if url.startswith(f"{base}/") else None)
         if answer.status != 200:
             raise Refused(f"the OpenAPI document at {url} answered {answer.status}")
         return parse(answer.text)

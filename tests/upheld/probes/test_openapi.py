@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from upheld.errors import Unobservable
-from upheld.probes.openapi import Operation, load, names_identifier, parse
+from upheld.probes.openapi import Document, Operation, load, names_identifier, parse
 from upheld.target.endpoints import Endpoint
 
 
@@ -168,3 +168,15 @@ def test_a_file_is_read_relative_to_the_target(tmp_path: Path) -> None:
     assert len(load("api.json", endpoint, tmp_path, None).operations) == 1  # type: ignore[arg-type]
     with pytest.raises(Unobservable, match="cannot be read"):
         load("none.json", endpoint, tmp_path, None)  # type: ignore[arg-type]
+
+
+def test_documents_that_differ_are_put_together() -> None:
+    def document(*ids: str) -> Document:
+        return Document(tuple(Operation(one, "GET", f"/{one}", public=False) for one in ids), {"of": ids})
+
+    def ids(found: Document) -> list[str]:
+        return [one.id for one in found.operations]
+
+    assert document("a").with_more(document("b", "a")).data == {"of": ("b", "a")}
+    assert ids(document("a", "b").with_more(document("b", "c"))) == ["a", "b", "c"]
+    assert ids(document("a", "b").with_more(document("b"))) == ["a", "b"]
