@@ -103,7 +103,11 @@ class OperationRecipe(Part):
 
 
 class Api(Part):
-    """The API: its OpenAPI document, how to log in, what its parameters mean and how to make objects."""
+    """The API: its OpenAPI document, how to log in, what its parameters mean and how to make objects.
+
+    `openapi` is a path of the endpoint, a URL or a file. By a path it is read as a stranger and as a member of the acting role,
+    because documents may show strangers less.
+    """
 
     endpoint: Name
     openapi: str
