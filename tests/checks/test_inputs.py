@@ -13,6 +13,7 @@ from upheld.catalogue import Catalogue
 
 from ..input_tenants import InputTenants
 from ..two_tenants import secret_values
+from ..workplace import Workplace
 
 CHECKS = Catalogue.load(Path(__file__).parents[2] / "checks")
 INVALID = "inputs.invalid_input_is_refused"
@@ -117,3 +118,18 @@ def test_what_the_target_excludes_is_left_out(run: Any) -> None:
     left = {str(one.subject): one.reason for one in found if isinstance(one, LeftOut)}
     assert left["addLink (POST /t/{tenant_id}/links)"] == "it is slow"
     assert not any(path.endswith("/links") for _, path in server.asked)
+
+
+def test_a_role_that_was_taken_is_given_back(session_of: Callable[..., Any]) -> None:
+    with Workplace("mass assignment").serving() as server:
+        target = server.target()
+        target["api"]["operations"]["changeSelf"]["read_back"] = "getSelf"
+        session = session_of(secret_values=server.secret_values(), **target)
+        one = CHECKS[UNDECLARED]
+        found = list(one.function(*(session.probe(kind) for kind in one.probes.values())))
+        session.close()
+    assert [one for one in failed(found) if "changeSelf" in one and "role became" in one], (
+        failed(found),
+        unseen(found),
+    )
+    assert server.roles == Workplace().roles

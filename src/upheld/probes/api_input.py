@@ -205,14 +205,19 @@ class ApiInput(Probe):
             reply = self._call(case, identity, objects, extra={name: value})
             if reply.status == HTTPStatus.UNAUTHORIZED:
                 raise Unobservable("it answered 401, as if nobody were logged in any more")
-            after = before
+            after, unread = before, None
             if reply.worked:
                 where = objects if not reply.made else {**objects, case.creates: reply.made}
-                after = (self._read(case, identity, where, reader, reply) or {}).get(name)
+                try:
+                    after = (self._read(case, identity, where, reader, reply) or {}).get(name)
+                except Unobservable as unobservable:
+                    unread = unobservable
             taken = reply.worked and after == value
-            tried.append(Extra(name, reply.status, _text(value), _text(before), _text(after), taken))
-            if taken and not case.creates:
+            if (taken or unread) and not case.creates:
                 self._call(case, identity, objects, extra={name: before})
+            if unread:
+                raise unread
+            tried.append(Extra(name, reply.status, _text(value), _text(before), _text(after), taken))
         return Extras(case.id, identity, valid, tuple(tried))
 
     @look
@@ -339,7 +344,9 @@ class ApiInput(Probe):
             elif isinstance(value, int | float):
                 other = value + 1_000 + secrets.randbelow(100_000)  # No counter gets there by itself.
             elif isinstance(value, str):
-                choices = [one for one in schemas.choices(name) if one != value]
+                roles = dict.fromkeys(one.role for one in self.target.identities)
+                known = schemas.choices(name) or (roles if value in roles else ())
+                choices = [one for one in known if one != value]
                 other = choices[0] if choices else _like(value)
             else:
                 continue
