@@ -1,4 +1,4 @@
-"""One command per promise, the same here and in CI: `nox -s audit`, `tests`, `lint`, `bench`, `package`."""
+"""One command per promise, the same here and in CI: `nox -s audit`, `tests`, `lint`, `bench`, `calibrate`, `mutants`, `package`."""
 
 from __future__ import annotations
 
@@ -64,6 +64,13 @@ def steady(session: nox.Session) -> None:
     """Audit the untouched reference five times in random order: every verdict is the same in all, and holds."""
     session.install("-e", ".[all,dev]")
     session.run("python", "tests/steadiness.py", *session.posargs)
+
+
+@nox.session
+def mutants(session: nox.Session) -> None:
+    """Show that no check's judgement can be inverted or dropped unnoticed; arguments are checks, `--records` a folder to keep."""
+    session.install("-e", ".[all,dev]")
+    session.run("python", "tests/mutating.py", *session.posargs)
 
 
 @nox.session

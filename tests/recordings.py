@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import tempfile
 from collections.abc import Iterable
@@ -12,17 +13,26 @@ from calibration import ROOT, audit
 from upheld.catalogue import Catalogue
 from upheld.model import CheckResult, Run
 from upheld.reporting import run_json
+from upheld.reporting.files import write_atomically
 
 
 @cache
 def recording(sabotages: tuple[str, ...] = (), claims: tuple[str, ...] = ()) -> Run:
     """One audit of the reference with these sabotages; without `claims`, of the whole policy."""
-    chosen = [part for name in sabotages for part in ("--sabotage", name)]
-    audited = audit("-n", "2", *chosen, *(("--claims", ",".join(claims)) if claims else ()))
     with tempfile.TemporaryDirectory(prefix="upheld-recording-") as folder:
-        file = Path(folder) / "run.json"
-        file.write_text(json.dumps(audited.run), encoding="utf-8")
-        return run_json.read(file)
+        return record(Path(folder), sabotages, claims)
+
+
+def record(folder: Path, sabotages: tuple[str, ...], claims: tuple[str, ...]) -> Run:
+    """As `recording`, kept in `folder` and found there again; raises InternalFault when the audit leaves no run."""
+    name = hashlib.sha256("\0".join((*sabotages, "", *claims)).encode()).hexdigest()[:16]
+    file = folder / f"{name}.json"
+    if not file.exists():
+        folder.mkdir(parents=True, exist_ok=True)
+        chosen = [part for sabotage in sabotages for part in ("--sabotage", sabotage)]
+        audited = audit("-n", "2", *chosen, *(("--claims", ",".join(claims)) if claims else ()))
+        write_atomically(file, json.dumps(audited.run).encode())
+    return run_json.read(file)
 
 
 @cache
