@@ -17,8 +17,9 @@ def plain_http_is_refused(receivers: Receivers) -> Iterator[Finding | NotObserve
 
     Decides: whether a customer can have events delivered in plain text.
     How: URLs of a name that leads to a receiver of the harness are registered with http in several spellings and ports, and a
-    webhook is changed to one; what is taken is pinged, to see whether it is delivered. The same URL with https must be taken.
-    Refuted by: one such URL that the API takes.
+    webhook is changed to one; what is taken is pinged, to see whether it is delivered, and so is what was to be changed. The same
+    URL with https must be taken.
+    Refuted by: one such URL that the API takes, or uses although it said no.
     Cannot see: webhooks that are made in other ways than by the operations that the target names.
     References: OWASP ASVS 5.0 12.2.1.
     """
@@ -42,6 +43,11 @@ def plain_http_is_refused(receivers: Receivers) -> Iterator[Finding | NotObserve
         if found.accepted:
             delivered = f", and {found.plain_requests} deliveries came in plain text" if found.plain_requests else ""
             yield Finding(way, False, expected, f"a webhook without TLS was taken with {found.status}{delivered}")
+        elif found.plain_requests:
+            observed = (
+                f"refused with {found.status}, and {found.plain_requests} deliveries came in plain text all the same"
+            )
+            yield Finding(way, False, expected, observed)
         elif 400 <= found.status < 500:
             yield Finding(way, True, expected, f"refused with {found.status}")
         else:

@@ -58,6 +58,7 @@ class Platform:
     zone: Path
     ca: Path
     takes_http: bool = False
+    changes_and_refuses: bool = False
     guards: bool = True
     verifies: bool = True
     follows: bool = False
@@ -177,6 +178,8 @@ class Platform:
 
     def changed(self, hook: str, url: str) -> tuple[int, Any]:
         if self.refuses(url):
+            if self.changes_and_refuses:
+                self.hooks[hook] = (url, self.hooks[hook][1])
             return 422, {}
         self.hooks[hook] = (url, self.hooks[hook][1])
         return 200, {}

@@ -85,6 +85,12 @@ def test_a_changed_webhook_counts_as_a_new_one(session_of: Callable[..., Any], p
     assert "change to http" in failed(run(session_of, pki, webhooks.plain_http_is_refused, takes_http=True))
 
 
+def test_a_change_that_is_refused_and_made_is_found(session_of: Callable[..., Any], pki: Pki) -> None:
+    found = failed(run(session_of, pki, webhooks.plain_http_is_refused, changes_and_refuses=True))
+    assert list(found) == ["change to http"]
+    assert "refused with 422, and" in found["change to http"]
+
+
 def test_every_kind_of_way_leads_inside_where_nothing_guards(session_of: Callable[..., Any], pki: Pki) -> None:
     found = failed(run(session_of, pki, boundaries.webhooks_never_lead_inside, guards=False, follows=True))
     for way in ("the URL https://{n}:{port}/", "a name that resolves to {ip}", "a redirect to https://{ip}:{port}/"):

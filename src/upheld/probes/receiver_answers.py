@@ -25,7 +25,7 @@ class Registration:
     accepted: bool
     status: int
     plain_requests: int = 0
-    """Requests without TLS that came to the receiver after a ping, where it was taken."""
+    """Requests without TLS that came to the receiver after a ping, where it was taken or was to be changed."""
 
 
 @dataclass(frozen=True, slots=True)
