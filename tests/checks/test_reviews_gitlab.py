@@ -330,7 +330,7 @@ def test_protection_that_lets_something_through_is_refuted(
 
 
 def test_an_unprotected_branch_is_refuted(auditor: GitLabAuditor) -> None:
-    auditor.shop.forge.protected_branches = [{**PROTECTED, "name": "mainly"}, {**PROTECTED, "name": "Main"}]
+    auditor.shop.forge.protected_branches = [{**PROTECTED, "name": name} for name in ("mainly", "mai", "Main")]
     assert "rules that the token may not see" in auditor.unseen(PROTECTION)
     auditor.shop.forge.protected = False
     assert len(auditor.failed(PROTECTION)) == 5
