@@ -60,6 +60,13 @@ def calibrate(session: nox.Session) -> None:
 
 
 @nox.session
+def exhaustive(session: nox.Session) -> None:
+    """Run the tests of which a plain run takes a few only: every sabotage audited, every target that shows nothing, every mutant."""
+    session.install("-e", ".[all,dev]")
+    session.run("pytest", "-m", "exhaustive", "-n", "2", *session.posargs)
+
+
+@nox.session
 def steady(session: nox.Session) -> None:
     """Audit the untouched reference five times in random order: every verdict is the same in all, and holds."""
     session.install("-e", ".[all,dev]")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -18,13 +18,16 @@ def audit(*arguments: str) -> Audited:
     return calibrating.audit(POLICY, "reference", *arguments)
 
 
-def cover(wanted: Mapping[str, Defect], claims: Iterable[str]) -> set[str]:
-    """Few of the sabotages that together break every one of ``claims`` that any of them breaks."""
+def cover(wanted: Mapping[str, Defect], checks: Mapping[str, Any]) -> set[str]:
+    """Few of the sabotages, such that one is caught by each family of checks, as the shipped table has it; cheap ones first.
+
+    Cheap are those that turn no roll-up, for with a roll-up all that decides it is audited.
+    """
     chosen: set[str] = set()
-    for claim in sorted(claims):
-        breaking = sorted(name for name, one in wanted.items() if claim in one.breaks)
-        if breaking and not chosen & set(breaking):
-            chosen.add(breaking[0])
+    for family in sorted({check.partition(".")[0] for check in checks}):
+        catching = {name for check, one in checks.items() if check.startswith(f"{family}.") for name in one["caught"]}
+        if catching and not chosen & catching:
+            chosen.add(min(catching & wanted.keys(), key=lambda name: (len(wanted[name].also), name)))
     return chosen
 
 
