@@ -7,6 +7,7 @@ import ast
 import pytest
 
 from upheld.catalogue import Catalogue
+from upheld.probes.base import Probe
 
 from ..loopback import ROOT
 
@@ -43,6 +44,26 @@ def test_a_check_looks_only_through_probes(file):
             assert not called.endswith((".now", ".today", ".utcnow", ".sleep")) or "clock" in called, (
                 f"{called}: time comes from the clock probe"
             )
+
+
+@pytest.mark.parametrize("file", MODULES, ids=lambda file: str(file.relative_to(CHECKS)))
+def test_a_check_takes_only_looks_from_a_probe(file):
+    kinds = {kind.__name__: kind for kind in Probe.kinds.values()}
+    for function in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+        if not isinstance(function, ast.FunctionDef):
+            continue
+        arguments = [*function.args.posonlyargs, *function.args.args, *function.args.kwonlyargs]
+        probes = {
+            one.arg: kinds[one.annotation.id]
+            for one in arguments
+            if isinstance(one.annotation, ast.Name) and one.annotation.id in kinds
+        }
+        for node in ast.walk(function):
+            if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id in probes:
+                taken = getattr(probes[node.value.id], node.attr, None)
+                assert hasattr(taken, "__look__"), (
+                    f"{function.name}: {ast.unparse(node)} is no look, so a replay cannot have it"
+                )
 
 
 @pytest.mark.parametrize("one", CATALOGUE, ids=lambda one: one.id)
