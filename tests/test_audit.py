@@ -234,6 +234,7 @@ WORDS = {
     "sql_injection_in_one_filter": ("listContacts", "query name (SQL, pattern in quotes)"),
     "stored_markup_unescaped_in_inbox": ("/inbox", "in a message: a script in it ran"),
     "markup_unescaped_in_login_error": ("/login, parameter email", "a script in it ran"),
+    "refusals_served_as_html": ("text/html",),
     "inbox_data_served_as_html": ("/inbox.json", "data served as text/html"),
     "retention_setting_ignored": ("period 120 days: removed, as if the period were another",),
     "starter_may_set_retention": ("initech (starter plan)", "answered 200"),

@@ -202,3 +202,9 @@ def test_every_answer_has_security_headers(rivet: Any, path: str) -> None:
     assert response.headers["Strict-Transport-Security"].startswith("max-age=63072000")
     assert response.headers["X-Content-Type-Options"] == "nosniff"
     assert response.headers["Content-Type"] == "application/json"
+
+
+def test_refusals_say_that_they_are_html(sabotaged_rivet: Any) -> None:
+    refusal = sabotaged_rivet("refusals_served_as_html").call("GET", "/v1/me")
+    assert refusal.status_code == 401
+    assert refusal.headers["content-type"].partition(";")[0] == "text/html"

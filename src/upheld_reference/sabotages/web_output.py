@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from starlette.responses import JSONResponse
 
+from upheld_reference.api import errors
 from upheld_reference.edge import part
 from upheld_reference.edge.webapp import site
 from upheld_reference.platform import Platform
@@ -40,3 +41,13 @@ def inbox_data_served_as_html(platform: Platform) -> None:
 
     platform.replace(site, "JSONResponse", AsHtml)
     platform.replace(part, "APP_POLICY", _INLINE_TOO)
+
+
+@sabotage(breaks=(_CLAIM,))
+def refusals_served_as_html(platform: Platform) -> None:
+    """The API's refusals say that they are HTML, so that a browser would take what they repeat for a page."""
+
+    class AsHtml(JSONResponse):
+        media_type = "text/html"
+
+    platform.replace(errors, "JSONResponse", AsHtml)
