@@ -232,7 +232,7 @@ def bad_gzip(connection: socket.socket, stop: threading.Event) -> None:
 
 def bomb(connection: socket.socket, stop: threading.Event) -> None:
     packer = zlib.compressobj(9, zlib.DEFLATED, 31)
-    body = b"".join(packer.compress(bytes(1024 * 1024)) for _ in range(200)) + packer.flush()
+    body = b"".join(packer.compress(bytes(1024 * 1024)) for _ in range(40)) + packer.flush()
     connection.recv(65536)
     connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: %d\r\n\r\n" % len(body) + body)
 
