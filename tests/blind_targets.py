@@ -8,6 +8,7 @@ world is `known`, the server still gives the API's documents and lets everybody 
 from __future__ import annotations
 
 import base64
+import contextlib
 import json
 import secrets
 import shutil
@@ -81,12 +82,16 @@ class Ground:
         import psycopg
 
         self.folder = folder
-        self.source = running.folder
+        self.origin = running.folder
+        # A copy of its own: the deployment goes on writing, so that a file may be gone when a world wants it.
+        self.source = folder / "source"
+        with contextlib.suppress(shutil.Error):  # What went away while it was copied.
+            shutil.copytree(running.folder, self.source, ignore=shutil.ignore_patterns("postgres", "repository"))
         self.facts = running.facts
         self.description = target_file.describe(running.facts)
         self.documents = {name: _document(self.description, name) for name in ("api", "staff")}
         self.pki = Pki(folder)
-        self.superuser = (running.folder / "secrets/database-superuser.url").read_text(encoding="utf-8").strip()
+        self.superuser = (self.source / "secrets/database-superuser.url").read_text(encoding="utf-8").strip()
         with psycopg.connect(self._url("template1"), autocommit=True) as connection:
             connection.execute("ALTER DATABASE rivet ALLOW_CONNECTIONS false")
             connection.execute("SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE datname = 'rivet'")
@@ -153,6 +158,7 @@ def described(base: Ground, name: str) -> Iterator[Path]:
     folder = base.folder / name
     folder.mkdir()
     with ExitStack() as stack:
+        stack.callback(shutil.rmtree, folder, ignore_errors=True)
         if world.bare:
             description: dict[str, Any] = {"upheld": "target/1", "name": name, "environment": "reference"}
         else:
@@ -165,14 +171,11 @@ def described(base: Ground, name: str) -> Iterator[Path]:
                 answer = _answers(base, world.answer) if world.known else _always(world.answer)
                 context = server_context(base.pki.issue(*sorted(names)))
                 secure, plain = stack.enter_context(web(answer, context)), stack.enter_context(web(answer))
-            description = _moved(base.description, base.source, folder, secure, plain)
+            description = _moved(base.description, base.origin, folder, secure, plain)
             _adapt(description, base, folder, secure)
         path = folder / "target.yaml"
         path.write_text(json.dumps(description), encoding="utf-8")
-        try:
-            yield path
-        finally:
-            shutil.rmtree(folder, ignore_errors=True)
+        yield path
 
 
 def _always(page: Page) -> Callable[[str, str, Mapping[str, str]], Page]:
