@@ -300,6 +300,7 @@ WORDS = {
     "no_rotation_advice": ("no word of 1 of 1, the oldest 200 days old",),
     "rotation_keeps_old_ciphertext": ("the old one is still in vault.whatsapp_tokens.sealed",),
     "member_passwords_plaintext": ("the harness's own password, as it is",),
+    "refresh_tokens_kept_plain": ("values are no digests",),
     "member_passwords_unsalted_sha256": ("the harness's own password, as its bare SHA256 digest",),
     "credential_in_repository_env_file": (".env.production, line 2",),
     "credential_in_repository_history": (".env.staging, line 2, in the history only",),

@@ -193,3 +193,21 @@ def test_sabotages(
     rivet = sabotaged_rivets(*names)
     assert violations(rivet) == tokens
     assert promptness_violations(rivet) == promptness
+
+
+def stored_as_sent(rivet: Any, tokens: list[str]) -> set[str]:
+    """Which of these refresh tokens the database holds as they were sent."""
+    with psycopg.connect(rivet.postgres("superuser")) as db:
+        kept = b" ".join(bytes(digest) for (digest,) in db.execute("SELECT digest FROM app.refresh_tokens"))
+    return {token for token in tokens if token.encode() in kept}
+
+
+def test_a_refresh_token_is_kept_as_a_digest(rivet: Any) -> None:
+    assert stored_as_sent(rivet, [log_in(rivet, "acme-owner")["refresh_token"]]) == set()
+
+
+def test_a_refresh_token_is_kept_as_it_was_sent(sabotaged_rivet: Callable[..., Any]) -> None:
+    rivet = sabotaged_rivet("refresh_tokens_kept_plain")
+    token = log_in(rivet, "acme-owner")["refresh_token"]
+    assert stored_as_sent(rivet, [token]) == {token}
+    assert refresh(rivet, token).status_code == 200

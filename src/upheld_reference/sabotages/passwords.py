@@ -1,10 +1,11 @@
-"""Passwords that are not kept as salted slow hashes."""
+"""Passwords that are not kept as salted slow hashes, and tokens that are not kept as digests."""
 
 from __future__ import annotations
 
 import hashlib
 
 from upheld_reference import passwords
+from upheld_reference.api import sessions
 from upheld_reference.platform import Platform
 from upheld_reference.sabotages import sabotage
 
@@ -27,3 +28,11 @@ def member_passwords_unsalted_sha256(platform: Platform) -> None:
 
     platform.replace(passwords, "hash_password", digest)
     platform.replace(passwords, "matches", lambda password, stored: digest(password) == stored)
+
+
+@sabotage(breaks=_CLAIMS)
+def refresh_tokens_kept_plain(platform: Platform) -> None:
+    """Refresh tokens and invitations are stored as they were sent, instead of as digests."""
+    for table in ("refresh_tokens", "invitations"):
+        platform.schema.append(f"ALTER TABLE app.{table} DROP CONSTRAINT {table}_digest_check")
+    platform.replace(sessions, "digest_of", lambda token: b"token=" + token.encode("utf-8", "surrogatepass"))
