@@ -83,12 +83,12 @@ class Ground:
 
         self.folder = folder
         self.origin = running.folder
+        self.facts = running.facts
+        self.description = target_file.describe(running.facts)  # Writes files of its own, which the copy is to hold.
         # A copy of its own: the deployment goes on writing, so that a file may be gone when a world wants it.
         self.source = folder / "source"
         with contextlib.suppress(shutil.Error):  # What went away while it was copied.
             shutil.copytree(running.folder, self.source, ignore=shutil.ignore_patterns("postgres", "repository"))
-        self.facts = running.facts
-        self.description = target_file.describe(running.facts)
         self.documents = {name: _document(self.description, name) for name in ("api", "staff")}
         self.pki = Pki(folder)
         self.superuser = (self.source / "secrets/database-superuser.url").read_text(encoding="utf-8").strip()
