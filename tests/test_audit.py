@@ -52,6 +52,7 @@ DECIDED = {
     "deletion-30-days",
     "retention-configurable",
     "retention-header",
+    "sensitive-encrypted",
     "peer-reviewed",
     "security-reviews",
     "deps-scanned",
