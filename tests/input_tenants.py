@@ -114,6 +114,10 @@ class InputTenants(TwoTenants):
         wanted = request.query_params.get("q", "")
         if "500 on NUL" in self.on and "\x00" in wanted:
             raise RuntimeError("it cannot be stored")
+        once = next((one for one in self.on if one.endswith(" on NUL once")), "")
+        if once and "\x00" in wanted:
+            self.on.remove(once)
+            return JSONResponse({"error": "broken"}, int(once.partition(" ")[0]))
         if not wanted or len(wanted) > 400 or "\x00" in wanted:
             return JSONResponse({"error": "invalid"}, 422)
         found = [one for one in self.notes.values() if wanted in one["text"] and one["tenant"] == tenant]

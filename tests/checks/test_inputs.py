@@ -64,6 +64,7 @@ def test_a_sound_api_passes_and_nothing_is_left_behind(run: Any, name: str, swit
     ("name", "switch", "words"),
     [
         (INVALID, "500 on NUL", "query q, a NUL: answered 500"),
+        (INVALID, "500 on NUL once", "query q, a NUL: answered 500"),
         (INVALID, "500 on half a pair", "body text, half of a surrogate pair: answered 500"),
         (INVALID, "lax texts", "body text, no string: answered 201"),
         (INVALID, "ignores the rest", "a property that nobody knows: answered 201"),
@@ -94,6 +95,12 @@ def test_a_rate_limit_is_waited_for(run: Any, name: str) -> None:
 def test_what_a_neighbour_disturbs_is_tried_again(run: Any, name: str, switch: str) -> None:
     found, _ = run(name, switch)
     assert failed(found) == unseen(found) == []
+
+
+def test_odd_input_that_fails_once_and_is_refused_then_decides_nothing(run: Any) -> None:
+    found, _ = run(INVALID, "503 on NUL once")
+    assert failed(found) == []
+    assert any("query q, a NUL: answered 503, and 422 a moment later" in one for one in unseen(found)), unseen(found)
 
 
 @pytest.mark.parametrize("name", ALL)

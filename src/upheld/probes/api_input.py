@@ -151,10 +151,13 @@ class ApiInput(Probe):
             what = (one.place, one.what, one.allowed)
             try:
                 reply = self._once(case, identity, one.request, objects)
-                if reply.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
-                    # A neighbour may have kept a part of it busy; what breaks it breaks it again.
-                    time.sleep(_PAUSE_SECONDS if reply.status in _PASSING else 0)
-                    reply = self._once(case, identity, one.request, objects)
+                if reply.status in _PASSING:
+                    # A neighbour may have kept a part of it busy, and the input nothing to do with it: that decides nothing.
+                    time.sleep(_PAUSE_SECONDS)
+                    first, reply = reply, self._once(case, identity, one.request, objects)
+                    taken = reply.worked and not one.allowed
+                    if reply.status < HTTPStatus.INTERNAL_SERVER_ERROR and not taken:
+                        raise Unobservable(f"answered {first.status}, and {reply.status} a moment later")
             except Unobservable as unobservable:
                 return Attempt(*what, 0, False, False, unobservable.reason)
             return Attempt(*what, reply.status, reply.worked, reply.refused)
