@@ -15,6 +15,7 @@ import sqlalchemy as sa
 from upheld.errors import Unobservable
 from upheld.probes.base import Probe, look
 from upheld.probes.database import Database, table_of
+from upheld.probes.sealed import Column
 from upheld.target.secrets import resolve
 
 if TYPE_CHECKING:
@@ -27,19 +28,6 @@ _DIGESTS = {32: "MD5 or NTLM", 40: "SHA-1", 56: "SHA-224", 64: "SHA-256", 96: "S
 _FAST = re.compile(
     r"^(?:\{(?:MD5|SHA|SSHA|SMD5|SHA256|SSHA256|SHA512|SSHA512)\}|\$1\$|\*[0-9A-F]{40}$|(?:md5|sha1|sha256|sha512)\$|md5[0-9a-f]{32}$)"
 )
-
-
-@dataclass(frozen=True, slots=True)
-class PasswordPlace:
-    """A declared column."""
-
-    table: str
-    column: str
-    what: str
-
-    def __str__(self) -> str:
-        """`table.column (what it holds)`."""
-        return f"{self.table}.{self.column} ({self.what})"
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,14 +62,14 @@ class Passwords(Probe):
     needs = ("database", "stored_passwords")
 
     @look
-    def columns(self) -> tuple[PasswordPlace, ...]:
+    def columns(self) -> tuple[Column, ...]:
         """The columns with password hashes; raises Unobservable when there is none."""
         if not self._description.columns:
             raise Unobservable("the target declares no column with passwords (stored_passwords.columns)")
-        return tuple(PasswordPlace(one.table, one.column, one.what) for one in self._description.columns)
+        return tuple(Column(one.table, one.column, one.what) for one in self._description.columns)
 
     @look
-    def values(self, place: PasswordPlace) -> tuple[StoredPassword, ...]:
+    def values(self, place: Column) -> tuple[StoredPassword, ...]:
         """The form of every value of the column that is not empty."""
         described = next(
             one for one in self._description.columns if (one.table, one.column) == (place.table, place.column)
@@ -100,14 +88,14 @@ class Passwords(Probe):
         )
 
     @look
-    def digest_columns(self) -> tuple[PasswordPlace, ...]:
+    def digest_columns(self) -> tuple[Column, ...]:
         """The columns that hold digests of sessions, codes and the like; raises Unobservable when there is none."""
         if not self._description.digests:
             raise Unobservable("the target declares no column with digests (stored_passwords.digests)")
-        return tuple(PasswordPlace(one.table, one.column, one.what) for one in self._description.digests)
+        return tuple(Column(one.table, one.column, one.what) for one in self._description.digests)
 
     @look
-    def digests(self, place: PasswordPlace) -> Digests:
+    def digests(self, place: Column) -> Digests:
         """How many values of the column have the form of a digest."""
         table = table_of(place.table, place.column)
         rows = [value for (value,) in self._read(sa.select(table.c[place.column]), place.column) if value is not None]

@@ -40,7 +40,7 @@ _KNOWN_LIMIT = (
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """A column that the target declares sensitive."""
+    """A column that the target declares, and what it holds."""
 
     table: str
     column: str
