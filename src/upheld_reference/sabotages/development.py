@@ -62,13 +62,17 @@ def lenient() -> ssl.SSLContext:
 '''
 
 
+def _bring(platform: Platform, path: str, text: str, message: str, reviewer: str, change: Change) -> None:
+    """Has a change bring a file: pushed with ``message``, approved by ``reviewer``, and merged."""
+    put_file(platform, path, text)
+    add_change(platform, replace(change, events=(Push(message, adds=(path,)), Review(reviewer))))
+
+
 @sabotage(breaks=("security-reviews",), also=_IN_PROCESS)
 def auth_change_without_security_review(platform: Platform) -> None:
     """A change of how long tokens last was approved by a platform engineer only."""
-    path = "rivet/api/token_lifetimes.py"
-    put_file(platform, path, _LIFETIMES)
-    events = (Push("Say how long tokens last", adds=(path,)), Review("lukas"))
-    add_change(platform, Change("Say how long tokens last", "lifetimes", "sipho", events, 1.75, "sipho"))
+    change = Change("Say how long tokens last", "lifetimes", "sipho", (), 1.75, "sipho")
+    _bring(platform, "rivet/api/token_lifetimes.py", _LIFETIMES, "Say how long tokens last", "lukas", change)
 
 
 @sabotage(breaks=("security-reviews",), also=_IN_PROCESS)
@@ -82,37 +86,29 @@ def codeowners_with_a_hole(platform: Platform) -> None:
 @sabotage(breaks=_IN_PROCESS)
 def high_bandit_finding(platform: Platform) -> None:
     """The code runs a shell command that is made from names out of a request."""
-    path = "rivet/operations/archive.py"
-    put_file(platform, path, _ARCHIVE)
-    events = (Push("Pack exports", adds=(path,)), Review("lukas"))
-    add_change(platform, Change("Pack exports for owners", "pack", "sipho", events, 0.7, "sipho"))
+    change = Change("Pack exports for owners", "pack", "sipho", (), 0.7, "sipho")
+    _bring(platform, "rivet/operations/archive.py", _ARCHIVE, "Pack exports", "lukas", change)
 
 
 @sabotage(breaks=_IN_PROCESS)
 def certificate_verification_off_in_code(platform: Platform) -> None:
     """The code looks at the status page from outside without verifying its certificate."""
-    path = "rivet/operations/mirror.py"
-    put_file(platform, path, _MIRROR)
-    events = (Push("Look from outside", adds=(path,)), Review("sipho"))
-    add_change(platform, Change("Look at the status page from outside", "outside", "marta", events, 0.45, "marta"))
+    change = Change("Look at the status page from outside", "outside", "marta", (), 0.45, "marta")
+    _bring(platform, "rivet/operations/mirror.py", _MIRROR, "Look from outside", "sipho", change)
 
 
 @sabotage(breaks=_GRAPH, also=("sensitive-encrypted",))
 def graph_http_url_in_code(platform: Platform) -> None:
     """The code has a second base URL of the Graph API, with http, for calls that got no answer."""
-    path = "rivet/graph/retrying.py"
-    put_file(platform, path, _RETRYING)
-    events = (Push("Ask once more", adds=(path,)), Review("amahle"))
-    add_change(platform, Change("Ask the Graph API once more", "once-more", "sipho", events, 0.35, "sipho"))
+    change = Change("Ask the Graph API once more", "once-more", "sipho", (), 0.35, "sipho")
+    _bring(platform, "rivet/graph/retrying.py", _RETRYING, "Ask once more", "amahle", change)
 
 
 @sabotage(breaks=_GRAPH, also=("sensitive-encrypted",))
 def graph_verification_off_in_code(platform: Platform) -> None:
     """The code has a way of calling the Graph API that takes any certificate."""
-    path = "rivet/graph/lenient.py"
-    put_file(platform, path, _LENIENT)
-    events = (Push("Get along with proxies", adds=(path,)), Review("priya"))
-    add_change(platform, Change("Get along with proxies", "proxies", "marta", events, 0.25, "marta"))
+    change = Change("Get along with proxies", "proxies", "marta", (), 0.25, "marta")
+    _bring(platform, "rivet/graph/lenient.py", _LENIENT, "Get along with proxies", "priya", change)
 
 
 @sabotage(breaks=("pipelines-reviewed",))
