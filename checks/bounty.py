@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from typing import Annotated
 from urllib.parse import urlsplit
 
+from pydantic import Field
+
 from upheld import OBSERVED, Finding, NotObserved, Unobservable, check
+from upheld.probes.html_text import normalise
 from upheld.probes.publication import Publication
 from upheld.probes.site import Site
 
@@ -24,7 +28,7 @@ def none_is_offered(
     publication: Publication,
     site: Site,
     *,
-    denial: str,
+    denial: Annotated[str, Field(pattern=r"\w")],
     platforms: tuple[str, ...] = (
         "bugcrowd.com",
         "hackenproof.com",
@@ -52,7 +56,8 @@ def none_is_offered(
     except Unobservable as error:
         yield NotObserved("published page", error.reason, expected)
     else:
-        said = [one for one in page.sentences if denial.lower() in one.lower()]
+        wanted = normalise(denial).lower()  # As the page's sentences are: a final period does not count.
+        said = [one for one in page.sentences if wanted in one.lower()]
         yield Finding(
             f"{page.url} denial",
             bool(said),

@@ -235,3 +235,39 @@ def test_an_empty_page_holds_no_secret_because_it_holds_nothing(session_of: Call
         session = session_of(endpoints=[endpoint("www", port, pages=["/"])], ca="ca.pem")
         found = list(CHECKS[CODE].function(session.probe(CHECKS[CODE].probes["code"])))
     assert unseen(found) == [f"page https://www.rivet.example:{port}/: it is empty"]
+
+
+def served(
+    session_of: Callable[..., Any], tmp_path: Path, answers: dict[str, Any], **described: Any
+) -> tuple[list[Any], int]:
+    """What the check finds where `www` names its page and `shop` (as `described`) is served `answers`; and the port of `shop`."""
+    context = server_context(Pki(tmp_path).issue("www.rivet.example"))
+    html = {"Content-Type": "text/html"}
+    with web({"/": (200, html, b"<p>hello")}, context) as port, web(answers, context) as shop:
+        endpoints = [endpoint("www", port, pages=["/"]), endpoint("shop", shop, **described)]
+        session = session_of(endpoints=endpoints, ca="ca.pem")
+        return list(CHECKS[CODE].function(session.probe(CHECKS[CODE].probes["code"]))), shop
+
+
+def test_an_endpoint_that_names_no_pages_is_read_beside_one_that_does(
+    session_of: Callable[..., Any], tmp_path: Path
+) -> None:
+    secret = b'<p>hello<script>const key = "sk_live_4eC39HqLyjWDarjtT1zdp7dc"</script>'
+    found, shop = served(session_of, tmp_path, {"/": (200, {"Content-Type": "text/html"}, secret)})
+    assert [one.split(" at ")[0] for one in failed(found)] == [f"page https://www.rivet.example:{shop}/: secret key"]
+
+
+@pytest.mark.parametrize("named", [True, False])
+def test_a_root_that_is_no_page_is_left_out_only_where_nobody_named_it(
+    session_of: Callable[..., Any], tmp_path: Path, named: bool
+) -> None:
+    found, _ = served(session_of, tmp_path, {}, **({"pages": ["/"]} if named else {}))
+    assert len(unseen(found)) == named
+    assert sum(isinstance(one, LeftOut) for one in found) == (not named)
+
+
+def test_a_page_that_leads_to_another_is_read_there(session_of: Callable[..., Any], tmp_path: Path) -> None:
+    secret = (200, {"Content-Type": "text/html"}, b"-----BEGIN RSA PRIVATE KEY-----")
+    found, shop = served(session_of, tmp_path, {"/": (302, {"Location": "/login"}, b""), "/login": secret}, pages=["/"])
+    assert failed(found) == [f"page https://www.rivet.example:{shop}/login: private key at character 0"]
+    assert unseen(found) == []

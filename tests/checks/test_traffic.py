@@ -146,6 +146,7 @@ def offers(
     body: str = f"<p>{DENIAL}.",
     text: str = SECURITY_TXT,
     front: str = "",
+    denial: str = DENIAL,
 ) -> list[Any]:
     pages: dict[str, Page] = {
         "/": page(front),
@@ -158,7 +159,7 @@ def offers(
             ca="ca.pem",
             publication={"page": f"https://www.rivet.example:{port}/security"},
         )
-        return audit(session, bounty.none_is_offered, Publication, Site, denial=DENIAL)
+        return audit(session, bounty.none_is_offered, Publication, Site, denial=denial)
 
 
 def test_no_offer(session_of: Callable[..., Any], context: ssl.SSLContext) -> None:
@@ -185,6 +186,14 @@ def test_an_offer(session_of: Callable[..., Any], context: ssl.SSLContext, chang
 
 def test_a_bounty_field_that_says_no_offers_none(session_of: Callable[..., Any], context: ssl.SSLContext) -> None:
     assert failed(offers(session_of, context, text=f"{SECURITY_TXT}Bug-Bounty: False\n")) == {}
+
+
+@pytest.mark.parametrize("denial", [f"{DENIAL}.", f" {DENIAL.replace(' ', '  ')} "])
+def test_the_denial_may_be_written_as_the_page_writes_it(
+    session_of: Callable[..., Any], context: ssl.SSLContext, denial: str
+) -> None:
+    """The page's sentences have lost their final period, so that a denial with one must lose it too."""
+    assert failed(offers(session_of, context, denial=denial)) == {}
 
 
 def test_what_does_not_answer_offers_nothing_and_denies_nothing(

@@ -16,13 +16,14 @@ from selectolax.lexbor import LexborHTMLParser
 from upheld.errors import Unobservable
 from upheld.probes.api_requests import url_of
 from upheld.probes.base import Probe, Session, look
-from upheld.probes.http import place
+from upheld.probes.http import REDIRECTS, place
 from upheld.probes.http_client import Answer, HttpClient
 from upheld.probes.waiting import patient
 from upheld.target.api import Answers
 
 DOCUMENTS_LIMIT = 300
 """Pages, scripts and source maps that are read; more are Unobservable."""
+_GONE = frozenset({401, 403, 404, 410})
 _MAP = re.compile(r"^[ \t]*(?://|/\*)[#@][ \t]*sourceMappingURL=([^\s*]+)", re.MULTILINE)
 _IMPORT = re.compile(r"""\b(?:import|from)\s*\(?\s*["']([^"'\s]+\.m?js[^"'\s]*)["']""")
 # What is a secret by its shape. Publishable keys (pk_live_…) and client identifiers have none of these.
@@ -79,11 +80,14 @@ class ClientCode(Probe):
 
     @look
     def documents(self) -> tuple[Served, ...]:
-        """Every page that the target declares for its public endpoints, and in turn what they load inside the scope."""
+        """Every page that the target declares for its public endpoints, and in turn what they load inside the scope.
+
+        Where an endpoint names no pages its root is asked; that it serves none, as an API's, is nothing unseen.
+        """
         public = [one for one in self.target.endpoints if one.public]
-        # An API has no pages; where an endpoint names none, its root is asked only if no other names any.
-        naming = [one for one in public if "pages" in one.model_fields_set and one.secure]
-        waiting = [(url_of(one, page), "page", "the target") for one in naming or public for page in one.pages]
+        waiting = [(url_of(one, page), "page", "the target") for one in public for page in one.pages]
+        # A root that nobody named may be no page.
+        unsure = {url_of(one, page) for one in public if "pages" not in one.model_fields_set for page in one.pages}
         if not waiting:
             raise Unobservable("the target declares no page that browsers are served (endpoints, pages)")
         seen: set[str] = set()
@@ -103,15 +107,19 @@ class ClientCode(Probe):
             except Unobservable as unobservable:
                 found.append(Served(url, kind, origin, 0, 0, (), unobservable.reason))
                 continue
-            if answer.status != 200:
-                gone = kind == "source map" and answer.status in {401, 403, 404, 410}
-                reason = f"it answered {answer.status}"
-                found.append(Served(url, kind, origin, answer.status, answer.size, (), reason, left_out=gone))
+            leaks = tuple(self._leaks(_whole(answer.text) if kind == "source map" else answer.text))
+            onward = answer.header("location") if kind == "page" and answer.status in REDIRECTS else None
+            if answer.status != 200 and not leaks:
+                left = url in unsure and 300 <= answer.status < 500 and answer.status != 429
+                left = left or onward is not None or (kind == "source map" and answer.status in _GONE)
+                reason = f"it leads to {onward}" if onward is not None else f"it answered {answer.status}"
+                found.append(Served(url, kind, origin, answer.status, answer.size, (), reason, left_out=left))
+                waiting += [(urljoin(url, onward), "page", url)] if onward is not None else []
                 continue
             if kind == "page" and answer.blank:
-                found.append(Served(url, kind, origin, answer.status, answer.size, (), "it is empty"))
+                left = url in unsure
+                found.append(Served(url, kind, origin, answer.status, answer.size, (), "it is empty", left_out=left))
                 continue
-            leaks = tuple(self._leaks(_whole(answer.text) if kind == "source map" else answer.text))
             found.append(Served(url, kind, origin, answer.status, answer.size, leaks))
             waiting += [(urljoin(url, link), other, url) for link, other in _links(answer, kind)]
         return tuple(found)

@@ -2,8 +2,8 @@
 
 It stands on sslyze, which brings OpenSSL builds that can still offer the old versions; the system's cannot, and would
 take their own refusal for the server's. It is a process so that its caller can end it: a server that drips its handshake
-keeps sslyze busy in spite of sslyze's own time-outs. Every place is scanned in a thread of its own and reported as soon
-as it is done, so that one such server takes nothing from the others.
+keeps sslyze busy in spite of sslyze's own time-outs. Every place is scanned in a thread of its own, ten at a time, and
+reported as soon as it is done, so that one such server takes nothing from the others.
 """
 
 from __future__ import annotations
@@ -28,6 +28,8 @@ VERSIONS = {
 }
 _SUPPORTED_VERSIONS = 43
 _lock = threading.Lock()
+_AT_ONCE = threading.BoundedSemaphore(10)
+"""So many places are scanned at a time: handshakes cost the processor, and where all go on at once none comes to its end."""
 
 
 def main() -> None:
@@ -57,6 +59,11 @@ def _say(line: dict[str, Any]) -> None:
 
 
 def _place(place: dict[str, Any], order: dict[str, Any]) -> None:
+    with _AT_ONCE:
+        _scan_place(place, order)
+
+
+def _scan_place(place: dict[str, Any], order: dict[str, Any]) -> None:
     from upheld.probes.tls_certificates import certificates  # noqa: PLC0415  (only where it is needed)
 
     host, port, address = place["host"], place["port"], place["address"]
