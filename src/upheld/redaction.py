@@ -23,6 +23,10 @@ from pydantic import BaseModel
 SHORTEST = 4
 """Known secrets shorter than this many characters are refused: replacing them would corrupt every text."""
 
+_SHORT = 64
+_REMEMBERED = 50_000
+"""How many short texts without secrets are remembered: names of headers, statuses and paths come again and again."""
+
 # What looks like a secret although nobody told us: (label, pattern). The group `s`, where there is one, is the secret.
 _PATTERNS: tuple[tuple[str, str], ...] = (
     ("private-key", r"-----BEGIN [A-Z ]*PRIVATE KEY-----.*?(?:-----END [A-Z ]*PRIVATE KEY-----|\Z)"),
@@ -61,6 +65,7 @@ class Redactor:
         self._values: dict[str, str] = {}
         self._folded: dict[str, str] = {}
         self._spellings: dict[str, list[str]] = {}
+        self._clean: set[str] = set()
 
     def add(self, value: str, label: str) -> str:
         """Make `value` a known secret called `label`; gives its placeholder. Raises ValueError when it is too short."""
@@ -70,18 +75,22 @@ class Redactor:
         if self._values.get(placeholder) == value:
             return placeholder
         self._values[placeholder] = value
+        # Other threads may be reading: they see the table before or the table after, and never one that changes under them.
+        spellings = dict(self._spellings)
         for form in _forms(value):
             if form not in self._placeholders:
-                self._spellings.setdefault(form.casefold(), []).append(form)
+                spellings[form.casefold()] = [*spellings.get(form.casefold(), ()), form]
             self._placeholders.setdefault(form, placeholder)
             self._folded.setdefault(form.casefold(), placeholder)
+        self._spellings = spellings
+        self._clean = set()
         return placeholder
 
     def reveal(self, text: str) -> str:
         """`text` with the placeholders of this run's known secrets replaced by their values. Only for sending."""
         if "[redacted:" not in text:
             return text
-        for placeholder, value in self._values.items():
+        for placeholder, value in tuple(self._values.items()):
             if placeholder in text:
                 text = text.replace(placeholder, value)
         return text
@@ -92,6 +101,15 @@ class Redactor:
 
     def text(self, text: str) -> str:
         """`text` without secrets."""
+        clean = self._clean  # Of the table as it is now: a secret that is added meanwhile begins a new one.
+        if text in clean:
+            return text
+        cleaned = self._cleaned(text)
+        if cleaned == text and len(text) <= _SHORT and len(clean) < _REMEMBERED:
+            clean.add(text)
+        return cleaned
+
+    def _cleaned(self, text: str) -> str:
         if self._placeholders:
             # Hundreds of alternatives make a slow pattern, and most texts hold none of them: those that are there make a fast one.
             folded = text.casefold()

@@ -117,3 +117,10 @@ def test_no_known_secret_survives(secret, before, after):
     redactor = Redactor(b"k" * 32)
     placeholder = redactor.add(secret, "x")
     assert secret not in redactor.text(before + secret + after).replace(placeholder, "")
+
+
+def test_a_text_that_was_clean_is_looked_at_again_once_a_secret_is_known(redactor):
+    text = "a word that nobody minds"
+    assert redactor.text(text) == text
+    redactor.add("nobody minds", "late")
+    assert redactor.text(text) == "a word that [redacted:late]"
