@@ -64,10 +64,15 @@ class RedactingFormatter(logging.Formatter):
         return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
     def format(self, record: logging.LogRecord) -> str:
-        """The whole redacted text of one record, in which no client can make up a line of its own."""
-        return redact(super().format(record)).replace("\r", "\\r").replace("\n", "\n    ")
+        """The whole redacted text of one record, in which no client can make up a line of its own; several logs get the same."""
+        text: str | None = record.__dict__.get(_REDACTED)
+        if text is None:
+            text = redact(super().format(record)).replace("\r", "\\r").replace("\n", "\n    ")
+            record.__dict__[_REDACTED] = text
+        return text
 
 
+_REDACTED = "rivet_redacted"
 _LINE = "%(asctime)s %(levelname)s %(name)s %(message)s"
 
 

@@ -20,6 +20,8 @@ from collections.abc import Coroutine, Sequence
 from pathlib import Path
 from typing import Any
 
+import uvloop
+
 from upheld_reference.platform import Platform
 from upheld_reference.postgres import Postgres
 from upheld_reference.sabotages import SabotageError
@@ -37,7 +39,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     folder: Path = options.folder.absolute()
     if folder.exists() and not (folder.is_dir() and not any(folder.iterdir())):
         parser.error(f"{folder} is not empty; it would be removed at the end")
-    return asyncio.run(_serve(folder, options.sabotage))
+    return uvloop.run(_serve(folder, options.sabotage))
 
 
 async def _serve(folder: Path, names: Sequence[str]) -> int:

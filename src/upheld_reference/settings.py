@@ -67,7 +67,7 @@ class Settings:
     """The pause between two runs of the job that looks for old tokens and for credentials that belong to nothing."""
     certificate_lifetime_days: int = 90
     """How long a server certificate is valid."""
-    status_interval_seconds: float = 2.0
+    status_interval_seconds: float = 1.0
     """The time from one look of the status page at its components to the next."""
     status_samples_seconds: int = 900
     """How long the status page keeps every single look; days are summed up for 90 days."""
