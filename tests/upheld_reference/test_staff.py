@@ -294,7 +294,18 @@ _EXPECTED: dict[str, set[str]] = {
     "totp_replay_accepted": {"code used twice"},
     "second_factor_optional": {
         f"audit-{name} without code"
-        for name in ("support", "engineer", "security", "approver", "burn1", "burn2", "burn3", "burn4", "burn5")
+        for name in (
+            "support",
+            "engineer",
+            "security",
+            "approver",
+            "burn1",
+            "burn2",
+            "burn3",
+            "burn4",
+            "burn5",
+            "burn6",
+        )
     }
     | {"password set without code"},
     "password_reset_gives_session": {"password set without code", "password reset gives session"},

@@ -55,6 +55,7 @@ AUDIT_ACCOUNTS = (
     _audit("burn3", "engineer", throwaway=True),
     _audit("burn4", "security", throwaway=True),
     _audit("burn5", "security", throwaway=True),
+    _audit("burn6", "security", throwaway=True),
 )
 """The accounts for audits; one for each role, a second one that approves, and some to burn."""
 
