@@ -43,7 +43,7 @@ class Marks:
 def check(*, basis: Basis, exclusive: bool = False, intrusive: bool = False) -> Callable[[F], F]:
     """Declare a generator function to be a check.
 
-    `basis` is how it knows. `exclusive`: it disturbs others, so that none runs beside it. `intrusive`: it writes to the
+    `basis` is how it knows. `exclusive`: it disturbs others, so that none of those that look at the running system runs beside it. `intrusive`: it writes to the
     target or floods it, so that it does not run in production unless the target allows it by name.
     """
 
@@ -102,6 +102,11 @@ class Check:
         model = self.parameters.model_validate_json(text, strict=True)
         values = {name: getattr(model, name) for name in type(model).model_fields}
         return values, json.dumps(plain(values), sort_keys=True)
+
+    @property
+    def detached(self) -> bool:
+        """Whether all its probes are detached, so that it may run beside whatever disturbs the running system."""
+        return not self.marks.exclusive and all(kind.detached for kind in self.probes.values())
 
     def run(self, probes: Iterable[Probe], arguments: Mapping[str, Any]) -> Iterator[Finding | NotObserved | LeftOut]:
         """What the check yields, looking through `probes` (in the order of its signature)."""

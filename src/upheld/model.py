@@ -150,7 +150,10 @@ class Population:
 
 @dataclass(frozen=True, slots=True)
 class PlannedCheck:
-    """One use of a check by one claim. `key` is its identity; node ids and positions are not."""
+    """One use of a check by one claim. `key` is its identity; node ids and positions are not.
+
+    `exclusive` checks disturb the running system, so that of all others only those may run beside them that are `detached` from it.
+    """
 
     key: str
     claim: str
@@ -160,6 +163,7 @@ class PlannedCheck:
     title: str
     code_digest: str
     exclusive: bool = False
+    detached: bool = False
     intrusive: bool = False
     not_applicable: str = ""
     line: int = 0

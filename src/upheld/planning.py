@@ -70,6 +70,7 @@ def plan(policy: Policy, catalogue: Catalogue, claims: Collection[str] = ()) -> 
                     title=title,
                     code_digest=check.code_digest,
                     exclusive=check.marks.exclusive,
+                    detached=check.detached,
                     intrusive=check.marks.intrusive,
                     not_applicable=use.not_applicable,
                     line=use.line,

@@ -136,7 +136,10 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
     After every other plugin: whatever order one may give, this holds in it.
     """
-    items.sort(key=lambda item: bool(getattr(getattr(item, "planned", None), "exclusive", False)))
+    if any(hasattr(item, "planned") for item in items):
+        from upheld.plugin.scheduling import kind  # noqa: PLC0415
+
+        items.sort(key=lambda item: kind(getattr(item, "planned", None)))
 
 
 class Distribution:
@@ -149,6 +152,18 @@ class Distribution:
         if policy is not None and not node.config.option.collectonly:
             with wrong_input_is_a_usage_error():
                 node.workerinput["upheld_brief"] = str(_audit(node.config, policy).brief_file())
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_xdist_make_scheduler(self, config: pytest.Config, log: Any) -> Any:
+        """Hand out the checks of a policy by how they get on with each other; anything else as pytest-xdist does."""
+        policy = _policy_named(config)
+        if policy is None or config.getoption("dist") not in {"load", "worksteal"}:
+            return None
+        from upheld.plugin.scheduling import ByKind, kind  # noqa: PLC0415
+
+        audit = _audit(config, policy)
+        # The number of a second use of the same check says nothing of its kind.
+        return ByKind(config, log, lambda node_id: kind(audit.planned_at(node_id.partition("[")[0])))
 
 
 def pytest_configure(config: pytest.Config) -> None:

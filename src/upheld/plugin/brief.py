@@ -136,7 +136,7 @@ class Workshop:
         except (TargetUnavailable, InputError) as error:
             return unfinished(planned, f"the target is not available: {error}")
         one = self.catalogue[planned.check]
-        if self.room is None:
+        if self.room is None or planned.detached:
             return execute(planned, one, session)
         with self.room.entered(exclusive=planned.exclusive):
             return execute(planned, one, session)

@@ -1,4 +1,4 @@
-"""A reader/writer lock across worker processes: exclusive checks run with none beside them.
+"""A reader/writer lock across worker processes: exclusive checks run with none beside them that looks at the running system.
 
 Readers share; a writer waits for them and keeps new ones out (a turnstile, so that writers do not starve). The kernel lets
 go of the locks of a process that dies. pytest-xdist's groups do not give this: they keep the members of a group apart from

@@ -59,6 +59,7 @@ class Attestations(Probe):
     """The signed statements that the target declares."""
 
     name = "attestations"
+    detached = True
     needs = ("attestations",)
 
     @look

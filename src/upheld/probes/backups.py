@@ -64,6 +64,7 @@ class Backups(Probe):
     """The backups of the database."""
 
     name = "backups"
+    detached = True
     needs = ("backups",)
 
     def __init__(self, session: Session) -> None:

@@ -23,6 +23,7 @@ class Calendar(Probe):
     """Business days, Monday to Friday without a country's public holidays, by the library `holidays`."""
 
     name = "calendar"
+    detached = True
 
     @look
     def deadline(self, after: date, business_days: int, country: str) -> Deadline:

@@ -12,6 +12,7 @@ class Clock(Probe):
     """The auditor's clock."""
 
     name = "clock"
+    detached = True
 
     @look
     def now(self) -> datetime:

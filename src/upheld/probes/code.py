@@ -61,6 +61,7 @@ class Code(Probe):
     """The code under `repository.code` in the target."""
 
     name = "code"
+    detached = True
     needs = ("repository",)
 
     @look

@@ -147,6 +147,7 @@ class Codebase(Probe):
     """Files of the repository under `repository` in the target, at the branch's head."""
 
     name = "codebase"
+    detached = True
     needs = ("repository",)
 
     @look

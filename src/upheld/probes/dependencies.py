@@ -66,6 +66,7 @@ class Dependencies(Probe):
     """Lock files of the repository, held against `advisories` of the target."""
 
     name = "dependencies"
+    detached = True
     needs = ("repository", "advisories")
 
     def __init__(self, session: Session) -> None:

@@ -37,6 +37,7 @@ class Deploys(Probe):
     """The log under `deploys` in the target."""
 
     name = "deploys"
+    detached = True
     needs = ("deploys",)
 
     @look

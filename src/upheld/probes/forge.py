@@ -38,6 +38,7 @@ class Forge(Probe):
     """The forge under `forge` in the target."""
 
     name = "forge"
+    detached = True
     needs = ("forge", "repository")
 
     def __init__(self, session: Session) -> None:

@@ -76,6 +76,7 @@ class Git(Probe):
     """The repository under `repository` in the target, read without a working copy."""
 
     name = "git"
+    detached = True
     needs = ("repository",)
 
     def __init__(self, session: Session) -> None:

@@ -88,6 +88,7 @@ class Host(Probe):
     """The host that the target describes."""
 
     name = "host"
+    detached = True
     needs = ("host",)
 
     def __init__(self, session: Session) -> None:

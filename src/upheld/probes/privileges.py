@@ -169,6 +169,7 @@ class Privileges(Probe):
     """The roles and grants of a PostgreSQL database, read with the auditing role."""
 
     name = "privileges"
+    detached = True
     needs = ("database", "database_access")
 
     @look

@@ -81,6 +81,7 @@ class Repositories(Probe):
     """The repositories under `stores_searched` in the target."""
 
     name = "repositories"
+    detached = True
     needs = ("stores_searched",)
 
     @look

@@ -78,6 +78,7 @@ class Tls(Probe):
     """Real handshakes with every version since SSL 2.0, through sslyze."""
 
     name: ClassVar[str] = "tls"
+    detached: ClassVar[bool] = True
     needs: ClassVar[tuple[str, ...]] = ("endpoints",)
 
     def __init__(self, session: Session) -> None:

@@ -96,6 +96,7 @@ class TlsInCode(Probe):
     """The code under `repository.code` in the target, at the branch's head."""
 
     name = "tls_in_code"
+    detached = True
     needs = ("repository",)
 
     @look

@@ -1,0 +1,85 @@
+"""Which checks run beside which, over two worker processes."""
+
+from __future__ import annotations
+
+import pytest
+
+CHECKS = '''
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+from upheld import OBSERVED, Finding, check
+from upheld.probes.base import Probe, look
+from upheld.probes.clock import Clock
+
+HERE = Path(__file__).parent
+
+
+class Live(Probe):
+    """Something that looks at the running system."""
+
+    name = "live"
+
+    @look
+    def note(self, word: str) -> str:
+        """Write a word down."""
+        with (HERE / "log").open("a") as file:
+            file.write(f"{word}\\n")
+        return word
+
+
+def detached() -> int:
+    """How many detached checks have begun."""
+    return len(list(HERE.glob("detached-*")))
+
+
+@check(basis=OBSERVED, exclusive=True)
+def disturbs(live: Live) -> Iterator[Finding]:
+    """It disturbs."""
+    live.note("in")
+    before = detached()
+    for _ in range(300):
+        if detached() > before:
+            break
+        time.sleep(0.1)
+    live.note("out")
+    yield Finding("another", detached() > before, "begins meanwhile", str(detached()))
+
+
+@check(basis=OBSERVED)
+def is_detached(clock: Clock, *, number: int = 0) -> Iterator[Finding]:
+    """It looks at nothing that could be disturbed."""
+    (HERE / f"detached-{number}").touch()
+    clock.wait(0.5)
+    yield Finding("it", True, "", "")
+
+
+@check(basis=OBSERVED)
+def looks(live: Live, *, number: int = 0) -> Iterator[Finding]:
+    """It looks."""
+    live.note(f"look {number}")
+    yield Finding("look", True, "", "")
+'''
+SHARED = 6
+DETACHED = 8
+
+
+@pytest.mark.parametrize("distribution", ["load", "worksteal"])
+def test_detached_checks_run_beside_exclusive_ones_and_others_do_not(project, distribution):
+    (project.folder / "checks" / "own.py").write_text(CHECKS, encoding="utf-8")
+    project.claims(
+        ("first", "own.disturbs"),
+        *((f"beside-{number}", f"own.is_detached: {{number: {number}}}") for number in range(DETACHED)),
+        *((f"more-{number}", f"own.looks: {{number: {number}}}") for number in range(SHARED)),
+    )
+    done = project.pytest("policies.yaml", "-n", "2", "--dist", distribution)
+    assert f"{SHARED + DETACHED + 1} passed" in done.stdout, done.stdout
+    log = (project.folder / "checks" / "log").read_text(encoding="utf-8").splitlines()
+    assert sorted(log) == sorted(["in", "out", *(f"look {number}" for number in range(SHARED))])
+    assert log.index("out") == log.index("in") + 1, "something looked while the exclusive check ran"
+
+
+def test_more_workers_than_checks_lose_none(project):
+    project.claims(("good", "own.holds"))
+    assert "1 passed" in project.pytest("policies.yaml", "-n", "3").stdout
