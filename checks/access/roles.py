@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import partial
 
 from upheld import OBSERVED, Finding, LeftOut, NotObserved, Unobservable, check
 from upheld.probes.access import Access, Matrix
@@ -49,8 +50,7 @@ def roles_are_enforced(
             if case.left_out:
                 yield LeftOut(case, case.left_out)
             elif matrix.may(case.id) is not None:
-                for tenant in tenants:
-                    yield trial.judge(case, tenant)
+                yield from api.side_by_side([partial(trial.judge, case, tenant) for tenant in tenants])
             elif case.operation.public:
                 yield LeftOut(case, "it asks for no credential")
             else:

@@ -120,7 +120,7 @@ def _record(
     clean = recorder.clean
     if item.seen:
         ids = tuple(dict.fromkeys(source for value in item.seen if (source := recorder.source(value))))
-    else:
+    elif not (ids := recorder.behind(item)):
         # What was looked at since the last finding; where nothing was, the finding rests on all that came before.
         since = recorder.observations[mark:] or recorder.observations
         ids = tuple(observation.id for observation in since)

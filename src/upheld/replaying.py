@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import threading
 from collections import defaultdict, deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import cache, partial
 from typing import TYPE_CHECKING, Any, TypeVar, cast, get_type_hints
@@ -55,7 +56,8 @@ class Replay(Session):
 
     def __init__(self, observations: Iterable[Observation]) -> None:
         self.redactor = Redactor(bytes(32))
-        self.recorder = None
+        self._recorder = None
+        self._branch = threading.local()
         self._observations = tuple(observations)
 
     def probe(self, kind: type[Probe]) -> Probe:
@@ -65,11 +67,23 @@ class Replay(Session):
     @contextmanager
     def recording(self, prefix: str) -> Iterator[Recorder]:
         """Answer the looks made inside the block from the record."""
-        before, self.recorder = self.recorder, _Replayer(prefix, self.redactor, self._observations)
+        replayer = _Replayer(prefix, self.redactor, self._observations)
+        before, self._recorder = self._recorder, replayer
         try:
-            yield self.recorder
+            yield replayer
         finally:
-            self.recorder = before
+            self._recorder = before
+
+    def side_by_side(self, calls: Sequence[Callable[[], T]]) -> list[T]:
+        """What the calls return, one after the other: in this order their looks were recorded."""
+        recorder = self.recorder
+        results = []
+        for call in calls:
+            mark = len(recorder.observations) if recorder else 0
+            results.append(call())
+            if recorder:
+                recorder.rests(results[-1], mark)
+        return results
 
     def close(self) -> None:
         """Nothing was opened."""
@@ -82,6 +96,10 @@ class _Recorded:
         self.name = kind.name
         self.session = session
         self._kind = kind
+
+    def side_by_side(self, calls: Sequence[Callable[[], T]]) -> list[T]:
+        """As the probe's own."""
+        return self.session.side_by_side(calls)
 
     def __getattr__(self, name: str) -> Callable[..., object]:
         method: Callable[..., object] | None = getattr(self._kind, name, None)

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from enum import StrEnum
+from functools import partial
 
 import pytest
 
@@ -130,6 +131,20 @@ def test_everything_comes_back_as_it_was(session):
     assert first == second
     assert [finding.verdict for finding in first.findings] == [*[Verdict.PASS] * 3, Verdict.INCONCLUSIVE]
     assert "hunter2" not in str(first)
+
+
+def test_looks_side_by_side_come_back_as_they_were(session):
+    def body(garden: Garden) -> Iterator[Finding]:
+        """It holds."""
+
+        def judge(name: str) -> Finding:
+            return Finding(name, garden.leaf(name).names == (name,), name, "as it is called")
+
+        yield from garden.side_by_side([partial(judge, name) for name in ("a", "b", "c")])
+
+    first, second = run_and_replay(body, session)
+    assert first == second
+    assert [one.observations for one in first.findings] == [(one.id,) for one in first.observations]
 
 
 def test_a_fault_comes_back_as_it_was(session):

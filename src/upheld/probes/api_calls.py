@@ -370,7 +370,7 @@ class TenantCalls(ApiCalls[Identity]):
         if self._planter is None or not self._planter.canaries:
             return ()
         cleaned = self.session.redactor.text(text)
-        return tuple(label for label in self._planter.canaries if f"[redacted:{label}]" in cleaned)
+        return tuple(label for label in tuple(self._planter.canaries) if f"[redacted:{label}]" in cleaned)
 
     def tenant_id(self, tenant: str) -> str:
         """The tenant's own identifier; raises Unobservable for one that the target does not describe."""

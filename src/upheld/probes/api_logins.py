@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+import threading
 import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -44,12 +45,14 @@ class Logins:
         self._api = api
         self._endpoint = endpoint
         self._tokens: dict[str, _Token] = {}
+        self._fetching = threading.Lock()
 
     def header(self, identity: Identity, client: HttpClient) -> dict[str, str]:
         """The header that makes a request this identity's; raises Refused when the login is, Unobservable when it gives no token."""
-        known = self._tokens.get(identity.name)
-        if known is None or known.until < time.monotonic():
-            known = self._tokens[identity.name] = self._fetch(identity, client)
+        with self._fetching:
+            known = self._tokens.get(identity.name)
+            if known is None or known.until < time.monotonic():
+                known = self._tokens[identity.name] = self._fetch(identity, client)
         return {"Authorization": f"Bearer {known.value}"}
 
     def forget(self, identity: Identity) -> None:

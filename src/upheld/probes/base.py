@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from datetime import UTC, date, datetime, timedelta
 from enum import Enum
@@ -46,7 +48,32 @@ class Recorder:
         self._redactor = redactor
         self._vantage = vantage
         self._sources: dict[int, tuple[object, str]] = {}
+        self._behind: dict[int, tuple[object, tuple[str, ...]]] = {}
+        self._branches = 0
         self._depth = 0
+
+    def branch(self) -> Recorder:
+        """A recorder for looks that are made side by side with others of the same check; to be merged when they are done."""
+        self._branches += 1
+        one = Recorder(f"{self._prefix}-{self._branches}", self._redactor, self._vantage)
+        one._limit, one._until = self._limit, self._until
+        return one
+
+    def merge(self, branch: Recorder, came_to: object) -> None:
+        """Take over the observations of a branch, and remember them as what stands behind that which it came to."""
+        mark = len(self.observations)
+        self.observations += branch.observations
+        self._sources |= branch._sources
+        self.rests(came_to, mark)
+
+    def rests(self, value: object, mark: int) -> None:
+        """Remember that `value` rests on the observations from number `mark` on."""
+        self._behind[id(value)] = (value, tuple(one.id for one in self.observations[mark:]))
+
+    def behind(self, value: object) -> tuple[str, ...]:
+        """The ids of the observations of which it is known that `value` rests on them; empty when of none."""
+        known = self._behind.get(id(value))
+        return known[1] if known and known[0] is value else ()
 
     def record(self, probe: str, name: str, arguments: dict[str, object], call: Callable[[], T]) -> T:
         """Make one look, keep it, and give back what it saw without secrets; raises Unobservable as the look did."""
@@ -128,7 +155,9 @@ class Session:
         self.scratch = scratch
         self.vantage = vantage
         self.silence = Silence()
-        self.recorder: Recorder | None = None
+        self._recorder: Recorder | None = None
+        self._branch = threading.local()
+        self._making = threading.RLock()
         # What the policy says of the published page, for the probe that compares the two: sentences by claim, and those
         # that promise nothing. Whoever makes the session fills them in.
         self.policy_sentences: Mapping[str, tuple[str, ...]] = {}
@@ -137,18 +166,63 @@ class Session:
 
     def probe(self, kind: type[Probe]) -> Probe:
         """The probe of that kind; one for each session, made when it is first asked for."""
-        if kind not in self._probes:
-            self._probes[kind] = kind(self)
-        return self._probes[kind]
+        with self._making:
+            if kind not in self._probes:
+                self._probes[kind] = kind(self)
+            return self._probes[kind]
+
+    @property
+    def recorder(self) -> Recorder | None:
+        """Who keeps the looks that this thread makes; None where nobody does."""
+        return getattr(self._branch, "recorder", None) or self._recorder
+
+    @recorder.setter
+    def recorder(self, recorder: Recorder | None) -> None:
+        self._recorder = recorder
+
+    def side_by_side(self, calls: Sequence[Callable[[], T]]) -> list[T]:
+        """What the calls return, made at the same time in threads; their looks are recorded as if one had followed the other.
+
+        All are made to their end; then the first error there was is raised.
+        """
+        whole = self.recorder
+        if whole is None or len(calls) < 2:
+            return [call() for call in calls]
+        branches = [whole.branch() for _ in calls]
+
+        def made(call: Callable[[], T], branch: Recorder) -> T:
+            self._branch.recorder = branch
+            try:
+                return call()
+            finally:
+                del self._branch.recorder
+
+        with ThreadPoolExecutor(len(calls)) as pool:
+            futures = [pool.submit(made, call, branch) for call, branch in zip(calls, branches, strict=True)]
+        results = []
+        errors = []
+        for future, branch in zip(futures, branches, strict=True):
+            error = future.exception()
+            whole.merge(branch, None if error else future.result())
+            if error:
+                errors.append(error)
+            else:
+                results.append(future.result())
+        if errors:
+            raise errors[0]
+        return results
 
     @contextmanager
     def recording(self, prefix: str) -> Iterator[Recorder]:
         """Record the looks made inside the block; their ids start with `prefix`."""
-        before, self.recorder = self.recorder, Recorder(prefix, self.redactor, self.vantage, self.target.check_seconds)
+        before, self._recorder = (
+            self._recorder,
+            Recorder(prefix, self.redactor, self.vantage, self.target.check_seconds),
+        )
         try:
-            yield self.recorder
+            yield self._recorder
         finally:
-            self.recorder = before
+            self._recorder = before
 
     def close(self) -> None:
         """Close every probe, the last made first."""
@@ -163,6 +237,9 @@ class Probe:
     name: ClassVar[str] = ""
     needs: ClassVar[tuple[str, ...]] = ()
     """The top-level parts of the target description without which this probe can see nothing."""
+    detached: ClassVar[bool] = False
+    """Whether what other checks do to the running system shows in nothing that it sees, nor what it does in what they see: code,
+    history, documents, handshakes, the store of backups."""
 
     kinds: ClassVar[dict[str, type[Probe]]] = {}
 
@@ -180,6 +257,10 @@ class Probe:
     def target(self) -> Target:
         """The target's description."""
         return self.session.target
+
+    def side_by_side(self, calls: Sequence[Callable[[], T]]) -> list[T]:
+        """What the calls return, made at the same time: for looks of a check that neither disturb nor wait for one another."""
+        return self.session.side_by_side(calls)
 
     def close(self) -> None:
         """Let go of connections and processes."""
