@@ -108,7 +108,7 @@ class _World:
         control = self._control(case, actor, swapped, mine)
         before = self._state(case, owner, swapped, theirs)
         reply = self.api.call(case.id, self.planted[actor].identity, mine, replaced=replaced)
-        seen = (control.reply, reply)
+        seen: tuple[Reply, ...] = (control.reply, reply)
         if leaked := self.planted[owner].canaries() & set(reply.shows):
             return Finding(
                 subject,
@@ -119,7 +119,13 @@ class _World:
             )
         if before is not None:
             after = self.api.state(before.operation, owner, theirs)
-            if changed := before.differs(after):
+            changed = before.differs(after, of=theirs.get(swapped[-1].kind, ""))
+            if not changed and before.differs(after):
+                # Something else came, went or changed beside it. Whether that was the attempt shows when it is made again.
+                again = self.api.call(case.id, self.planted[actor].identity, mine, replaced=replaced)
+                before, after = after, self.api.state(before.operation, owner, theirs)
+                changed, seen = before.differs(after), (*seen, again)
+            if changed:
                 self._mend(owner)
                 return Finding(
                     subject,
@@ -176,7 +182,8 @@ class _World:
         reply = self.api.call(case.id, self.planted[actor].identity, own, replaced=places)
         if not reply.worked:
             raise Unobservable(f"the same call with own identifiers does not work: it answered {reply.status}")
-        effect = bool(before.differs(self.api.state(read, actor, own))) if before is not None else None
+        after = None if before is None else self.api.state(read, actor, own)
+        effect = None if before is None or after is None else bool(before.differs(after, of=own.get(case.object, "")))
         return _Control(reply, effect)
 
     def _read_operation(self, case: Case, kind: str) -> str:

@@ -8,7 +8,17 @@ from collections.abc import Mapping
 from typing import Any, ClassVar
 
 from upheld.errors import Unobservable
-from upheld.probes.api_answers import Actor, Burst, LoginAttempt, PlantedObject, PlantedTenant, Removal, Reply, State
+from upheld.probes.api_answers import (
+    Actor,
+    Burst,
+    LoginAttempt,
+    PlantedObject,
+    PlantedTenant,
+    Removal,
+    Reply,
+    State,
+    named,
+)
 from upheld.probes.api_calls import TenantCalls
 from upheld.probes.api_logins import account_of, at
 from upheld.probes.api_objects import own_objects
@@ -47,6 +57,8 @@ __all__ = [
     "paths_in_turn",
 ]
 
+_IDENTIFIERS = ("id", "uuid", "_id", "key", "name")
+"""The properties by which objects in lists are told apart, the first that all of them have."""
 VALUES_KEPT = 2_000
 """Values of an answer that a state keeps."""
 
@@ -320,8 +332,20 @@ class Api(TenantCalls, Probe):
         raise Unobservable(f"the target has no tenant {tenant}")
 
 
+def _names(items: list[Any]) -> list[str]:
+    """What the items of a list go by: the identifiers of objects where each has one of its own, as `(…)`, else their numbers."""
+    for key in _IDENTIFIERS:
+        found = [item.get(key) if isinstance(item, dict) else None for item in items]
+        if all(isinstance(one, str | int) for one in found) and len(set(found)) == len(items):
+            return [named(str(one)) for one in found]
+    return [str(index) for index in range(len(items))]
+
+
 def _values(answer: Answer) -> tuple[tuple[str, str], ...]:
-    """Every value of a JSON body by its JSON pointer, at most `VALUES_KEPT`; another body as one value, by its digest."""
+    """Every value of a JSON body by its JSON pointer, at most `VALUES_KEPT`; another body as one value, by its digest.
+
+    What a list's objects are called by stands in the place of their number, for others may come before them meanwhile.
+    """
     try:
         data = answer.json()
     except Unobservable:
@@ -333,7 +357,9 @@ def _values(answer: Answer) -> tuple[tuple[str, str], ...]:
         if isinstance(node, dict):
             waiting += [(f"{place}/{key}", item) for key, item in reversed(node.items())]
         elif isinstance(node, list):
-            waiting += [(f"{place}/{index}", item) for index, item in reversed(list(enumerate(node)))]
+            waiting += [
+                (f"{place}/{name}", item) for name, item in reversed(list(zip(_names(node), node, strict=True)))
+            ]
         else:
             found.append((place, json.dumps(node)))
     return tuple(found)

@@ -165,11 +165,29 @@ class State:
     values: tuple[tuple[str, str], ...]
     unstable: tuple[str, ...] = ()
 
-    def differs(self, other: State) -> tuple[str, ...]:
-        """The places whose values differ between two reads, apart from unstable ones; `(gone)` when it is there no more."""
+    def differs(self, other: State, of: str = "") -> tuple[str, ...]:
+        """The places whose values differ between two reads, apart from unstable ones; `(gone)` when it is there no more.
+
+        Where the first read lists several objects and `of` is the identifier of one, only what is said of that one counts:
+        others may come and go.
+        """
+        if of and (listed := self._listed(of)):
+            if not other._listed(of):
+                return ("(gone)",)
+            return tuple(place for place in self.differs(other) if f"{place}/".startswith(listed))
         if self.present != other.present:
             return ("(gone)",) if self.present else ("(appeared)",)
         mine, others = dict(self.values), dict(other.values)
         unstable = {*self.unstable, *other.unstable}
         places = sorted({*mine, *others} - unstable)
         return tuple(place for place in places if mine.get(place) != others.get(place))
+
+    def _listed(self, identifier: str) -> str:
+        """The beginning of the places that tell of the object of that identifier in a list; empty when it is in none."""
+        part = f"/{named(identifier)}/"
+        return next((place[: place.index(part) + len(part)] for place, _ in self.values if part in place), "")
+
+
+def named(identifier: str) -> str:
+    """The part of a place that stands for the object of that identifier in a list."""
+    return f"({identifier.replace('~', '~0').replace('/', '~1')})"

@@ -105,6 +105,25 @@ def test_state_leaves_out_what_differs_from_read_to_read(started: Any) -> None:
     assert before.differs(api.state("getNote", "red", ids)) == ("(gone)",)
 
 
+def test_what_comes_and_goes_in_a_list_is_no_change_of_an_object_in_it(started: Any) -> None:
+    session, server = started()
+    api = session.probe(Api)
+    ids = api.plant("red").ids()
+    mine, other = ids["note"], api.plant_one("red", "note", {}).id
+    before = api.state("listNotes", "red", ids)
+    server.notes = {other: server.notes[other], mine: server.notes[mine]}
+    assert before.differs(api.state("listNotes", "red", ids)) == (), "the order of a list is no change"
+    del server.notes[other]
+    after = api.state("listNotes", "red", ids)
+    assert before.differs(after, of=mine) == ()
+    assert before.differs(after, of=other) == ("(gone)",)
+    assert any(f"({other})" in place for place in before.differs(after))
+    assert before.differs(after, of="in no list") == before.differs(after)
+    server.notes[mine]["text"] = "changed"
+    (place,) = before.differs(api.state("listNotes", "red", ids), of=mine)
+    assert place.endswith(f"({mine})/text")
+
+
 def test_a_burst_stops_once_it_is_limited(started: Any) -> None:
     session, server = started(limit=LIMIT)
     found = session.probe(Api).burst("listNotes", None, 50)
