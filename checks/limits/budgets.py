@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Annotated
@@ -64,38 +65,35 @@ def every_operation_is_limited(
     unable = _unable(addresses, account)
     expected = f"429 with Retry-After within {budget_requests} requests of one %s, and an ordinary answer after it"
     # Public operations come last: the login is one, and is needed for the others before its limit is met.
-    for case in sorted(paths_in_turn(api.cases()), key=lambda one: one.operation.public):
+    waiting = deque(sorted(paths_in_turn(api.cases()), key=lambda one: one.operation.public))
+    put_off: set[str] = set()
+    while waiting:
+        case = waiting.popleft()
         if case.left_out:
             yield LeftOut(case, case.left_out)
             continue
-        alone = None
+        each_account = not case.operation.public and not unable
+        alone = _seen(api, case, None, budget_requests)
+        spread = _seen(api, case, account, budget_requests, addresses) if each_account else None
+        if _mixed_up(spread, alone):
+            # What others sent lately from this address was counted with the burst: once more, when that is forgotten.
+            if waiting and case.id not in put_off:
+                put_off.add(case.id)
+                waiting.append(case)
+                continue
+            clock.wait(min(_asked(alone), wait_at_most_seconds) + 0.1)
+            alone = _seen(api, case, None, budget_requests)
         one = _Subject(f"{case}, per client address", expected % "address", case)
-        try:
-            alone = api.burst(case.id, None, budget_requests)
-            yield from _wrong(one, alone, wait_at_most_seconds, limited)
-        except Unobservable as unobservable:
-            yield NotObserved(one.name, unobservable.reason, one.expected)
-        if case.operation.public or unable:
-            continue
-        one = _Subject(f"{case}, per account", expected % "account", case, identity=account)
-        try:
-            spread = api.burst(case.id, account, budget_requests, source_addresses=addresses)
-            if not _tellable(spread, alone) and alone and alone.retry_after_seconds is not None:
-                # What others sent lately from this address was counted with the burst: once more, from nothing.
-                clock.wait(min(alone.retry_after_seconds, wait_at_most_seconds) + 0.1)
-                alone = api.burst(case.id, None, budget_requests)
-            _must_be_the_account(spread, alone, budget_requests)
+        yield from _wrong(one, alone, wait_at_most_seconds, limited)
+        if spread is not None:
+            spread = _may_be_the_address(spread, alone, budget_requests) or spread
+            one = _Subject(f"{case}, per account", expected % "account", case, identity=account)
             yield from _wrong(one, spread, wait_at_most_seconds, limited)
-        except Unobservable as unobservable:
-            yield NotObserved(one.name, unobservable.reason, one.expected)
     if unable:
         yield NotObserved("every operation, per account", unable)
     for name, url in api.pages():
         one = _Subject(name, expected % "address", url=url)
-        try:
-            yield from _wrong(one, api.burst_page(name, url, budget_requests), wait_at_most_seconds, limited)
-        except Unobservable as unobservable:
-            yield NotObserved(name, unobservable.reason, one.expected)
+        yield from _wrong(one, _seen_page(api, one, budget_requests), wait_at_most_seconds, limited)
     if limited:
         clock.wait(max(burst.retry_after_seconds or 0.0 for _, burst in limited) + 0.1)
     for one, burst in limited:
@@ -113,9 +111,12 @@ def _unable(addresses: tuple[str, ...], account: str) -> str:
 
 
 def _wrong(
-    one: _Subject, burst: Burst, wait_at_most_seconds: float, limited: list[_Limited]
+    one: _Subject, burst: Burst | str, wait_at_most_seconds: float, limited: list[_Limited]
 ) -> Iterator[Finding | NotObserved]:
-    """What is wrong with a limit as it shows in the burst alone; what is right so far is put among `limited`."""
+    """What is wrong with a limit as it shows in the burst alone, or why none was seen; what is right so far is put among `limited`."""
+    if isinstance(burst, str):
+        yield NotObserved(one.name, burst, one.expected)
+        return
     what = f"{burst.requests} requests in {burst.seconds:.1f} s"
     asked = burst.retry_after_seconds
     unseen = observed = ""
@@ -145,19 +146,47 @@ def _wrong(
         limited.append((one, burst))
 
 
-def _tellable(spread: Burst, alone: Burst | None) -> bool:
+def _seen(
+    api: Api, case: Case, identity: str | None, budget_requests: int, addresses: tuple[str, ...] = ("",)
+) -> Burst | str:
+    """The burst of an operation, or why there was none to see."""
+    try:
+        return api.burst(case.id, identity, budget_requests, source_addresses=addresses)
+    except Unobservable as unobservable:
+        return unobservable.reason
+
+
+def _seen_page(api: Api, page: _Subject, budget_requests: int) -> Burst | str:
+    """The burst of a page, or why there was none to see."""
+    try:
+        return api.burst_page(page.name, page.url, budget_requests)
+    except Unobservable as unobservable:
+        return unobservable.reason
+
+
+def _asked(burst: Burst | str) -> float:
+    """The seconds that the limit of a burst asks to wait; 0 where it does not say."""
+    return 0.0 if isinstance(burst, str) else burst.retry_after_seconds or 0.0
+
+
+def _mixed_up(spread: Burst | str | None, alone: Burst | str) -> bool:
+    """Whether the limit met from several addresses may be each address's own, and asking again could tell."""
+    return isinstance(spread, Burst) and not _tellable(spread, alone) and _asked(alone) > 0
+
+
+def _tellable(spread: Burst, alone: Burst | str) -> bool:
     """Whether a limit that was met from several addresses cannot be each address's own."""
-    limit = None if alone is None else alone.first_limited
+    limit = None if isinstance(alone, str) else alone.first_limited
     return spread.first_limited is None or limit is None or 2 * spread.most_from_one_address < limit
 
 
-def _must_be_the_account(spread: Burst, alone: Burst | None, budget: int) -> None:
-    """Raise Unobservable when a limit that was met from several addresses may be each address's own."""
-    if _tellable(spread, alone):
-        return
-    limit = (alone and alone.first_limited) or 0
+def _may_be_the_address(spread: Burst | str, alone: Burst | str, budget: int) -> str:
+    """Why a limit that was met from several addresses may be each address's own; empty when it cannot be."""
+    if isinstance(spread, str) or _tellable(spread, alone):
+        return ""
+    limit = 0 if isinstance(alone, str) else alone.first_limited or 0
     needed = -(-budget // max(1, limit // 2)) + 1
-    raise Unobservable(
+    return (
         f"limited only when one address had sent {spread.most_from_one_address} requests, as addresses are limited after "
         f"{limit}; telling an account's limit from an address's takes {needed} source addresses (vantage.source_addresses)"
     )

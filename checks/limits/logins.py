@@ -42,7 +42,7 @@ def repeated_bad_logins_are_stopped(
 
     References: OWASP ASVS 5.0 V6.3, CWE-307, NIST SP 800-63B-4 §3.2.2.
     """
-    actor = next((one for one in reversed(api.actors()) if one.throwaway), None)
+    actor, other = ([*(one for one in reversed(api.actors()) if one.throwaway), None, None])[:2]
     if actor is None:
         raise Unobservable("the target offers no throw-away identity to lock out")
     subject = f"login of {actor.name}"
@@ -70,11 +70,17 @@ def repeated_bad_logins_are_stopped(
         observed = f"the right password still worked{f', {slower:.1f} s slower' if stopped else ' at once'}"
         yield Finding(subject, stopped, expected, observed, seen=(before, *bad, after))
     yield _recorded(logs, actor.account, mark, f"{subject}, in the security log")
-    if stopped:
+    if stopped and other is not None and (quick := api.login(other.name)).accepted:
+        # A second account is tried while the first is locked, so that both locks are waited for at once.
+        claimed = _under_claimed_addresses(api, quick, bad, slowed_by_seconds)
+        yield _recovers(api, clock, actor.name, f"{subject}, afterwards", recovers_within_seconds)
+        yield claimed
+        _recovers(api, clock, other.name, subject, recovers_within_seconds)
+    elif stopped:
         recovered = _recovers(api, clock, actor.name, f"{subject}, afterwards", recovers_within_seconds)
         yield recovered
         if isinstance(recovered, Finding) and recovered.passed:
-            yield _under_claimed_addresses(api, actor.name, bad, slowed_by_seconds)
+            yield _under_claimed_addresses(api, api.login(actor.name), bad, slowed_by_seconds)
             # The lock ends before anybody else wants the account; that it does was judged above.
             _recovers(api, clock, actor.name, subject, recovers_within_seconds)
 
@@ -92,12 +98,12 @@ def _recorded(logs: Logs, account: str, mark: LogMark, subject: str) -> Finding 
 
 
 def _under_claimed_addresses(
-    api: Api, identity: str, before: list[LoginAttempt], slowed_by_seconds: float
+    api: Api, quick: LoginAttempt, before: list[LoginAttempt], slowed_by_seconds: float
 ) -> Finding | NotObserved:
-    """Whether as many bad logins are stopped although each claims another address."""
+    """Whether as many bad logins as `before` are stopped although each claims another address, after one that was let in."""
+    identity = quick.identity
     subject = f"login of {identity}, claiming other addresses"
     expected = f"after {len(before)} bad logins the right password is refused, limited or slowed down"
-    quick = api.login(identity)
     bad = [api.login(identity, right_password=False, claims_address=True) for _ in before]
     after = api.login(identity)
     if not after.accepted or after.seconds - quick.seconds >= slowed_by_seconds:

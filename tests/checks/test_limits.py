@@ -172,6 +172,20 @@ def test_a_lockout_that_falls_to_a_header_is_found(run: Any) -> None:
     assert "the lock falls to X-Forwarded-For" in one
 
 
+@pytest.mark.parametrize(("switches", "wrong"), [((), 0), (("lockout by X-Forwarded-For",), 1)])
+def test_two_throw_away_accounts_are_tried_while_one_waits(run: Any, switches: tuple[str, ...], wrong: int) -> None:
+    two = [{**one, "throwaway": one["name"] != "ada"} for one in TwoTenants(Path()).target()["identities"]]
+    found, _ = run(LOGINS, *switches, target={"identities": two})
+    assert unseen(found) == []
+    assert [str(one.subject) for one in found] == [
+        "login of burn",
+        "login of burn, in the security log",
+        "login of burn, afterwards",
+        "login of bob, claiming other addresses",
+    ]
+    assert [one.partition(",")[0] for one in failed(found)] == ["login of bob"] * wrong
+
+
 def test_nobody_is_locked_out_who_is_not_offered_for_it(run: Any) -> None:
     kept = [{**one, "throwaway": False} for one in TwoTenants(Path()).target()["identities"]]
     with pytest.raises(Unobservable, match="no throw-away identity to lock out"):
