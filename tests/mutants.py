@@ -16,6 +16,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from enum import Enum
 from functools import cache
 from pathlib import Path
 from types import FrameType, ModuleType
@@ -259,16 +260,51 @@ class _Replacing(ast.NodeTransformer):
 
 def verdict(one: Check, result: CheckResult) -> Verdict | None:
     """What the check comes to over the record of `result`; None when it comes to no end."""
-    try:
-        with _limited(SECONDS):
-            return replay(result, one).verdict
-    except TookTooLongError:
-        return None
+    again = _again(one, result)
+    return again.verdict if again else None
 
 
 def notices(one: Check, records: Sequence[CheckResult]) -> bool:
     """Whether over any of these records the (mutated) check comes to another verdict than the recorded one."""
     return any(verdict(one, record) is not record.verdict for record in records)
+
+
+class Change(Enum):
+    """What a mutant changes over some records, the most that it does."""
+
+    JUDGEMENT = "another verdict of the check, of a finding, or another population"
+    WORDS = "the same verdicts in other words"
+    NOTHING = "nothing"
+
+
+def change(one: Check, records: Sequence[CheckResult]) -> Change:
+    """What the (mutated) check changes over these records."""
+    worst = Change.NOTHING
+    for record in records:
+        again = _again(one, record)
+        if again is None or _judgements(again) != _judgements(record):
+            return Change.JUDGEMENT
+        if _words(again) != _words(record):
+            worst = Change.WORDS
+    return worst
+
+
+def _judgements(result: CheckResult) -> object:
+    left_out = [subject for subject, _ in result.population.left_out]
+    return result.verdict, [(one.subject, one.verdict) for one in result.findings], left_out
+
+
+def _words(result: CheckResult) -> object:
+    findings = [(one.expected, one.observed, one.reason) for one in result.findings]
+    return result.reason, findings, result.population.left_out
+
+
+def _again(one: Check, record: CheckResult) -> CheckResult | None:
+    try:
+        with _limited(SECONDS):
+            return replay(record, one)
+    except TookTooLongError:
+        return None
 
 
 @contextlib.contextmanager

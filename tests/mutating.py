@@ -2,30 +2,40 @@
 
 Each check is judged over the record of the untouched reference and over records of sabotages that it is known to catch.
 Inverting its whole judgement must change a verdict of the untouched reference, dropping it one of a sabotage: otherwise the
-exit code is 1. Single changed places that no verdict notices are listed; they are where a further sabotage would prove more.
+exit code is 1.
+
+Then every single place of it that compares, combines, negates or concludes is changed by itself, and judged over the same
+records and over those of the tests of the checks, which are run for it once (`harvesting`). A place whose change no verdict of the
+check or of a finding notices is listed: there a further test or sabotage would prove more. Listed apart are places that
+only choose the words of a finding.
 """
 
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import os
+import subprocess
 import sys
 import tempfile
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from multiprocessing import get_context
 from pathlib import Path
 
+import harvesting
 from calibration import POLICY, ROOT
-from mutants import always, comparisons, mutant, negate, notices, verdict, without_judgement
+from mutants import Change, Place, always, change, comparisons, mutant, negate, notices, verdict, without_judgement
 from recordings import checks, record, results
 from upheld.calibration import table
+from upheld.catalogue import Check
 from upheld.errors import InternalFault
 from upheld.model import CheckResult, Run, Verdict
 from upheld.planning import plan
 from upheld.policies import load as load_policy
+from upheld.replaying import replay
 from upheld_reference.sabotages import Sabotage, catalogue
 
 TOGETHER = 8
@@ -33,6 +43,7 @@ TOGETHER = 8
 SIDE_BY_SIDE = 2
 RECORDS = 6
 """Records of failing runs over which a mutant is judged at the most."""
+TESTS = ROOT / "tests" / "checks"
 
 
 @dataclass(frozen=True)
@@ -44,7 +55,9 @@ class Proof:
     """Why it is not proven; empty when it is."""
     mutants: int = 0
     survivors: tuple[str, ...] = ()
-    """`file:line: change` of each mutant whose verdicts are those of the check itself."""
+    """`file:line: change` of each mutant that comes to the same as the check itself."""
+    wordings: tuple[str, ...] = ()
+    """Likewise of each that only says it in other words."""
 
 
 # --- records -------------------------------------------------------------------------------------------------------
@@ -96,6 +109,23 @@ def gather(folder: Path, wanted: Sequence[str]) -> tuple[dict[str, list[CheckRes
             tried[name] += 1
         sabotaged.make([((sabotage,), claims) for sabotage, claims in audits.items()])
     return results(untouched.runs), results(sabotaged.runs)
+
+
+def harvest(folder: Path, wanted: Sequence[str]) -> dict[str, list[CheckResult]]:
+    """Records of the wanted checks in the tests of checks, which are run where `folder` has none."""
+    if not list(folder.glob("*.jsonl")):
+        left_out = [f"--ignore={TESTS / name}" for name in ("test_mutants.py", "test_house_rules.py")]
+        command = [sys.executable, "-m", "pytest", "-q", "-n", str(SIDE_BY_SIDE), str(TESTS), *left_out]
+        command += ["-p", "no:cacheprovider", "-p", "harvesting", "--harvest", str(folder)]
+        paths = os.pathsep.join([str(ROOT / "tests"), *filter(None, [os.environ.get("PYTHONPATH")])])
+        done = subprocess.run(
+            command, cwd=ROOT, env={**os.environ, "PYTHONPATH": paths}, capture_output=True, text=True, check=False
+        )
+        if done.returncode:
+            print(
+                f"the tests of the checks did not all pass:\n{done.stdout[-2000:]}{done.stderr[-500:]}", file=sys.stderr
+            )
+    return harvesting.read(folder, checks(), wanted)
 
 
 def _deciding(wanted: Sequence[str]) -> dict[str, set[str]]:
@@ -150,8 +180,10 @@ def _touched(one: Sabotage) -> set[str]:
 # --- proofs --------------------------------------------------------------------------------------------------------
 
 
-def prove(check: str, untouched: Sequence[CheckResult], sabotaged: Sequence[CheckResult]) -> Proof:
-    """What the mutants of one check come to over its records."""
+def prove(
+    check: str, untouched: Sequence[CheckResult], sabotaged: Sequence[CheckResult], tested: Sequence[CheckResult] = ()
+) -> Proof:
+    """What the mutants of one check come to over its records: of the reference, and of tests."""
     one = checks()[check]
     held = [result for result in untouched if result.verdict is Verdict.PASS]
     failed = [result for result in sabotaged if result.verdict is Verdict.FAIL][:RECORDS]
@@ -167,21 +199,34 @@ def prove(check: str, untouched: Sequence[CheckResult], sabotaged: Sequence[Chec
     if failed and not notices(without_judgement(one, always), failed):
         faults.append("its judgement can be dropped unnoticed")
     places = comparisons(one)
-    survivors = [
-        f"{place.file.relative_to(ROOT)}:{place.line}: {place.change}"
-        for place in places
-        if not notices(mutant(one, [place]), (*held, *failed))
-    ]
-    return Proof(check, tuple(faults), len(places), tuple(survivors))
+    records = [_as_replayed(one, result) for result in (*held, *failed, *tested)]
+    changes = {place: change(mutant(one, [place]), records) for place in places}
+    return Proof(check, tuple(faults), len(places), _named(changes, Change.NOTHING), _named(changes, Change.WORDS))
 
 
-def prove_all(folder: Path, wanted: Sequence[str] = ()) -> list[Proof]:
-    """The proofs of these checks (of all, when none is named) that a claim uses, in processes side by side."""
+def _as_replayed(one: Check, result: CheckResult) -> CheckResult:
+    """The record with what the check itself comes to over it, so that a mutant differs by what was changed alone."""
+    again = replay(result, one)
+    return dataclasses.replace(again, observations=result.observations)
+
+
+def _named(changes: Mapping[Place, Change], wanted: Change) -> tuple[str, ...]:
+    found = sorted((place for place, one in changes.items() if one is wanted), key=lambda one: (one.file, one.line))
+    return tuple(f"{place.file.relative_to(ROOT)}:{place.line}: {place.change}" for place in found)
+
+
+def prove_all(folder: Path, wanted: Sequence[str] = (), *, with_tests: bool = False) -> list[Proof]:
+    """The proofs of these checks (of all, when none is named) that a claim uses, in processes side by side.
+
+    `with_tests`: single places are judged over records of the tests of the checks too, which takes their time.
+    """
     used = _deciding(wanted)
     untouched, sabotaged = gather(folder, sorted(used))
+    tested = harvest(folder / "tests", sorted(used)) if with_tests else {}
     # Processes of their own, because a mutant that takes too long is stopped by a signal to the main thread.
     with ProcessPoolExecutor(os.cpu_count(), mp_context=get_context("spawn")) as pool:
-        made = [pool.submit(prove, name, untouched.get(name, []), sabotaged.get(name, [])) for name in sorted(used)]
+        records = {name: [one.get(name, []) for one in (untouched, sabotaged, tested)] for name in used}
+        made = [pool.submit(prove, name, *records[name]) for name in sorted(used)]
         return [one.result() for one in made]
 
 
@@ -189,15 +234,20 @@ def report(proofs: Sequence[Proof]) -> str:
     """What a run of mutants came to, as text."""
     lines = []
     for proof in proofs:
-        killed = proof.mutants - len(proof.survivors)
         mark = "NOT PROVEN" if proof.faults else "proven"
-        lines.append(f"{mark:10}  {proof.check}  {killed} of {proof.mutants} mutants noticed")
+        silent = len(proof.survivors) + len(proof.wordings)
+        lines.append(f"{mark:10}  {proof.check}  {proof.mutants - silent} of {proof.mutants} mutants judge otherwise")
         lines += [f"            {fault}" for fault in proof.faults]
         lines += [f"            survives: {survivor}" for survivor in proof.survivors]
-    mutants, survivors = sum(one.mutants for one in proofs), sum(len(one.survivors) for one in proofs)
+        lines += [f"            only says it otherwise: {wording}" for wording in proof.wordings]
+    mutants, survivors, wordings = (
+        sum(counts)
+        for counts in zip(*((one.mutants, len(one.survivors), len(one.wordings)) for one in proofs), strict=True)
+    )
     unproven = sum(bool(one.faults) for one in proofs)
     lines.append(
-        f"{len(proofs)} checks, {unproven} not proven; {mutants} mutants, {mutants - survivors} noticed, {survivors} survive"
+        f"{len(proofs)} checks, {unproven} not proven; {mutants} mutants: {mutants - survivors - wordings} judge otherwise, "
+        f"{wordings} only say it otherwise, {survivors} survive"
     )
     return "\n".join(lines)
 
@@ -207,9 +257,10 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("checks", nargs="*", metavar="CHECK")
     parser.add_argument("--records", type=Path, help="folder in which records are kept, and found again")
+    parser.add_argument("--without-tests", action="store_true", help="judge over records of the reference only")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="upheld-records-") as passing:
-        proofs = prove_all(options.records or Path(passing), options.checks)
+        proofs = prove_all(options.records or Path(passing), options.checks, with_tests=not options.without_tests)
     print(report(proofs))
     return int(any(proof.faults for proof in proofs))
 

@@ -25,6 +25,8 @@ from upheld.probes.attestations import Attestations
 from upheld.probes.base import Session
 from upheld.probes.clock import Clock
 
+from ..stopped_clock import stop
+
 CHECK = Catalogue.load(Path(__file__).parents[2] / "checks")["attestations.statement_is_signed_and_in_force"].function
 NOW = datetime(2026, 11, 25, 12, tzinfo=UTC)
 NAMESPACE = "no-sale@example.com"
@@ -104,7 +106,7 @@ class Office:
         session = self.session_of(attestations=described)
         session.policy_sentences = {"no-sale": self.published}
         clock: Any = session.probe(Clock)
-        clock.now = lambda: NOW
+        stop(clock, NOW)
         found = CHECK(session.probe(Attestations), clock, claim="no-sale")
         return {str(one.subject).partition(" ")[0]: one for one in found}
 
