@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import json
 from collections.abc import Callable, Mapping
@@ -107,9 +108,8 @@ class Workshop:
             target, _ = load_target(self.brief.target_file)
             redactor = Redactor(bytes.fromhex(self.brief.redaction_key))
             folder = self.brief.target_file.resolve().parent
-            session = Session(
-                target, redactor, Scope(target), self.brief.scratch, vantage=target.vantage.name, target_folder=folder
-            )
+            scratch, vantage = self.brief.scratch, target.vantage.name
+            session = Session(target, redactor, Scope(target, scratch), scratch, vantage=vantage, target_folder=folder)
             session.policy_sentences = self.brief.sentences
             session.no_promise = self.brief.no_promise
             for identity in target.identities:
@@ -136,9 +136,10 @@ class Workshop:
         except (TargetUnavailable, InputError) as error:
             return unfinished(planned, f"the target is not available: {error}")
         one = self.catalogue[planned.check]
-        if self.room is None or planned.detached:
-            return execute(planned, one, session)
-        with self.room.entered(exclusive=planned.exclusive):
+        room = None if planned.detached else self.room
+        alone = contextlib.nullcontext() if room is None else room.entered(exclusive=planned.exclusive)
+        # Whatever a probe or a library under it connects to, it is what the target declares.
+        with alone, session.scope.fence.up():
             return execute(planned, one, session)
 
     def close(self) -> None:

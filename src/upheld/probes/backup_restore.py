@@ -18,14 +18,14 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO
-from urllib.parse import parse_qs, urlsplit
 
 from upheld.errors import TimedOut, Unobservable
+from upheld.probes import database_place
 
 STOP_SECONDS = 20.0
 """How long the program may take to stop before it is killed."""
 _TAIL = 4000
-_HERE = frozenset({"", "localhost", "127.0.0.1", "::1"})
+_HERE = frozenset({"localhost", "127.0.0.1", "::1"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,13 +104,20 @@ def _pump(stream: IO[str], lines: queue.SimpleQueue[str | None]) -> None:
 
 def _here(url: str) -> None:
     """Raises Unobservable for a database that is not on this machine: what a program prints moves no border."""
+    from sqlalchemy.engine import make_url  # noqa: PLC0415  (slow to import)
+    from sqlalchemy.exc import SQLAlchemyError  # noqa: PLC0415
+
     try:
-        parts = urlsplit(url)
-        hosts = [parts.hostname or "", *parse_qs(parts.query).get("host", [])]
-    except ValueError:
+        named = set(database_place.hosts(make_url(url)))
+    except (SQLAlchemyError, ValueError):
         raise Unobservable("the restore command printed a URL that is none") from None
-    if any(host not in _HERE and not host.startswith("/") for host in hosts):
+    if not named <= _HERE:
         raise Unobservable("the restore command gave a database on another machine, which is not looked at")
+
+
+def on_this_machine(host: str, port: int) -> tuple[str, ...]:  # noqa: ARG001
+    """The addresses of `localhost`, or the loopback address itself, whatever the resolver says."""
+    return ("127.0.0.1", "::1") if host == "localhost" else (host,)
 
 
 def _filled(argument: str, values: Mapping[str, str]) -> str:

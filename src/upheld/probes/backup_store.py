@@ -5,15 +5,17 @@ from __future__ import annotations
 import itertools
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from upheld.errors import Refused, Unobservable
+from upheld.probes.backup_places import admit
 
 if TYPE_CHECKING:
+    from upheld.probes.scope import Scope
     from upheld.target.backups import Backups
 
 OBJECTS_LIMIT = 500_000
@@ -42,10 +44,16 @@ class Gone(Exception):
 class BackupStore:
     """The objects below the store's URL, through fsspec."""
 
-    def __init__(self, description: Backups, base: Path, secrets: Mapping[str, str]) -> None:
-        """Connects to nothing yet; `secrets` are further options of the store. Raises Unobservable without fsspec, or for a URL that it does not know."""
+    def __init__(self, description: Backups, base: Path, secrets: Mapping[str, str], scope: Scope) -> None:
+        """Connects to nothing yet; `secrets` are further options of the store.
+
+        Raises Unobservable without fsspec, for a URL that it does not know, and for a store whose hosts are not declared.
+        """
         self._description = description
-        self._filesystem, self._root = _opened(description, base, secrets)
+        self._scope = scope
+        self._networked = admit(description, {**description.store_options, **secrets}, scope)
+        with self._fenced():
+            self._filesystem, self._root = _opened(description, base, secrets)
         self._shapes = [
             (kind, _shape(pattern))
             for kind, patterns in (
@@ -77,8 +85,14 @@ class BackupStore:
         if name in self._odd:  # A pipe could keep the reader waiting for ever.
             raise Unobservable(f"{name} is no regular file")
         try:
-            with self._filesystem.open(path, "rb", block_size=PIECE * 16) as stream:
-                while piece := stream.read(PIECE):
+            with self._fenced():
+                opened = self._filesystem.open(path, "rb", block_size=PIECE * 16)
+            with opened as stream:
+                while True:
+                    with self._fenced():  # Never while whoever asked is at work with a piece.
+                        piece = stream.read(PIECE)
+                    if not piece:
+                        break
                     yield piece
         except FileNotFoundError:
             raise Gone(name) from None
@@ -136,10 +150,15 @@ class BackupStore:
                 elif path != folder:
                     folders.append(path)
 
+    def _fenced(self) -> AbstractContextManager[None]:
+        """Whatever the store's library does: redirects, look-ups, a search for credentials."""
+        return self._scope.fence.up() if self._networked else nullcontext()
+
     @contextmanager
     def _asking(self, what: str) -> Iterator[None]:
         try:
-            yield
+            with self._fenced():
+                yield
         except Unobservable:
             raise
         except Exception as error:  # Each kind of store raises its own errors; none of them says that nothing is there.

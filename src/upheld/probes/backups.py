@@ -18,6 +18,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.pool import NullPool
 
 from upheld.errors import Unobservable
+from upheld.probes import database_place
 from upheld.probes.backup_answers import (
     SHOWN,
     Archive,
@@ -32,7 +33,7 @@ from upheld.probes.backup_answers import (
 )
 from upheld.probes.backup_catalogue import LARGEST, Entry, entries_in
 from upheld.probes.backup_contents import Needle, look_at, needle
-from upheld.probes.backup_restore import Failed, restored
+from upheld.probes.backup_restore import Failed, on_this_machine, restored
 from upheld.probes.backup_store import BackupStore, Gone, StoredObject, missing_segments
 from upheld.probes.base import Probe, look
 from upheld.probes.database import Database, table_of
@@ -272,7 +273,7 @@ class Backups(Probe):
             options = {
                 name: self._secret(ref, f"{name} of the store") for name, ref in self._described.store_secrets.items()
             }
-            self._opened = BackupStore(self._described, self._folder, options)
+            self._opened = BackupStore(self._described, self._folder, options, self.session.scope)
         return self._opened
 
     def _secret(self, reference: str, what: str) -> str:
@@ -368,10 +369,11 @@ def _beginnings(entries: Iterable[Entry]) -> set[str]:
 def _present(url: str, table: str, column: str, values: list[str]) -> tuple[bool, ...]:
     """For each value whether the table of the restored database has it."""
     found = table_of(table, column)
+    there, arguments = database_place.pinned(make_url(url).set(drivername="postgresql+psycopg"), on_this_machine)
     engine = sa.create_engine(
-        make_url(url).set(drivername="postgresql+psycopg"),
+        there,
         poolclass=NullPool,
-        connect_args={"connect_timeout": 10},
+        connect_args={"connect_timeout": 10, **arguments},
         hide_parameters=True,
     )
     try:

@@ -43,6 +43,15 @@ _FLAGS = (
     "--mute-audio",
     # What is not a page's request, and so not stopped, finds no host.
     "--host-resolver-rules=MAP * ~NOTFOUND",
+    # What needs no host (an address, WebRTC) goes to a proxy that is not there, and never past it.
+    "--proxy-server=http://127.0.0.1:1",
+    "--proxy-bypass-list=<-loopback>",
+    "--force-webrtc-ip-handling-policy=disable_non_proxied_udp",
+    "--webrtc-ip-handling-policy=disable_non_proxied_udp",
+    "--disable-features=WebRtcHideLocalIpsWithMdns,DialMediaRouteProvider,MediaRouter,OptimizationHints,NetworkTimeServiceQuerying",
+    "--disable-domain-reliability",
+    "--disable-quic",
+    "--no-pings",
     "--remote-debugging-pipe",
 )
 _LARGEST = 64 * 1024 * 1024

@@ -107,7 +107,8 @@ class Code(Probe):
             command = [tool, "scan", "--metrics", "off", "--disable-version-check", "--config", str(rules.FOLDER)]
             command += ["--json", "--output", str(report), "--quiet", "--disable-nosem", "--no-git-ignore"]
             command += ["--max-target-bytes", "0", "--jobs", "2", "."]
-            more = {"SEMGREP_SETTINGS_FILE": str(scratch / "settings.yml"), "SEMGREP_LOG_FILE": str(scratch / "log")}
+            more = {"SEMGREP_SEND_METRICS": "off", "SEMGREP_ENABLE_VERSION_CHECK": "0"}
+            more |= {"SEMGREP_SETTINGS_FILE": str(scratch / "settings.yml"), "SEMGREP_LOG_FILE": str(scratch / "log")}
             said = run_tool(command, folder=folder, report=report, seconds=SECONDS, more=more)
             try:
                 scanned = {_inside(name) for name in said["paths"]["scanned"]}

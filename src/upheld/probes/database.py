@@ -6,6 +6,7 @@ Every read is one transaction that is read-only and bounded in time and size. Wh
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -18,6 +19,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.pool import NullPool
 
 from upheld.errors import Refused, TimedOut, Unobservable
+from upheld.probes import database_place
 from upheld.probes.base import Probe, look
 from upheld.target.secrets import resolve
 
@@ -271,8 +273,12 @@ class Database(Probe):
     @contextmanager
     def _connected(self, role: str, engine: Engine | None = None) -> Iterator[Connection]:
         who = f"the database ({role}'s role)"
+        chosen = engine or self._engine(role)
+        fenced = self.session.scope.fence.up() if database_place.in_python(chosen.url) else contextlib.nullcontext()
         try:
-            with (engine or self._engine(role)).connect() as connection:
+            with fenced:
+                opened = chosen.connect()
+            with opened as connection:
                 yield connection
         except SQLAlchemyError as error:
             raise _mapped(error, who) from None  # The cause may quote statements with values in them.
@@ -304,9 +310,15 @@ class Database(Probe):
             raise Unobservable(f"{what} is no database URL") from None
         if url.password is not None and len(str(url.password)) >= 4:
             self.session.redactor.add(str(url.password), f"database password of {role}")
-        arguments: dict[str, Any] = {}
+        scope, where = self.session.scope, f"the database ({role}'s role)"
+        try:
+            url, arguments = database_place.pinned(url, lambda host, port: scope.reach(where, host, port))
+        except (NoSuchModuleError, ImportError) as error:
+            raise Unobservable(
+                f"databases of the kind {url.drivername} cannot be read: {type(error).__name__}"
+            ) from error
         if url.get_backend_name() == "postgresql":
-            arguments = {"connect_timeout": max(2, int(self.target.timeout_seconds)), "application_name": "upheld"}
+            arguments |= {"connect_timeout": max(2, int(self.target.timeout_seconds)), "application_name": "upheld"}
             arguments["prepare_threshold"] = None  # A connection pooler in between may not keep prepared statements.
         try:
             return sa.create_engine(url, connect_args=arguments, poolclass=pool, hide_parameters=True)

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, cast
 from upheld.errors import Unobservable
 from upheld.probes.base import Probe, look
 from upheld.probes.git import Git
+from upheld.probes.http import place
 from upheld.probes.http_client import HttpClient
 from upheld.probes.lock_files import PYPI, Pin, Pins, read_lock_file
 from upheld.probes.osv import Query, mirror_query, read_mirror, relay, service_query
@@ -187,7 +188,13 @@ class Dependencies(Probe):
                 command += [str(report), "--progress-spinner", "off", "--cache-dir", str(folder), "-r"]
                 for file in _written(pins, folder):
                     try:
-                        said = run_tool([*command, str(file)], folder=folder, report=report, seconds=SECONDS)
+                        said = run_tool(
+                            [*command, str(file)],
+                            folder=folder,
+                            report=report,
+                            seconds=SECONDS,
+                            places=[place(url)],
+                        )
                     except Unobservable as unobservable:
                         if faults:
                             raise Unobservable(faults[0]) from unobservable

@@ -198,7 +198,7 @@ class Host(Probe):
             if described.recorded is not None:
                 self._source = Recorded(described.recorded, self.session.target_folder)
             else:
-                self._source = Live(described)
+                self._source = Live(described, self.session.scope, self.target.check_seconds)
         return self._source
 
     def _fact(self, kind: FactKind) -> Fact:

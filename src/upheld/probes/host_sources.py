@@ -12,8 +12,10 @@ from typing import TYPE_CHECKING, Any, cast
 import yaml
 
 from upheld.errors import Unobservable
+from upheld.probes.host_connection import Connection
 
 if TYPE_CHECKING:
+    from upheld.probes.scope import Scope
     from upheld.target.host import FactKind, Host, RecordedFacts
 
 LARGEST = 16 * 1024 * 1024
@@ -101,10 +103,12 @@ class Recorded:
 class Live:
     """Facts that commands print on the host now, through a connection of testinfra."""
 
-    def __init__(self, description: Host) -> None:
-        """Connects to nothing yet."""
+    def __init__(self, description: Host, scope: Scope, seconds: float) -> None:
+        """Connects to nothing yet; within `seconds` each command must have ended."""
         self._description = description
-        self._host: Any = None
+        self._scope = scope
+        self._seconds = seconds
+        self._host: Connection | None = None
 
     def kinds(self) -> tuple[FactKind, ...]:
         """The kinds of fact that can be asked for."""
@@ -123,6 +127,8 @@ class Live:
         try:
             done = host.run(command)
             code, text, said = int(done.rc), str(done.stdout), str(done.stderr)
+        except Unobservable:
+            raise
         except Exception as error:  # Each kind of connection raises its own: none of them is a fact about the host.
             raise Unobservable(
                 f"{self._description.connection}: {type(error).__name__}: {_line(str(error))}"
@@ -146,14 +152,14 @@ class Live:
             raise Unobservable(f"the target does not say which command prints the host's {kind} (host.commands)")
         return COMMANDS[kind]
 
-    def _connected(self) -> Any:
+    def _connected(self) -> Connection:
         if self._host is None:
             try:
-                import testinfra  # type: ignore[import-untyped]  # noqa: PLC0415  (an extra, and slow to import)
+                self._host = Connection(self._description, self._scope, self._seconds)
             except ImportError:
                 raise Unobservable("looking at a host needs pytest-testinfra: pip install 'upheld[host]'") from None
-            try:
-                self._host = testinfra.get_host(self._description.connection)
+            except Unobservable:
+                raise
             except Exception as error:  # A missing client program or library, or a URL that it does not take.
                 raise Unobservable(
                     f"no connection {self._description.connection}: {type(error).__name__}: {_line(str(error))}"

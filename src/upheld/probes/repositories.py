@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fnmatch
 import math
+import os
 import re
 import secrets
 import subprocess
@@ -166,7 +167,10 @@ class Repositories(Probe):
             )
         )
         process = subprocess.Popen(
-            [*self._command(repository), "cat-file", "--batch"], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+            [*self._command(repository), "cat-file", "--batch"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            env=_environment(),
         )
         if process.stdin is None or process.stdout is None:
             raise Unobservable("git gives no output")
@@ -197,7 +201,11 @@ class Repositories(Probe):
     def _git(self, repository: SearchedRepository, *arguments: str) -> bytes:
         try:
             done = subprocess.run(
-                [*self._command(repository), *arguments], capture_output=True, timeout=GIT_SECONDS, check=False
+                [*self._command(repository), *arguments],
+                capture_output=True,
+                timeout=GIT_SECONDS,
+                check=False,
+                env=_environment(),
             )
         except FileNotFoundError as error:
             raise Unobservable("git is not installed (apt install git)") from error
@@ -208,6 +216,20 @@ class Repositories(Probe):
                 f"git cannot read the repository: {done.stderr.decode('utf-8', 'replace').strip()[:200]}"
             )
         return done.stdout
+
+
+def _environment() -> dict[str, str]:
+    """Git's environment: in a partial clone it would fetch what is missing from wherever the clone's settings say."""
+    kept = {
+        key: value for key, value in os.environ.items() if not key.startswith("GIT_") and "proxy" not in key.lower()
+    }
+    off = {
+        "GIT_ALLOW_PROTOCOL": "none",
+        "GIT_NO_LAZY_FETCH": "1",
+        "GIT_TERMINAL_PROMPT": "0",
+        "GIT_CONFIG_NOSYSTEM": "1",
+    }
+    return {**kept, **off, "GIT_CONFIG_GLOBAL": os.devnull, "GIT_OPTIONAL_LOCKS": "0"}
 
 
 def credentials_of(text: str) -> Iterator[tuple[str, int, str]]:

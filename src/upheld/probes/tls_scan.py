@@ -18,6 +18,8 @@ import threading
 from collections import Counter
 from typing import Any
 
+from upheld.probes import fence
+
 VERSIONS = {
     "SSL 2.0": ("SSL_2_0", 0x0002),
     "SSL 3.0": ("SSL_3_0", 0x0300),
@@ -27,6 +29,8 @@ VERSIONS = {
     "TLS 1.3": ("TLS_1_3", 0x0304),
 }
 _SUPPORTED_VERSIONS = 43
+_own: set[tuple[str, int]] = set()
+"""The listeners of the instrument's own control."""
 _lock = threading.Lock()
 _AT_ONCE = threading.BoundedSemaphore(10)
 """So many places are scanned at a time: handshakes cost the processor, and where all go on at once none comes to its end."""
@@ -35,6 +39,8 @@ _AT_ONCE = threading.BoundedSemaphore(10)
 def main() -> None:
     """Scan what stdin asks for: `places` (key, host, port, address), `ca` and `seconds` for each network operation."""
     order = json.load(sys.stdin)
+    allowed = {(fence.canonical(place["address"]), place["port"]) for place in order["places"]}
+    fence.stay(lambda host, port: (host, port) in allowed | _own, lambda _name, _port: None)
     try:
         _sslyze()
     except ImportError as error:
@@ -128,6 +134,7 @@ def _client_hello(label: str, seconds: float) -> bytes:
     caught = b""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         listener.settimeout(seconds)
+        _own.add(("127.0.0.1", listener.getsockname()[1]))
 
         def connect() -> None:
             location = sslyze.ServerNetworkLocation("localhost", listener.getsockname()[1], "127.0.0.1")

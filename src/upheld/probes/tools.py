@@ -5,16 +5,22 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from upheld.errors import TimedOut, Unobservable
 
+_LEADS_OUT = re.compile(r"(?i).*proxy|semgrep_|pip_|sentry_|otel_")
+"""Variables that lead a tool out, or make it report to somebody."""
+_FENCE = Path(__file__).parent / "tool_fence"
+_NOWHERE = "http://127.0.0.1:1"
+"""A proxy that nothing can listen on: port 1 is the system's (tcpmux), and nobody serves it."""
 LARGEST = 256 * 1024 * 1024
 """Bytes of one report."""
 
@@ -29,17 +35,26 @@ def find_tool(name: str, install: str) -> str:
 
 
 def run_tool(
-    command: Sequence[str], *, folder: Path, report: Path, seconds: float, more: Mapping[str, str] | None = None
+    command: Sequence[str],
+    *,
+    folder: Path,
+    report: Path,
+    seconds: float,
+    more: Mapping[str, str] | None = None,
+    places: Iterable[tuple[str, int]] = (),
 ) -> Any:
     """Run a tool in `folder` and give the JSON that it wrote to `report`.
 
-    Its exit code says nothing: tools succeed on what they could not read. Raises TimedOut at the deadline, when it and
+    It may connect to `places` (IP addresses and ports) only: Python within it is fenced in, and the usual libraries are
+    pointed at a proxy that is not there. Its exit code says nothing: tools succeed on what they could not read. Raises TimedOut at the deadline, when it and
     all that it started is ended, and Unobservable when there is no report.
     """
     name = Path(command[0]).name
-    environment = {key: value for key, value in os.environ.items() if "proxy" not in key.lower()}
+    # Registries, accounts and settings of whoever runs the audit are none of the tool's business.
+    environment = {key: value for key, value in os.environ.items() if not _LEADS_OUT.match(key)}
     # What this process imports is none of the tool's business, and the other way round.
     environment.pop("PYTHONPATH", None)
+    environment |= _fenced(places)
     environment |= {"PATH": f"{Path(command[0]).parent}{os.pathsep}{environment.get('PATH', '')}", **(more or {})}
     with contextlib.suppress(FileNotFoundError):
         report.unlink()
@@ -75,3 +90,17 @@ def run_tool(
             last = stream.read().decode("utf-8", "replace").strip().splitlines()
         why = f": {last[-1][:300]}" if last else ""
         raise Unobservable(f"{name} ended with {code} and left no report{why}") from error
+
+
+def _fenced(places: Iterable[tuple[str, int]]) -> dict[str, str]:
+    allowed = tuple(places)
+    proxies = dict.fromkeys(("http_proxy", "https_proxy", "all_proxy"), _NOWHERE)
+    proxies |= {name.upper(): value for name, value in proxies.items()}
+    around = ",".join(dict.fromkeys(host for host, _ in allowed))
+    return {
+        **proxies,
+        "no_proxy": around,
+        "NO_PROXY": around,
+        "PYTHONPATH": str(_FENCE),
+        "UPHELD_FENCE": " ".join(f"{host}:{port}" for host, port in allowed),
+    }

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 from pydantic_core import PydanticCustomError
@@ -76,6 +76,13 @@ class Backups(Part):
     store_options: dict[str, str] = {}
     store_secrets: dict[str, SecretRef] = {}
     """Options of the store that are secret: `key`, `secret`, `token` of fsspec's file systems."""
+    hosts: tuple[
+        Annotated[str, Field(pattern=r"^(\*\.)?(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9_.-]+)(:[0-9]{1,5})?$")], ...
+    ] = ()
+    """The hosts (with a port where it is not 443, `*.` for every name below a domain) that the store's library may contact.
+
+    Needed where the URL names a bucket and no host. `169.254.169.254:80` lets it ask a cloud's machine for credentials.
+    """
     base: tuple[str, ...] = ()
     increments: tuple[str, ...] = ()
     wal: tuple[str, ...] = ()

@@ -9,7 +9,7 @@ from pydantic import Field, model_validator
 from pydantic_core import PydanticCustomError
 
 from upheld.target.endpoints import Endpoint
-from upheld.target.parts import Part, SecretRef, Url
+from upheld.target.parts import IpAddress, Part, SecretRef, Url
 
 
 class Repository(Part):
@@ -57,7 +57,7 @@ class Forge(Part):
 
     kind: Literal["github", "gitlab"] = "github"
     url: Url
-    address: str | None = None
+    address: IpAddress | None = None
     """The IP address at which the host must be reached."""
     owner: str
     """The organisation or account that owns the repository; on GitLab the path of its group, with those above it."""
@@ -106,7 +106,7 @@ class Advisories(Part):
     """The day on which the mirror was compared with its source."""
     url: Url | None = None
     """The service's root; its queries go to `/v1/query` below it."""
-    address: str | None = None
+    address: IpAddress | None = None
     """The IP address at which the service must be reached."""
     controls: dict[str, str] = {"PyPI": "jinja2==3.1.3", "npm": "esbuild==0.24.2"}
     """For each ecosystem a package that is known to be vulnerable; when it is not reported, nothing is believed."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from urllib.parse import urlsplit
 
-from upheld.target.parts import Name, Part, Url
+from upheld.target.parts import IpAddress, Name, Part, Url
 
 
 class Endpoint(Part):
@@ -12,7 +12,7 @@ class Endpoint(Part):
 
     name: Name
     url: Url
-    address: str | None = None
+    address: IpAddress | None = None
     public: bool = True
     pages: tuple[str, ...] = ("/",)
 
@@ -50,4 +50,4 @@ class Vantage(Part):
     """From where the harness looks, and from which further source addresses it can send (to be several clients)."""
 
     name: str = "here"
-    source_addresses: tuple[str, ...] = ()
+    source_addresses: tuple[IpAddress, ...] = ()

@@ -7,7 +7,7 @@ from typing import Literal
 from pydantic import Field, model_validator
 from pydantic_core import PydanticCustomError
 
-from upheld.target.parts import Part
+from upheld.target.parts import IpAddress, Part, Url
 
 FactKind = Literal[
     "block devices",
@@ -47,12 +47,17 @@ class Host(Part):
     """The host that the deployment runs on, through facts recorded there or through a connection; one of the two.
 
     `connection` is a testinfra URL: `local://`, `ssh://user@host`, `docker://container`, `kubectl://pod`; with `?sudo=true`
-    commands run as root. `commands` replaces the command by which a kind of fact is asked for there.
+    commands run as root. Whatever the clients' own configuration says, they connect to what is named here: `address` pins the IP,
+    `jump` (`user@host:port`) is the jump host on the way of `ssh://`, and `cluster` is the URL of the API that `kubectl://`
+    asks. `commands` replaces the command by which a kind of fact is asked for there.
     """
 
     name: str = "host"
     recorded: RecordedFacts | None = None
     connection: str | None = Field(default=None, pattern=r"^(local|ssh|paramiko|docker|podman|kubectl|lxc)://")
+    address: IpAddress | None = None
+    jump: str | None = Field(default=None, pattern=r"^([A-Za-z0-9_][A-Za-z0-9_.-]*@)?[A-Za-z0-9_\[][A-Za-z0-9_.:\]-]*$")
+    cluster: Url | None = None
     commands: dict[FactKind, str] = {}
     maximum_age_hours: float = Field(default=24.0 * 30, gt=0)
     """How old a fact may be; an older one counts as not seen."""

@@ -23,7 +23,7 @@ from upheld.target.deletion import Deletion
 from upheld.target.endpoints import Endpoint, Publication, Vantage
 from upheld.target.host import Host
 from upheld.target.network import Internal, Outbound, Receivers, SharedRoles, StatusPage, Webhooks
-from upheld.target.parts import Part
+from upheld.target.parts import IpNetwork, Part
 from upheld.target.privileges import DatabaseAccess
 from upheld.target.registers import Attestations, Registers
 from upheld.target.sessions import Browsing, Sessions
@@ -52,6 +52,8 @@ class Target(Part):
     """Within this time a single answer must be complete."""
     check_seconds: float = Field(default=120.0, gt=0, le=3600)
     """After this time a check makes no further look; it is inconclusive unless it found a defect before."""
+    networks: tuple[IpNetwork, ...] = ()
+    """Where given: every name that is not pinned must resolve into one of these networks, or is not contacted."""
     endpoints: tuple[Endpoint, ...] = ()
     publication: Publication | None = None
     api: Api | None = None

@@ -7,7 +7,7 @@ from typing import Literal
 from pydantic import Field
 
 from upheld.target.api import Answers
-from upheld.target.parts import Name, Part, SecretRef, Url
+from upheld.target.parts import IpAddress, Name, Part, SecretRef, Url
 
 
 class ClientCertificate(Part):
@@ -36,7 +36,7 @@ class InternalService(Part):
     name: Name
     host: str
     port: int = Field(ge=1, le=65535)
-    address: str | None = None
+    address: IpAddress | None = None
     protocol: Literal["https", "postgresql"] = "https"
     client: ClientCertificate
     path: str = "/"

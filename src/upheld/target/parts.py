@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 import re
 from typing import Annotated, Any
 from urllib.parse import urlsplit
@@ -46,11 +47,30 @@ def _url(value: str) -> str:
     return value
 
 
+def _address(value: str) -> str:
+    try:
+        return str(ipaddress.ip_address(value))
+    except ValueError:
+        # A name would be looked up again at each use, so that it pins nothing.
+        raise PydanticCustomError("address", "an IP address, not a name") from None
+
+
+def _network(value: str) -> str:
+    try:
+        return str(ipaddress.ip_network(value, strict=False))
+    except ValueError:
+        raise PydanticCustomError("network", "an IP address or a network such as 192.0.2.0/24") from None
+
+
 SecretRef = Annotated[str, BeforeValidator(_reference)]
 """A reference to a secret: `env:NAME` or `file:PATH`."""
 Template = Annotated[Any, AfterValidator(_no_literal_secrets)]
 """A JSON value in which `{placeholders}` are filled in before it is sent."""
 Url = Annotated[str, AfterValidator(_url)]
+IpAddress = Annotated[str, AfterValidator(_address)]
+"""An IP address that pins where a name is reached."""
+IpNetwork = Annotated[str, AfterValidator(_network)]
+"""An IP network, or one address."""
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9 ._-]*$", max_length=100)]
 
 
