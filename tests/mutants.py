@@ -49,6 +49,8 @@ class Place:
     index: int
     line: int
     change: str
+    text: str
+    """The expression, so that it can be named although lines move."""
     edit: Edit = dataclasses.field(compare=False)
 
 
@@ -118,7 +120,7 @@ def _places(file: Path, tree: ast.Module, within: Sequence[Function]) -> Iterato
     for index, node in enumerate(ast.walk(tree)):
         if id(node) in wanted:
             for change, edit in _edits(node):
-                yield Place(file, index, getattr(node, "lineno", 0), change, edit)
+                yield Place(file, index, getattr(node, "lineno", 0), change, ast.unparse(node), edit)
 
 
 def _edits(node: ast.AST) -> Iterator[tuple[str, Edit]]:

@@ -7,7 +7,7 @@ exit code is 1.
 Then every single place of it that compares, combines, negates or concludes is changed by itself, and judged over the same
 records and over those of the tests of the checks, which are run for it once (`harvesting`). A place whose change no verdict of the
 check or of a finding notices is listed: there a further test or sabotage would prove more. Listed apart are places that
-only choose the words of a finding.
+only choose the words of a finding, and those that cannot come to anything else (`equivalent_mutants`).
 """
 
 from __future__ import annotations
@@ -20,13 +20,14 @@ import sys
 import tempfile
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from multiprocessing import get_context
 from pathlib import Path
 
 import harvesting
 from calibration import POLICY, ROOT
+from equivalent_mutants import EQUIVALENT
 from mutants import Change, Place, always, change, comparisons, mutant, negate, notices, verdict, without_judgement
 from recordings import checks, record, results
 from upheld.calibration import table
@@ -44,6 +45,23 @@ SIDE_BY_SIDE = 2
 RECORDS = 6
 """Records of failing runs over which a mutant is judged at the most."""
 TESTS = ROOT / "tests" / "checks"
+_SHOWN = 100
+
+
+@dataclass(frozen=True, order=True)
+class Mutant:
+    """One changed place, as it is told; `number` is the node's in its file."""
+
+    file: str
+    line: int
+    number: int
+    change: str
+    text: str
+
+    def __str__(self) -> str:
+        """`checks/tls.py:65: all for any: any(…)`."""
+        text = self.text if len(self.text) <= _SHOWN else f"{self.text[:_SHOWN]}…"
+        return f"{self.file}:{self.line}: {self.change}: {' '.join(text.split())}"
 
 
 @dataclass(frozen=True)
@@ -53,11 +71,8 @@ class Proof:
     check: str
     faults: tuple[str, ...]
     """Why it is not proven; empty when it is."""
-    mutants: int = 0
-    survivors: tuple[str, ...] = ()
-    """`file:line: change` of each mutant that comes to the same as the check itself."""
-    wordings: tuple[str, ...] = ()
-    """Likewise of each that only says it in other words."""
+    changes: Mapping[Mutant, Change] = field(default_factory=dict)
+    """What comes of each place by itself."""
 
 
 # --- records -------------------------------------------------------------------------------------------------------
@@ -200,19 +215,18 @@ def prove(
         faults.append("its judgement can be dropped unnoticed")
     places = comparisons(one)
     records = [_as_replayed(one, result) for result in (*held, *failed, *tested)]
-    changes = {place: change(mutant(one, [place]), records) for place in places}
-    return Proof(check, tuple(faults), len(places), _named(changes, Change.NOTHING), _named(changes, Change.WORDS))
+    changes = {_told(place): change(mutant(one, [place]), records) for place in places}
+    return Proof(check, tuple(faults), changes)
+
+
+def _told(place: Place) -> Mutant:
+    return Mutant(str(place.file.relative_to(ROOT)), place.line, place.index, place.change, place.text)
 
 
 def _as_replayed(one: Check, result: CheckResult) -> CheckResult:
     """The record with what the check itself comes to over it, so that a mutant differs by what was changed alone."""
     again = replay(result, one)
     return dataclasses.replace(again, observations=result.observations)
-
-
-def _named(changes: Mapping[Place, Change], wanted: Change) -> tuple[str, ...]:
-    found = sorted((place for place, one in changes.items() if one is wanted), key=lambda one: (one.file, one.line))
-    return tuple(f"{place.file.relative_to(ROOT)}:{place.line}: {place.change}" for place in found)
 
 
 def prove_all(folder: Path, wanted: Sequence[str] = (), *, with_tests: bool = False) -> list[Proof]:
@@ -230,26 +244,41 @@ def prove_all(folder: Path, wanted: Sequence[str] = (), *, with_tests: bool = Fa
         return [one.result() for one in made]
 
 
+def together(proofs: Iterable[Proof]) -> dict[Mutant, Change]:
+    """What comes of each place at the most: what several checks share is proven where one of them notices."""
+    found: dict[Mutant, Change] = {}
+    for proof in proofs:
+        for place, one in proof.changes.items():
+            found[place] = min(found.get(place, one), one, key=list(Change).index)
+    return found
+
+
 def report(proofs: Sequence[Proof]) -> str:
     """What a run of mutants came to, as text."""
+    places = together(proofs)
     lines = []
     for proof in proofs:
         mark = "NOT PROVEN" if proof.faults else "proven"
-        silent = len(proof.survivors) + len(proof.wordings)
-        lines.append(f"{mark:10}  {proof.check}  {proof.mutants - silent} of {proof.mutants} mutants judge otherwise")
+        noticed = sum(places[one] is Change.JUDGEMENT for one in proof.changes)
+        lines.append(f"{mark:10}  {proof.check}  {noticed} of {len(proof.changes)} places judge otherwise when changed")
         lines += [f"            {fault}" for fault in proof.faults]
-        lines += [f"            survives: {survivor}" for survivor in proof.survivors]
-        lines += [f"            only says it otherwise: {wording}" for wording in proof.wordings]
-    mutants, survivors, wordings = (
-        sum(counts)
-        for counts in zip(*((one.mutants, len(one.survivors), len(one.wordings)) for one in proofs), strict=True)
-    )
-    unproven = sum(bool(one.faults) for one in proofs)
+    counts = {kind: [place for place, one in sorted(places.items()) if one is kind] for kind in Change}
+    excused = [place for place in counts[Change.NOTHING] if equivalent(place)]
+    survivors = [place for place in counts[Change.NOTHING] if place not in excused]
+    lines += [f"only says it otherwise: {place}" for place in counts[Change.WORDS]]
+    lines += [f"comes to the same: {place} ({equivalent(place)})" for place in excused]
+    lines += [f"SURVIVES: {place}" for place in survivors]
     lines.append(
-        f"{len(proofs)} checks, {unproven} not proven; {mutants} mutants: {mutants - survivors - wordings} judge otherwise, "
-        f"{wordings} only say it otherwise, {survivors} survive"
+        f"{len(proofs)} checks, {sum(bool(one.faults) for one in proofs)} not proven; {len(places)} places: "
+        f"{len(counts[Change.JUDGEMENT])} judge otherwise when changed, {len(counts[Change.WORDS])} only say it otherwise, "
+        f"{len(excused)} cannot come to anything else, {len(survivors)} survive"
     )
     return "\n".join(lines)
+
+
+def equivalent(place: Mutant) -> str:
+    """Why the changed place cannot come to anything else; empty where nothing says so."""
+    return EQUIVALENT.get((place.file, place.change, place.text), "")
 
 
 def main() -> int:

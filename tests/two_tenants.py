@@ -52,6 +52,8 @@ class TwoTenants:
             return JSONResponse({"error": "unauthenticated"}, 401)
         if self.caller(request) is None and "document hides notes" in self.on:
             del found["paths"]["/t/{tenant_id}/notes/{note_id}"]
+        if not any(one.startswith("index") for one in self.on):
+            del found["paths"]["/t/{tenant_id}/index"]
         return JSONResponse(found)
 
     async def home(self, _request: Request) -> Response:
@@ -102,6 +104,8 @@ class TwoTenants:
         if user is None:
             return JSONResponse({"error": "unauthenticated"}, 401)
         tenant = TENANT_OF[user]
+        if f"any tenant for {request.method}" in self.on:
+            return tenant
         return tenant if request.path_params.get("tenant_id", tenant) == tenant else self.refusal()
 
     async def notes_of(self, request: Request) -> Response:
@@ -113,7 +117,8 @@ class TwoTenants:
                 text = str((await request.json())["text"])
             except (ValueError, KeyError, TypeError):
                 return JSONResponse({"error": "invalid"}, 422)
-            note = {"id": str(uuid.uuid4()), "tenant": tenant, "text": text}
+            place = request.path_params["tenant_id"] if "made where the path says" in self.on else tenant
+            note = {"id": str(uuid.uuid4()), "tenant": place, "text": text, "stamp": uuid.uuid4().hex}
             self.notes[note["id"]] = note
             return JSONResponse(note, 201)
         return JSONResponse([one for one in self.notes.values() if one["tenant"] == tenant])
@@ -138,7 +143,8 @@ class TwoTenants:
                 del self.notes[one["id"]]
             return JSONResponse({"deleted": True})
         self.reads += 1
-        return JSONResponse({**one, "reads": self.reads})
+        shown = {"stamp": one["stamp"]} if foreign and "foreign text masked" in self.on else one
+        return JSONResponse({**shown, "reads": self.reads})
 
     async def foreign_note(self, request: Request, tenant: str, one: dict[str, str]) -> Response:
         """What somebody gets who asks for another tenant's note: a refusal, unless a trap is on."""
@@ -160,6 +166,16 @@ class TwoTenants:
         everyone = "search leaks" in self.on
         found = [one for one in self.notes.values() if wanted in one["text"] and (everyone or one["tenant"] == tenant)]
         return JSONResponse({"query": wanted, "found": found})
+
+    async def index(self, request: Request) -> Response:
+        """Shows the identifiers of a tenant's notes, and none of their text."""
+        tenant = self.own(request)
+        if isinstance(tenant, Response):
+            return tenant
+        if f"index empty for {tenant}" in self.on:
+            return JSONResponse([])
+        everyone = "index leaks" in self.on
+        return JSONResponse([{"id": one["id"]} for one in self.notes.values() if everyone or one["tenant"] == tenant])
 
     async def history(self, request: Request) -> Response:
         """Takes the note in a query parameter; answers an empty list for one that is not there."""
@@ -257,6 +273,7 @@ class TwoTenants:
                 Route("/t/{tenant_id}/notes/{note_id}", self.note, methods=["GET", "PATCH", "DELETE"]),
                 Route("/t/{tenant_id}/search", self.search),
                 Route("/t/{tenant_id}/history", self.history),
+                Route("/t/{tenant_id}/index", self.index),
                 Route("/picked", self.picked),
                 Route("/t/{tenant_id}/links", self.links_of, methods=["POST"]),
             ]
@@ -372,6 +389,7 @@ def openapi() -> dict[str, Any]:
                 "delete": operation("deleteNote", tenant, note),
             },
             "/t/{tenant_id}/search": {"get": operation("search", tenant, {"name": "q", "in": "query", **required})},
+            "/t/{tenant_id}/index": {"get": operation("index", tenant)},
             "/t/{tenant_id}/history": {
                 "get": operation("history", tenant, {"name": "note_id", "in": "query", **required})
             },

@@ -89,6 +89,36 @@ def test_a_foreign_identifier_that_works_is_a_failure_of_that_operation(
     assert any(words in one for one in failed(found))
 
 
+@pytest.mark.parametrize(
+    ("switches", "operation", "words"),
+    [
+        (("foreign GET", "foreign text masked"), "getNote", "values that only red has"),
+        # The caller's own note, under the address of the other tenant.
+        (("any tenant for PATCH",), "changeNote", "as if it were allowed"),
+        # What is made has no operation that reads it.
+        (("any tenant for POST",), "addLink", "as if it were allowed"),
+        (("any tenant for POST", "made where the path says"), "addNote", "made an object in red"),
+    ],
+)
+def test_an_address_of_another_tenant_that_works_is_a_failure(
+    run: Any, switches: tuple[str, ...], operation: str, words: str
+) -> None:
+    found, _ = run(IDENTIFIERS, *switches)
+    assert any(one.startswith(operation) and words in one for one in failed(found)), failed(found)
+
+
+def test_what_was_made_with_the_caller_under_another_tenants_address_is_no_failure(run: Any) -> None:
+    found, _ = run(IDENTIFIERS, "any tenant for POST")
+    assert not [one for one in failed(found) if one.startswith("addNote")]
+    assert any("what it made is the caller's own" in one.observed for one in found if isinstance(one, Finding))
+
+
+def test_what_was_made_and_cannot_be_read_is_a_failure(run: Any) -> None:
+    unread = {"note": {"create": "addNote", "json": {"text": "{search} {canary}"}, "delete": "deleteNote"}}
+    found, _ = run(IDENTIFIERS, "any tenant for POST", objects=unread)
+    assert any(one.startswith("addNote") and "as if it were allowed" in one for one in failed(found))
+
+
 @pytest.mark.parametrize("trap", ["update hits the caller", "delete pretends"])
 def test_a_success_that_changes_nothing_of_the_owner_is_no_failure(run: Any, trap: str) -> None:
     found, _ = run(IDENTIFIERS, trap)
@@ -146,6 +176,18 @@ def test_a_search_that_leaks_is_found_although_it_repeats_the_query(run: Any) ->
         "search (GET /t/{tenant_id}/search) of blue: shows data of red",
         "search (GET /t/{tenant_id}/search) of red: shows data of blue",
     ]
+
+
+def test_a_listing_without_texts_is_compared_by_identifiers(run: Any) -> None:
+    found, _ = run(LISTINGS, "index of ids")
+    assert failed(found) == unseen(found) == []
+    assert any("none of which another tenant's answer has" in one.observed for one in found if isinstance(one, Finding))
+    found, _ = run(LISTINGS, "index leaks")
+    assert [one.partition(" ")[0] for one in failed(found)] == ["index", "index"]
+    assert all("identifiers in common" in one for one in failed(found))
+    found, _ = run(LISTINGS, "index empty for red")
+    assert failed(found) == []
+    assert [one.partition(" ")[0] for one in unseen(found)] == ["index", "index"]
 
 
 def test_operations_that_are_shared_by_design_are_left_out(run: Any) -> None:
