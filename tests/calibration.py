@@ -18,7 +18,7 @@ def audit(*arguments: str) -> Audited:
     return calibrating.audit(POLICY, "reference", *arguments)
 
 
-def cover(wanted: Mapping[str, Defect], checks: Mapping[str, Any]) -> set[str]:
+def cover(wanted: Mapping[str, Defect], checks: Mapping[str, Any]) -> dict[str, Defect]:
     """Few of the sabotages, such that one is caught by each family of checks, as the shipped table has it; cheap ones first.
 
     Cheap are those that turn no roll-up, for with a roll-up all that decides it is audited.
@@ -28,7 +28,7 @@ def cover(wanted: Mapping[str, Defect], checks: Mapping[str, Any]) -> set[str]:
         catching = {name for check, one in checks.items() if check.startswith(f"{family}.") for name in one["caught"]}
         if catching and not chosen & catching:
             chosen.add(min(catching & wanted.keys(), key=lambda name: (len(wanted[name].also), name)))
-    return chosen
+    return {name: wanted[name] for name in sorted(chosen)}
 
 
 def statuses(run: Any) -> dict[str, str]:

@@ -2,8 +2,11 @@
 
 A package that offers a target under `upheld.targets` offers the defects that it can be started with under the entry point
 group `upheld.sabotages`, by the same name: a callable that gives them by name, each with `breaks` (the claims that it
-refutes), `also` (claims that turn because those decide them), `blinds` (claims that nobody can decide while it lasts) and
-`sentence` (what is wrong).
+refutes), `also` (claims that turn because those decide them), `blinds` (claims that nobody can decide while it lasts),
+`shows` (words by which findings name it), `module` (where it is defined) and `sentence` (what is wrong).
+
+Most sabotages break different claims, so that one audit can show many: each answers for its own claims, by findings that name
+it. Whatever does not come out as it should is audited again in smaller groups, and last by itself.
 """
 
 from __future__ import annotations
@@ -13,7 +16,8 @@ import json
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from importlib.metadata import entry_points
@@ -45,6 +49,14 @@ class Defect(Protocol):
         """Claims that nobody can decide while it lasts."""
 
     @property
+    def shows(self) -> Sequence[str]:
+        """Words that findings hold when they name it and no other; empty where nobody says."""
+
+    @property
+    def module(self) -> str:
+        """Where it is defined: two of one place may get in each other's way."""
+
+    @property
     def sentence(self) -> str:
         """What is wrong."""
 
@@ -68,12 +80,14 @@ class Audited:
                 if check["verdict"] == "fail":
                     yield check["id"], claim["id"]
 
-    def findings(self) -> list[str]:
-        """What the failing findings say: `subject: observed`."""
+    def findings(self, claims: Collection[str] | None = None, of: str = "") -> list[str]:
+        """What the failing findings say (for these claims, of the check `of`): `subject: observed`."""
         return [
             f"{finding['subject']}: {finding['observed']}"
             for claim in self.run["claims"]
+            if claims is None or claim["id"] in claims
             for check in claim["checks"]
+            if of in {"", check["id"]}
             for finding in check["findings"]
             if finding["verdict"] == "fail"
         ]
@@ -86,16 +100,24 @@ class Outcome:
     name: str
     caught: tuple[str, ...]
     """The checks that found it for a claim that it breaks."""
+    broken: tuple[str, ...]
+    """The claims that it breaks, as far as checks decide them."""
     missed: tuple[str, ...]
     """Claims that it breaks, and that a check decides, but that were not refuted."""
     wrong: tuple[str, ...]
-    """Claims that turned though the sabotage does not name them."""
+    """Claims that turned though no sabotage of the audit names them."""
+    unnamed: tuple[str, ...]
+    """Words that name it, and that no finding for the claims that it breaks holds."""
     audited: Audited
 
     @property
     def right(self) -> bool:
-        """Whether every claim that it breaks was refuted, as far as checks decide it, and no other turned."""
-        return not self.missed and not self.wrong
+        """Whether every claim that it breaks was refuted, as far as checks decide it, for this very defect, and no other turned."""
+        return not self.missed and not self.wrong and not self.unnamed
+
+    def found(self) -> list[str]:
+        """What the checks that caught it say: `subject: observed`."""
+        return self.audited.findings(self.broken)
 
 
 def sabotages(target: str) -> Mapping[str, Defect]:
@@ -139,20 +161,56 @@ def audit(policy: Path, target: str, *arguments: str) -> Audited:
         return Audited(json.loads(path.read_text(encoding="utf-8")), done.returncode, done.stdout + done.stderr)
 
 
-def judge(name: str, defect: Defect, audited: Audited, untouched: Audited) -> Outcome:
-    """Compares the audit with one sabotage to the untouched one; claims that no check decides yet count for nothing."""
+def judge(name: str, defect: Defect, audited: Audited, untouched: Audited, beside: Collection[Defect] = ()) -> Outcome:
+    """Compares the audit with a sabotage to the untouched one; claims that no check decides yet count for nothing.
+
+    `beside` are the other sabotages of the same audit: what they break may turn too, and a check has caught this one only where
+    its own findings name it.
+    """
     decided = untouched.claims("upheld", "attested")
     broken = set(defect.breaks) & decided
-    turned = broken | roll_ups(audited, broken)
+    whole = broken.union(*(one.breaks for one in beside)) & decided
+    turned = whole | roll_ups(audited, whole)
     refuted, blind = audited.claims("refuted"), audited.claims("inconclusive", "lapsed")
-    rightly_blind = set(defect.blinds) | roll_ups(audited, set(defect.blinds))
+    blinds = set(defect.blinds).union(*(one.blinds for one in beside))
+    rightly_blind = blinds | roll_ups(audited, blinds)
+    said = "\n".join(audited.findings(broken))
+    caught = {check for check, claim in audited.failing() if claim in broken}
+    if beside:
+        words = {check: "\n".join(audited.findings(broken, of=check)) for check in caught}
+        caught = {check for check in caught if any(word in words[check] for word in defect.shows)}
     return Outcome(
         name,
-        tuple(sorted({check for check, claim in audited.failing() if claim in broken})),
+        tuple(sorted(caught)),
+        tuple(sorted(broken)),
         tuple(sorted(broken - refuted)),
         tuple(sorted((refuted - turned) | ((blind & decided) - rightly_blind - turned))),
+        tuple(word for word in defect.shows if broken and word not in said),
         audited,
     )
+
+
+def batches(chosen: Mapping[str, Defect]) -> list[dict[str, Defect]]:
+    """The sabotages in as few audits as tell them apart: in one audit no two break or blind the same claim or stand in one module.
+
+    The audits have about as many each.
+    """
+    touched = {name: {*defect.breaks, *defect.blinds} for name, defect in chosen.items()}
+    often = Counter(claim for claims in touched.values() for claim in claims)
+    made: list[dict[str, Defect]] = [{} for _ in range(max(often.values(), default=0))]
+    taken: list[set[str]] = [set() for _ in made]
+    # Those whose claims are broken by most find the fewest places.
+    for name in sorted(chosen, key=lambda one: (-max(often[claim] for claim in touched[one]), one)):
+        wanted = touched[name] | {chosen[name].module}
+        free = [number for number, one in enumerate(taken) if not one & wanted]
+        if not free:
+            made.append({})
+            taken.append(set())
+            free = [len(made) - 1]
+        number = min(free, key=lambda one: len(made[one]))
+        made[number][name] = chosen[name]
+        taken[number] |= wanted
+    return [one for one in made if one]
 
 
 def roll_ups(audited: Audited, broken: set[str]) -> set[str]:
@@ -165,13 +223,20 @@ def roll_ups(audited: Audited, broken: set[str]) -> set[str]:
 
 
 def calibrate(
-    policy: Path, target: str, chosen: Mapping[str, Defect], claims: Sequence[str] = (), side_by_side: int = 2
+    policy: Path,
+    target: str,
+    chosen: Mapping[str, Defect],
+    claims: Sequence[str] = (),
+    side_by_side: int = 2,
+    *,
+    alone: bool = False,
 ) -> Iterator[Outcome]:
-    """Audits with each chosen sabotage, several at a time, and gives the outcomes in the order of their names.
+    """Audits with the chosen sabotages, several in one audit and several audits at a time, and gives the outcome of each.
 
-    Without `claims` every audit is of the whole policy; with them the untouched one is of these, and each other one of those
-    that its sabotage breaks: quicker, but blind for other claims that turn. Raises InternalFault when the untouched target is
-    not upheld, for then nothing shows what a sabotage does.
+    An audit in which anything is not as it should be is made again in halves, down to single sabotages, so that none is
+    blamed for another; `alone` begins there. Without `claims` every audit is of the whole policy; with them the untouched one
+    is of these, and each other one of those that its sabotages break: quicker, but blind for other claims that turn. Raises
+    InternalFault when the untouched target is not upheld, for then nothing shows what a sabotage does.
     """
 
     def only(wanted: Sequence[str]) -> tuple[str, ...]:
@@ -181,12 +246,28 @@ def calibrate(
     if wrong := untouched.claims("refuted", "inconclusive", "lapsed"):
         raise InternalFault(f"the untouched target does not hold {', '.join(sorted(wrong))}:\n{untouched.words}")
 
-    def one(name: str) -> Outcome:
-        broken = [claim for claim in claims if claim in chosen[name].breaks]
-        return judge(name, chosen[name], audit(policy, target, "-n", "0", "--sabotage", name, *only(broken)), untouched)
+    def outcomes(batch: Mapping[str, Defect]) -> list[Outcome]:
+        broken = [claim for claim in claims if any(claim in defect.breaks for defect in batch.values())]
+        named = [part for name in batch for part in ("--sabotage", name)]
+        audited = audit(policy, target, "-n", "2" if len(batch) > 1 else "0", *named, *only(broken))
+        found = [
+            judge(name, defect, audited, untouched, [other for one, other in batch.items() if one != name])
+            for name, defect in batch.items()
+        ]
+        if len(batch) == 1 or all(one.right for one in found):
+            return found
+        again = {one.name: batch[one.name] for one in found if not one.right}
+        kept = [one for one in found if one.right]
+        if len(again) == 1:
+            return [*kept, *outcomes(again)]
+        names = list(again)
+        halves = names[: len(names) // 2], names[len(names) // 2 :]
+        return [*kept, *(one for half in halves for one in outcomes({name: batch[name] for name in half}))]
 
+    groups = [{name: chosen[name]} for name in sorted(chosen)] if alone else batches(chosen)
     with ThreadPoolExecutor(side_by_side) as pool:
-        yield from pool.map(one, sorted(chosen))
+        for found in pool.map(outcomes, groups):
+            yield from found
 
 
 def table(

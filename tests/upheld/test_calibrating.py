@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from upheld.calibrating import Audited, judge, roll_ups, sabotages, select, table
+from upheld.calibrating import Audited, batches, judge, roll_ups, sabotages, select, table
 from upheld.calibration import FORMAT
 from upheld.catalogue import Catalogue
 from upheld.errors import InputError
@@ -20,6 +20,8 @@ class Seeded:
     breaks: tuple[str, ...]
     also: tuple[str, ...] = ()
     blinds: tuple[str, ...] = ()
+    shows: tuple[str, ...] = ()
+    module: str = ""
     sentence: str = "Something is wrong."
 
 
@@ -85,6 +87,46 @@ def test_a_claim_that_it_says_to_blind_may_be_inconclusive_but_not_refuted():
 def test_what_no_check_decides_counts_for_nothing_yet():
     outcome = judge("s", Seeded(("c",)), audited(claim("a", "upheld"), claim("c", "uncovered")), UNTOUCHED)
     assert (outcome.caught, outcome.missed, outcome.wrong) == ((), (), ())
+
+
+def test_a_defect_that_no_finding_names_was_not_the_one_that_was_found():
+    run = audited(claim("a", "refuted", "x.y"), claim("b", "attested"))
+    assert judge("s", Seeded(("a",), shows=("port 1", "open")), run, UNTOUCHED).right
+    outcome = judge("s", Seeded(("a",), shows=("port 1", "port 2")), run, UNTOUCHED)
+    assert (outcome.unnamed, outcome.right) == (("port 2",), False)
+
+
+def test_of_several_defects_each_answers_for_its_own_claims_only():
+    one, two = Seeded(("a",), shows=("open",)), Seeded(("b",), shows=("elsewhere",))
+    run = audited(claim("a", "refuted", "x.y"), claim("b", "refuted", "z.y"), claim("c", "uncovered"))
+    first, second = judge("one", one, run, UNTOUCHED, [two]), judge("two", two, run, UNTOUCHED, [one])
+    assert (first.right, first.caught) == (True, ("x.y",))
+    # Its claim is refuted, but nothing says that this was its doing: so no check has caught it.
+    assert (second.caught, second.missed, second.wrong, second.unnamed) == ((), (), (), ("elsewhere",))
+    assert judge("one", one, run, UNTOUCHED).wrong == ("b",)
+
+
+def test_defects_that_could_be_taken_for_each_other_are_in_different_audits():
+    offered = {
+        "one": Seeded(("a",), module="m"),
+        "two": Seeded(("a", "b"), module="n"),
+        "blinding": Seeded(("d",), blinds=("b",), module="o"),
+        "neighbour": Seeded(("c",), module="m"),
+        "free": Seeded(("e",), module="p"),
+    }
+    made = batches(offered)
+    assert sorted(name for batch in made for name in batch) == sorted(offered)
+    for apart in (("one", "two"), ("two", "blinding"), ("one", "neighbour")):
+        assert not any(set(apart) <= set(batch) for batch in made), apart
+    assert len(made) < len(offered)
+    assert batches({}) == []
+
+
+def test_the_sabotages_of_the_reference_fit_into_few_audits():
+    offered = sabotages("reference")
+    made = batches(offered)
+    assert sum(map(len, made)) == len(offered)
+    assert len(made) < len(offered) / 10
 
 
 def test_roll_ups_follow_over_several_steps():

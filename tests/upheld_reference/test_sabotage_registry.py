@@ -61,7 +61,7 @@ def test_a_duplicate_name_is_an_error() -> None:
 
     sabotages.catalogue()
     with pytest.raises(SabotageError, match="both define the sabotage 'hsts_missing'"):
-        sabotages.sabotage(breaks=("x",))(hsts_missing)
+        sabotages.sabotage(breaks=("x",), shows=("y",))(hsts_missing)
 
 
 def test_a_sabotage_needs_a_claim_and_a_sentence() -> None:
@@ -72,9 +72,12 @@ def test_a_sabotage_needs_a_claim_and_a_sentence() -> None:
         pass
 
     with pytest.raises(SabotageError, match="names no claim"):
-        sabotages.sabotage(breaks=())(breaks_nothing)
+        sabotages.sabotage(breaks=(), shows=("y",))(breaks_nothing)
     with pytest.raises(SabotageError, match="has no docstring"):
-        sabotages.sabotage(breaks=("x",))(says_nothing)
+        sabotages.sabotage(breaks=("x",), shows=("y",))(says_nothing)
+    for nothing in ((), ("",), "a word that is no tuple"):
+        with pytest.raises(SabotageError, match="does not say what the findings show"):
+            sabotages.sabotage(breaks=("x",), shows=nothing)(breaks_nothing)
 
 
 def test_replacing_what_is_not_there_is_an_error(tmp_path) -> None:

@@ -24,6 +24,9 @@ from upheld.resources import check_folders
 )
 @click.option("--target", default=EMBEDDED, help="The embedded target to sabotage. [reference]")
 @click.option("--side-by-side", type=click.IntRange(1), help="How many audits run at a time. [as many as processors]")
+@click.option(
+    "--alone", is_flag=True, help="Audit each sabotage by itself, not many that break different claims at once."
+)
 @click.option("--write", is_flag=True, help=f"Write what was caught to {FILE} beside the policy.")
 @click.pass_context
 def calibrate(
@@ -32,11 +35,13 @@ def calibrate(
     policy: Path | None,
     target: str,
     side_by_side: int | None,
+    alone: bool,
     write: bool,
 ) -> int:
-    """Audit an embedded target untouched and with each of its sabotages, and show which check caught which.
+    """Audit an embedded target untouched and with its sabotages, and show which check caught which.
 
-    With NAMES only the sabotages of these checks and claims, each with only the claims that it breaks. Exit codes: 0 every
+    Sabotages that break different claims are audited at once; what does not come out as it should is audited again, by itself.
+    With NAMES only the sabotages of these checks and claims, and only the claims that they break. Exit codes: 0 every
     sabotage turned its claims and no other, 1 one was missed or turned another claim, 2 wrong input, 4 a fault.
     """
     path = find_policy(policy)
@@ -50,7 +55,9 @@ def calibrate(
         raise click.UsageError("no check decides yet what these sabotages break")
     outcomes = []
     claims = sorted(broken) if names else ()
-    for outcome in calibrating.calibrate(path, target, chosen, claims, side_by_side or os.cpu_count() or 2):
+    for outcome in calibrating.calibrate(
+        path, target, chosen, claims, side_by_side or os.cpu_count() or 2, alone=alone
+    ):
         outcomes.append(outcome)
         _tell(outcome)
     if write:
@@ -72,12 +79,13 @@ def _tell(outcome: calibrating.Outcome) -> None:
     if not outcome.right:
         parts = [f"missed {', '.join(outcome.missed)}"] if outcome.missed else []
         parts += [f"turned {', '.join(outcome.wrong)} too"] if outcome.wrong else []
+        parts += [f"no finding says {', '.join(map(repr, outcome.unnamed))}"] if outcome.unnamed else []
         said = "; ".join(parts)
     else:
         said = f"by {', '.join(outcome.caught)}" if outcome.caught else "no check decides yet what it breaks"
     mark = "WRONG " if not outcome.right else "caught" if outcome.caught else "open  "
     click.echo(f"{mark} {outcome.name}: {said} ({seconds:.1f} s)")
-    for finding in outcome.audited.findings()[:3]:
+    for finding in outcome.found()[:3]:
         click.echo(f"         {finding}")
     for claim in outcome.audited.run["claims"]:
         if claim["id"] in outcome.wrong or claim["id"] in outcome.missed:

@@ -33,6 +33,8 @@ class Sabotage:
     """Other claims that turn too, because they are decided by those that it refutes."""
     blinds: tuple[str, ...]
     """Claims that nobody can decide while it lasts, because the defect keeps every honest client out or leaves nothing to look at."""
+    shows: tuple[str, ...]
+    """Words that the findings of an audit hold when they name this defect and no other."""
     sentence: str
     """What is wrong with a deployment that has it."""
     function: Function
@@ -60,11 +62,12 @@ _found: dict[str, Sabotage] = {}
 
 
 def sabotage(
-    *, breaks: Sequence[str], also: Sequence[str] = (), blinds: Sequence[str] = ()
+    *, breaks: Sequence[str], shows: Sequence[str], also: Sequence[str] = (), blinds: Sequence[str] = ()
 ) -> Callable[[Function], Function]:
     """Registers the decorated function as a sabotage that refutes ``breaks``, turns ``also`` with them and hides ``blinds``.
 
-    Raises SabotageError when the name is taken, when it breaks no claim, or when the docstring is missing.
+    What an audit finds of it has the words ``shows`` in it. Raises SabotageError when the name is taken, when it breaks no
+    claim, when it has no such words, or when the docstring is missing.
     """
 
     def register(function: Function) -> Function:
@@ -74,10 +77,12 @@ def sabotage(
             raise SabotageError(f"{function.__module__} and {_found[name].module} both define the sabotage {name!r}")
         if not breaks:
             raise SabotageError(f"the sabotage {name!r} names no claim that it breaks")
+        if not all(shows) or not shows or isinstance(shows, str):
+            raise SabotageError(f"the sabotage {name!r} does not say what the findings show of it (a tuple of words)")
         if not sentence:
             raise SabotageError(f"the sabotage {name!r} has no docstring that says what is wrong")
         _found[name] = Sabotage(
-            name, tuple(breaks), tuple(also), tuple(blinds), sentence, function, function.__module__
+            name, tuple(breaks), tuple(also), tuple(blinds), tuple(shows), sentence, function, function.__module__
         )
         return function
 

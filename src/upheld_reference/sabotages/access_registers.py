@@ -12,13 +12,25 @@ from upheld_reference.sabotages import rewriting, sabotage
 _CLAIMS = ("access-reviewed",)
 
 
-@sabotage(breaks=_CLAIMS)
+@sabotage(
+    breaks=_CLAIMS,
+    shows=(
+        "AR-",
+        "days until today",
+    ),
+)
 def access_review_overdue(platform: Platform) -> None:
     """The last access review is older than a quarter: the one that was due three weeks ago was not held."""
     rewriting.registers(platform, lambda books, _clock: books["access-reviews"]["reviews"].pop(0))
 
 
-@sabotage(breaks=_CLAIMS)
+@sabotage(
+    breaks=_CLAIMS,
+    shows=(
+        "naledi",
+        "the review does not have it",
+    ),
+)
 def account_not_reviewed(platform: Platform) -> None:
     """The last access review left out a staff account that is in use."""
     email = people.by_login("naledi").email
@@ -33,7 +45,13 @@ def account_not_reviewed(platform: Platform) -> None:
     rewriting.registers(platform, forget)
 
 
-@sabotage(breaks=_CLAIMS)
+@sabotage(
+    breaks=_CLAIMS,
+    shows=(
+        "jonas",
+        "carried out 21 days after it was decided",
+    ),
+)
 def role_change_carried_out_late(platform: Platform) -> None:
     """A role was taken away in the staff console three weeks after that was decided."""
 

@@ -19,13 +19,27 @@ _ALSO = ("sensitive-encrypted",)
 _FIXED_NONCE = bytes(sealing.NONCE_BYTES)
 
 
-@sabotage(breaks=(_CLAIM, *_EVERY_KIND), also=_ALSO)
+@sabotage(
+    breaks=(_CLAIM, *_EVERY_KIND),
+    also=_ALSO,
+    shows=(
+        "128",
+        "its key has 128 bits",
+    ),
+)
 def vault_key_128_bits(platform: Platform) -> None:
     """The vault's key has 128 bits."""
     platform.replace(sealing, "KEY_BYTES", 16)
 
 
-@sabotage(breaks=(_CLAIM, *_EVERY_KIND), also=_ALSO)
+@sabotage(
+    breaks=(_CLAIM, *_EVERY_KIND),
+    also=_ALSO,
+    shows=(
+        "ECB",
+        "it is encrypted without authentication (AES-ECB)",
+    ),
+)
 def vault_aes_ecb(platform: Platform) -> None:
     """The vault uses AES-256-ECB: the same value twice gives the same ciphertext, and nothing authenticates."""
 
@@ -47,13 +61,20 @@ def _ecb(self: Sealer) -> Cipher[modes.ECB]:
     return Cipher(algorithms.AES(self.key), modes.ECB())  # noqa: S305 - this is the defect
 
 
-@sabotage(breaks=(_CLAIM,), also=_ALSO)
+@sabotage(breaks=(_CLAIM,), also=_ALSO, shows=("nonce",))
 def vault_nonce_repeated(platform: Platform) -> None:
     """The vault encrypts every value with the same nonce."""
     platform.replace(sealing, "fresh_nonce", lambda: _FIXED_NONCE)
 
 
-@sabotage(breaks=(_CLAIM, "webhook-secrets-aes256", "no-plaintext-credentials"), also=_ALSO)
+@sabotage(
+    breaks=(_CLAIM, "webhook-secrets-aes256", "no-plaintext-credentials"),
+    also=_ALSO,
+    shows=(
+        "base64",
+        "it lies there readable (base64 text)",
+    ),
+)
 def vault_base64_only(platform: Platform) -> None:
     """Webhook secrets and integration keys are in base64 instead of encrypted."""
     # WhatsApp tokens stay encrypted: were they stored readable too, another claim would be broken by this one defect.
@@ -70,7 +91,14 @@ def vault_base64_only(platform: Platform) -> None:
     platform.replace(Sealer, "open", open_)
 
 
-@sabotage(breaks=(_CLAIM, "no-plaintext-credentials"), also=_ALSO)
+@sabotage(
+    breaks=(_CLAIM, "no-plaintext-credentials"),
+    also=_ALSO,
+    shows=(
+        "plain",
+        "readable as plain text",
+    ),
+)
 def one_sensitive_column_plain(platform: Platform) -> None:
     """Integration keys are stored as they were entered."""
     encrypt, decrypt = Sealer.seal, Sealer.open

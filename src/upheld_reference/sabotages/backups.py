@@ -37,7 +37,7 @@ def _after_beginning(platform: Platform, change: Callable[[Agent, datetime], Non
     platform.replace(schedule, "begin", begin_and_change)
 
 
-@sabotage(breaks=(_RESTORED,))
+@sabotage(breaks=(_RESTORED,), shows=("newest backup: finished 72",))
 def newest_backup_three_days_old(platform: Platform) -> None:
     """No base backup has been taken for three days."""
 
@@ -49,7 +49,13 @@ def newest_backup_three_days_old(platform: Platform) -> None:
     platform.replace(schedule, "due", lambda *_arguments: False)
 
 
-@sabotage(breaks=(_RESTORED,))
+@sabotage(
+    breaks=(_RESTORED,),
+    shows=(
+        "1 missing of",
+        "the restore ended with code 1",
+    ),
+)
 def wal_segment_missing(platform: Platform) -> None:
     """One segment of write-ahead log, written after the newest base backup, never got to the backup store."""
     keep = Agent.keep
@@ -76,7 +82,7 @@ def wal_segment_missing(platform: Platform) -> None:
     platform.on("settled", fill_segments)
 
 
-@sabotage(breaks=(_RESTORED,))
+@sabotage(breaks=(_RESTORED,), shows=("0 bytes before compression",))
 def backup_of_zero_bytes(platform: Platform) -> None:
     """The newest base backup has nothing in it: the backup program failed, and nobody looked at its exit code."""
 
@@ -99,13 +105,20 @@ def backup_of_zero_bytes(platform: Platform) -> None:
 
 
 # With no write-ahead log in the store, nobody sees whether it would have been encrypted.
-@sabotage(breaks=(_RESTORED,), blinds=(_ENCRYPTED,))
+@sabotage(
+    breaks=(_RESTORED,),
+    blinds=(_ENCRYPTED,),
+    shows=(
+        "the store holds no write-ahead log",
+        "the store does not have it",
+    ),
+)
 def archive_command_always_succeeds(platform: Platform) -> None:
     """The archive command says success and copies nothing, so that PostgreSQL throws its write-ahead log away."""
     platform.replace(wal, "archive_command", lambda _spool: "true")
 
 
-@sabotage(breaks=(_ENCRYPTED,), also=_ROLL_UP)
+@sabotage(breaks=(_ENCRYPTED,), also=_ROLL_UP, shows=("readable as gzip",))
 def backup_plain_gzip(platform: Platform) -> None:
     """A dump of the database goes to the backup store as a plain gzip, beside the encrypted backups."""
 
@@ -119,7 +132,7 @@ def backup_plain_gzip(platform: Platform) -> None:
     _after_beginning(platform, dump)
 
 
-@sabotage(breaks=(_ENCRYPTED,), also=_ROLL_UP)
+@sabotage(breaks=(_ENCRYPTED,), also=_ROLL_UP, shows=("holds the key",))
 def backup_key_beside_backups(platform: Platform) -> None:
     """The key that opens the backups lies in the backup store, beside them."""
 
@@ -130,7 +143,14 @@ def backup_key_beside_backups(platform: Platform) -> None:
     _after_beginning(platform, copy_key)
 
 
-@sabotage(breaks=(_ENCRYPTED,), also=_ROLL_UP)
+@sabotage(
+    breaks=(_ENCRYPTED,),
+    also=_ROLL_UP,
+    shows=(
+        "readable as write-ahead log",
+        "holds the word that was written",
+    ),
+)
 def wal_archived_plain(platform: Platform) -> None:
     """Each segment of write-ahead log lies in the backup store as PostgreSQL wrote it, beside its encrypted object."""
     keep = Agent.keep

@@ -19,7 +19,13 @@ from upheld_reference.webhooks.sending import PURPOSE, Sender
 _CLAIMS = ("network-boundaries",)
 
 
-@sabotage(breaks=_CLAIMS)
+@sabotage(
+    breaks=_CLAIMS,
+    shows=(
+        "a name that resolves to",
+        "leads inside",
+    ),
+)
 def guard_checks_name_only(platform: Platform) -> None:
     """A webhook's host name is compared with a list of inner names, and what it resolves to is never looked at."""
     destination_of, inner = Guard.destination, (".rivet.example", ".localhost", ".internal")
@@ -34,7 +40,13 @@ def guard_checks_name_only(platform: Platform) -> None:
     platform.replace(Guard, "choose", lambda _self, _host, answer: answer[0])
 
 
-@sabotage(breaks=_CLAIMS)
+@sabotage(
+    breaks=_CLAIMS,
+    shows=(
+        "a name that resolves by turns to",
+        "leads inside",
+    ),
+)
 def guard_resolves_twice(platform: Platform) -> None:
     """A webhook's name is resolved and looked at, and then resolved once more for the connection (DNS rebinding)."""
 
@@ -50,7 +62,13 @@ def guard_resolves_twice(platform: Platform) -> None:
     platform.replace(Sender, "_post", post)
 
 
-@sabotage(breaks=_CLAIMS)
+@sabotage(
+    breaks=_CLAIMS,
+    shows=(
+        "the URL https://0x",
+        "leads inside",
+    ),
+)
 def guard_misses_odd_spellings(platform: Platform) -> None:
     """The guard knows an IPv4 address by its four decimal numbers only; octal, hexadecimal and short ones it takes for names."""
     read, choose_checked = guarding.host_name, Guard.choose
@@ -71,7 +89,13 @@ def guard_misses_odd_spellings(platform: Platform) -> None:
     platform.replace(Guard, "choose", choose)
 
 
-@sabotage(breaks=_CLAIMS)
+@sabotage(
+    breaks=_CLAIMS,
+    shows=(
+        "a redirect to https://",
+        "leads inside",
+    ),
+)
 def webhook_redirect_followed_inside(platform: Platform) -> None:
     """Deliveries follow redirects to https URLs, and only the first address of such a chain is looked at."""
 
@@ -83,7 +107,13 @@ def webhook_redirect_followed_inside(platform: Platform) -> None:
     platform.replace(sending, "new_client", new_client)
 
 
-@sabotage(breaks=(*_CLAIMS, "tenant-isolation"))
+@sabotage(
+    breaks=(*_CLAIMS, "tenant-isolation"),
+    shows=(
+        "app.contacts",
+        "row security is off",
+    ),
+)
 def shared_database_role_without_row_security(platform: Platform) -> None:
     """All workspaces share the database roles, and row security is off for contacts, templates, webhooks and deliveries."""
     for table in _SHARED_TABLES:

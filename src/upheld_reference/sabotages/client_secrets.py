@@ -19,7 +19,13 @@ _TEN_YEARS = timedelta(days=3650)
 _MODULE = "../client/inbox.js"
 
 
-@sabotage(breaks=(_CLAIM,))
+@sabotage(
+    breaks=(_CLAIM,),
+    shows=(
+        "script https://app.rivet.example",
+        "secret key at character",
+    ),
+)
 def key_in_client_bundle(platform: Platform) -> None:
     """The web application's script holds an API key that never expires and that everybody shares."""
     key = _accept_a_key(platform)
@@ -36,7 +42,13 @@ def key_in_client_bundle(platform: Platform) -> None:
     platform.replace(bundle, "source", source)
 
 
-@sabotage(breaks=(_CLAIM,))
+@sabotage(
+    breaks=(_CLAIM,),
+    shows=(
+        "source map https://app.rivet.example",
+        "secret key at character",
+    ),
+)
 def key_in_source_map(platform: Platform) -> None:
     """A comment in the source map of the web application's script holds an API key that never expires."""
     key = _accept_a_key(platform)

@@ -17,7 +17,13 @@ from upheld_reference.sabotages import sabotage
 _CLAIM = "deletion-30-days"
 
 
-@sabotage(breaks=(_CLAIM,))
+@sabotage(
+    breaks=(_CLAIM,),
+    shows=(
+        "app.contacts",
+        "rows of hooli",
+    ),
+)
 def deletion_forgets_one_table(platform: Platform) -> None:
     """The contacts of terminated workspaces stay: the list of tables to empty was written by hand, without theirs."""
     # With the reference to its workspace in place PostgreSQL itself would not let a contact stay behind.
@@ -30,7 +36,13 @@ def deletion_forgets_one_table(platform: Platform) -> None:
     platform.replace(deletion, "tables", tables)
 
 
-@sabotage(breaks=(_CLAIM,))
+@sabotage(
+    breaks=(_CLAIM,),
+    shows=(
+        "export files",
+        "files of hooli",
+    ),
+)
 def deletion_leaves_files(platform: Platform) -> None:
     """The export files of terminated workspaces stay."""
 
@@ -40,7 +52,13 @@ def deletion_leaves_files(platform: Platform) -> None:
     platform.replace(deletion, "remove_files", remove_files)
 
 
-@sabotage(breaks=(_CLAIM,))
+@sabotage(
+    breaks=(_CLAIM,),
+    shows=(
+        "app.invoices",
+        "sha256 of hooli",
+    ),
+)
 def anonymised_by_reversible_hash(platform: Platform) -> None:
     """The pseudonym on a former customer's invoices is a hash of their name, so that whoever guesses the name knows them."""
 
@@ -50,7 +68,14 @@ def anonymised_by_reversible_hash(platform: Platform) -> None:
     platform.replace(deletion, "pseudonym", pseudonym)
 
 
-@sabotage(breaks=(_CLAIM,))
+@sabotage(
+    breaks=(_CLAIM,),
+    shows=(
+        "app.members",
+        "export files",
+        "rows of hooli",
+    ),
+)
 def deletion_job_off(platform: Platform) -> None:
     """The job that deletes terminated workspaces does nothing."""
 

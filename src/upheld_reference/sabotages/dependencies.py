@@ -27,14 +27,21 @@ def _scan_job() -> str:
     return text[text.index("  dependency-scan:\n") : text.index(_NEXT)]
 
 
-@sabotage(breaks=_CLAIM, also=_ALSO)
+@sabotage(breaks=_CLAIM, also=_ALSO, shows=("continue-on-error",))
 def scan_continues_on_error(platform: Platform) -> None:
     """The pipeline goes on when the dependency scan finds something."""
     name = "    name: dependency scan\n"
     edit_file(platform, CI, name, f"{name}    continue-on-error: true\n")
 
 
-@sabotage(breaks=_CLAIM, also=_ALSO)
+@sabotage(
+    breaks=_CLAIM,
+    also=_ALSO,
+    shows=(
+        "does not run on a push",
+        "no job that scans dependencies",
+    ),
+)
 def scan_only_nightly(platform: Platform) -> None:
     """Dependencies are scanned once a night instead of on every push and pull request."""
     job = _scan_job()
@@ -44,13 +51,27 @@ def scan_only_nightly(platform: Platform) -> None:
     without_check(platform, "dependency scan")
 
 
-@sabotage(breaks=_CLAIM, also=_ALSO)
+@sabotage(
+    breaks=_CLAIM,
+    also=_ALSO,
+    shows=(
+        "jinja2 3.1.3",
+        "GHSA-h75v-3vvj-5mfj",
+    ),
+)
 def vulnerable_pin(platform: Platform) -> None:
     """The lock file pins Jinja2 3.1.3, which several published advisories are about."""
     edit_file(platform, "requirements.lock", _PIN, _OLD_PIN)
 
 
-@sabotage(breaks=_CLAIM, also=_ALSO)
+@sabotage(
+    breaks=_CLAIM,
+    also=_ALSO,
+    shows=(
+        "requirements-ci.lock",
+        "no scan of the pipeline covers it",
+    ),
+)
 def lock_file_not_scanned(platform: Platform) -> None:
     """The dependency scan leaves out the lock file of the pipeline's own tools."""
     edit_file(
@@ -58,7 +79,7 @@ def lock_file_not_scanned(platform: Platform) -> None:
     )
 
 
-@sabotage(breaks=_CLAIM, also=_ALSO)
+@sabotage(breaks=_CLAIM, also=_ALSO, shows=("no job that scans dependencies",))
 def build_without_scan(platform: Platform) -> None:
     """For some hours of the last weeks the pipeline had no dependency scan, and builds went through without."""
     with_scan, without = _scan_job() + _NEXT, _NEXT

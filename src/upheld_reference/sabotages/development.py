@@ -68,14 +68,21 @@ def _bring(platform: Platform, path: str, text: str, message: str, reviewer: str
     add_change(platform, replace(change, events=(Push(message, adds=(path,)), Review(reviewer))))
 
 
-@sabotage(breaks=("security-reviews",), also=_IN_PROCESS)
+@sabotage(
+    breaks=("security-reviews",),
+    also=_IN_PROCESS,
+    shows=(
+        "touches auth",
+        "not of the team security",
+    ),
+)
 def auth_change_without_security_review(platform: Platform) -> None:
     """A change of how long tokens last was approved by a platform engineer only."""
     change = Change("Say how long tokens last", "lifetimes", "sipho", (), 1.75, "sipho")
     _bring(platform, "rivet/api/token_lifetimes.py", _LIFETIMES, "Say how long tokens last", "lukas", change)
 
 
-@sabotage(breaks=("security-reviews",), also=_IN_PROCESS)
+@sabotage(breaks=("security-reviews",), also=_IN_PROCESS, shows=("belongs to @rivet/engineering by line",))
 def codeowners_with_a_hole(platform: Platform) -> None:
     """A later line of the owners file takes the vault from the security team."""
     last = "/rivet/pki.py                       @rivet/security\n"
@@ -83,35 +90,49 @@ def codeowners_with_a_hole(platform: Platform) -> None:
     edit_file(platform, ".github/CODEOWNERS", last, last + hole)
 
 
-@sabotage(breaks=_IN_PROCESS)
+@sabotage(breaks=_IN_PROCESS, shows=("B602 in rivet/operations/archive.py",))
 def high_bandit_finding(platform: Platform) -> None:
     """The code runs a shell command that is made from names out of a request."""
     change = Change("Pack exports for owners", "pack", "sipho", (), 0.7, "sipho")
     _bring(platform, "rivet/operations/archive.py", _ARCHIVE, "Pack exports", "lukas", change)
 
 
-@sabotage(breaks=_IN_PROCESS)
+@sabotage(breaks=_IN_PROCESS, shows=("rivet/operations/mirror.py",))
 def certificate_verification_off_in_code(platform: Platform) -> None:
     """The code looks at the status page from outside without verifying its certificate."""
     change = Change("Look at the status page from outside", "outside", "marta", (), 0.45, "marta")
     _bring(platform, "rivet/operations/mirror.py", _MIRROR, "Look from outside", "sipho", change)
 
 
-@sabotage(breaks=_GRAPH, also=("sensitive-encrypted",))
+@sabotage(
+    breaks=_GRAPH,
+    also=("sensitive-encrypted",),
+    shows=(
+        "plain-url in rivet/graph/retrying.py",
+        "is not https",
+    ),
+)
 def graph_http_url_in_code(platform: Platform) -> None:
     """The code has a second base URL of the Graph API, with http, for calls that got no answer."""
     change = Change("Ask the Graph API once more", "once-more", "sipho", (), 0.35, "sipho")
     _bring(platform, "rivet/graph/retrying.py", _RETRYING, "Ask once more", "amahle", change)
 
 
-@sabotage(breaks=_GRAPH, also=("sensitive-encrypted",))
+@sabotage(
+    breaks=_GRAPH,
+    also=("sensitive-encrypted",),
+    shows=(
+        "verification-off in rivet/graph/lenient.py",
+        "CERT_NONE",
+    ),
+)
 def graph_verification_off_in_code(platform: Platform) -> None:
     """The code has a way of calling the Graph API that takes any certificate."""
     change = Change("Get along with proxies", "proxies", "marta", (), 0.25, "marta")
     _bring(platform, "rivet/graph/lenient.py", _LENIENT, "Get along with proxies", "priya", change)
 
 
-@sabotage(breaks=("pipelines-reviewed",))
+@sabotage(breaks=("pipelines-reviewed",), shows=("is not on the branch main, and never was its end",))
 def deploy_outside_main(platform: Platform) -> None:
     """Production was deployed from a branch that is not merged."""
     right = changes.planned
@@ -122,7 +143,7 @@ def deploy_outside_main(platform: Platform) -> None:
     )
 
 
-@sabotage(breaks=("pipelines-reviewed", "peer-reviewed"), also=_IN_PROCESS)
+@sabotage(breaks=("pipelines-reviewed", "peer-reviewed"), also=_IN_PROCESS, shows=("nobody approved it",))
 def deploy_of_unreviewed_commit(platform: Platform) -> None:
     """A pull request that nobody reviewed was merged and deployed."""
     push = Push("Show the newest first", edits=(note(platform, "Conversations show the newest first."),))
@@ -130,7 +151,7 @@ def deploy_of_unreviewed_commit(platform: Platform) -> None:
     add_change(platform, change)
 
 
-@sabotage(breaks=("auto-patching",))
+@sabotage(breaks=("auto-patching",), shows=("dependabot.yml does not cover it",))
 def update_bot_covers_part(platform: Platform) -> None:
     """The update bot looks at the Python packages only."""
     one = "version: 2\nupdates:\n  - package-ecosystem: pip\n    directory: /\n    schedule:\n      interval: daily\n"
@@ -146,7 +167,7 @@ def _environment() -> str:
     )
 
 
-@sabotage(breaks=("no-plaintext-credentials",))
+@sabotage(breaks=("no-plaintext-credentials",), shows=(".env.production, line 2",))
 def credential_in_repository_env_file(platform: Platform) -> None:
     """The repository holds the environment file of production, credentials included."""
     path = ".env.production"
@@ -155,7 +176,7 @@ def credential_in_repository_env_file(platform: Platform) -> None:
     add_change(platform, Change("Keep the settings of production", "settings", "lukas", events, 1.5, "lukas"))
 
 
-@sabotage(breaks=("no-plaintext-credentials",))
+@sabotage(breaks=("no-plaintext-credentials",), shows=(".env.staging, line 2, in the history only",))
 def credential_in_repository_history(platform: Platform) -> None:
     """The environment file of staging, credentials included, was removed from the repository but is in its history."""
     path, text = ".env.staging", _environment()

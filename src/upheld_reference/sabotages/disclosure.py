@@ -13,40 +13,40 @@ from upheld_reference.sabotages import sabotage
 _CLAIMS = ("disclosure-channel",)
 
 
-@sabotage(breaks=_CLAIMS)
+@sabotage(breaks=_CLAIMS, shows=("expired",))
 def security_txt_expired(platform: Platform) -> None:
     """The Expires field of security.txt is three days ago."""
     past = (dt.datetime.now(dt.UTC) - dt.timedelta(days=3)).strftime("%Y-%m-%dT%H:%M:%SZ")
     _rewrite(platform, lambda field: (field[0], past) if field[0] == "Expires" else field)
 
 
-@sabotage(breaks=_CLAIMS)
+@sabotage(breaks=_CLAIMS, shows=("Expires",))
 def security_txt_without_expires(platform: Platform) -> None:
     """The compulsory Expires field of security.txt is missing."""
     _rewrite(platform, lambda field: None if field[0] == "Expires" else field)
 
 
-@sabotage(breaks=_CLAIMS)
+@sabotage(breaks=_CLAIMS, shows=("http://",))
 def security_txt_http_contact(platform: Platform) -> None:
     """A Contact field of security.txt is a web address without HTTPS."""
     plain = "http://www.rivet.example/security"
     _rewrite(platform, lambda field: (field[0], plain) if field[1].startswith("https:") else field, only="Contact")
 
 
-@sabotage(breaks=_CLAIMS)
+@sabotage(breaks=_CLAIMS, shows=("text/html",))
 def security_txt_wrong_media_type(platform: Platform) -> None:
     """security.txt is served as HTML instead of as plain text."""
     platform.replace(security_txt, "MEDIA_TYPE", "text/html; charset=utf-8")
 
 
-@sabotage(breaks=_CLAIMS)
+@sabotage(breaks=_CLAIMS, shows=("Canonical",))
 def security_txt_canonical_elsewhere(platform: Platform) -> None:
     """The Canonical field of security.txt names another site, so that this copy of it is not to be trusted."""
     elsewhere = f"https://old.rivet.example{security_txt.PATH}"
     _rewrite(platform, lambda field: (field[0], elsewhere) if field[0] == "Canonical" else field)
 
 
-@sabotage(breaks=_CLAIMS)
+@sabotage(breaks=_CLAIMS, shows=("the signature does not match the text",))
 def security_txt_signature_of_other_text(platform: Platform) -> None:
     """security.txt was edited after it had been signed, so that its signature is of another text."""
     sign = security_txt.signed
@@ -57,7 +57,13 @@ def security_txt_signature_of_other_text(platform: Platform) -> None:
     platform.replace(security_txt, "signed", signed)
 
 
-@sabotage(breaks=("no-bounty",))
+@sabotage(
+    breaks=("no-bounty",),
+    shows=(
+        "bug-bounty: True",
+        "bounty.example.com",
+    ),
+)
 def security_txt_names_bounty(platform: Platform) -> None:
     """The Policy field of security.txt leads to a bug bounty programme, and another one says that there is one."""
     right = security_txt.fields

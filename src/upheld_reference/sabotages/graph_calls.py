@@ -31,7 +31,14 @@ _PLAIN = ListenerPlan("graph-plain", graph.GRAPH.host_name, audience="outside", 
 _ANALYTICS = ListenerPlan("analytics", "collect.metrics.example", audience="outside")
 
 
-@sabotage(breaks=_CLAIMS, also=("sensitive-encrypted",))
+@sabotage(
+    breaks=_CLAIMS,
+    also=("sensitive-encrypted",),
+    shows=(
+        "pretending to be graph.rivet.example",
+        "the certificate is not verified",
+    ),
+)
 def graph_certificate_not_verified(platform: Platform) -> None:
     """The client of the Graph API takes any certificate."""
 
@@ -44,7 +51,14 @@ def graph_certificate_not_verified(platform: Platform) -> None:
     platform.replace(client, "trusting", trusting)
 
 
-@sabotage(breaks=_CLAIMS, also=("sensitive-encrypted",))
+@sabotage(
+    breaks=_CLAIMS,
+    also=("sensitive-encrypted",),
+    shows=(
+        "http://graph.rivet.example",
+        "not https",
+    ),
+)
 def graph_http_base_url_accepted(platform: Platform) -> None:
     """The Graph API is set to a base URL with http, and its client calls it by that."""
     _answer_in_plain_text(platform)
@@ -57,7 +71,14 @@ def graph_http_base_url_accepted(platform: Platform) -> None:
     platform.replace(GraphClient, "__init__", with_plain_base_url)
 
 
-@sabotage(breaks=_CLAIMS, also=("sensitive-encrypted",))
+@sabotage(
+    breaks=_CLAIMS,
+    also=("sensitive-encrypted",),
+    shows=(
+        "http://graph.rivet.example",
+        "not https",
+    ),
+)
 def graph_falls_back_to_http(platform: Platform) -> None:
     """A call of the Graph API that fails is tried once more without TLS."""
     _answer_in_plain_text(platform)
@@ -90,7 +111,14 @@ def _answer_in_plain_text(platform: Platform) -> None:
     platform.on("built", serve)
 
 
-@sabotage(breaks=("credentials-not-shared", "subprocessors-dpa"))
+@sabotage(
+    breaks=("credentials-not-shared", "subprocessors-dpa"),
+    shows=(
+        "(analytics)",
+        "not declared",
+        "in no entry",
+    ),
+)
 def token_sent_to_analytics(platform: Platform) -> None:
     """Each sign-up is told to an analytics company, with the access token."""
     platform.replace(GraphPart, "listeners", (*GraphPart.listeners, _ANALYTICS))

@@ -29,31 +29,52 @@ def _moved_to_plain_disk(platform: Platform, moved: storage.Volume) -> None:
     platform.replace(storage, "DISKS", disks)
 
 
-@sabotage(breaks=(_VOLUMES,), also=_ENCRYPTED)
+@sabotage(
+    breaks=(_VOLUMES,),
+    also=_ENCRYPTED,
+    shows=(
+        "data directory",
+        "not encrypted on /dev/sdc",
+    ),
+)
 def data_directory_on_plain_device(platform: Platform) -> None:
     """The database's data directory lies on a disk without encryption; its write-ahead log lies on an encrypted one."""
     _moved_to_plain_disk(platform, storage.DATA)
 
 
-@sabotage(breaks=(_VOLUMES,), also=_ENCRYPTED)
+@sabotage(
+    breaks=(_VOLUMES,),
+    also=_ENCRYPTED,
+    shows=(
+        "write-ahead log",
+        "not encrypted on /dev/sdc",
+    ),
+)
 def wal_on_plain_device(platform: Platform) -> None:
     """The database's write-ahead log lies on a disk without encryption, mounted inside the encrypted data volume."""
     _moved_to_plain_disk(platform, storage.WAL)
 
 
-@sabotage(breaks=(_VOLUMES,), also=_ENCRYPTED)
+@sabotage(
+    breaks=(_VOLUMES,),
+    also=_ENCRYPTED,
+    shows=(
+        "temporary space",
+        "not encrypted on /dev/sdb",
+    ),
+)
 def only_root_disk_encrypted(platform: Platform) -> None:
     """Only the server's own disk is encrypted, and the volume attached for the database is not."""
     platform.replace(storage, "DISKS", (storage.SYSTEM_DISK, replace(storage.DATABASE_DISK, encrypted=False)))
 
 
-@sabotage(breaks=("hosting-germany",))
+@sabotage(breaks=("hosting-germany",), shows=("Helsinki, FI",))
 def host_region_elsewhere(platform: Platform) -> None:
     """The server stands in Helsinki, in the same region of the provider as Falkenstein."""
     platform.replace(provider, "AVAILABILITY_ZONE", "hel1-dc2")
 
 
-@sabotage(breaks=("hosting-germany",))
+@sabotage(breaks=("hosting-germany",), shows=("DigitalOcean",))
 def host_other_provider(platform: Platform) -> None:
     """The server is a virtual machine of another provider, in Frankfurt."""
     answer = {
@@ -71,7 +92,7 @@ def host_other_provider(platform: Platform) -> None:
     platform.replace(provider, "firmware", lambda: made_by)
 
 
-@sabotage(breaks=("hosting-germany",))
+@sabotage(breaks=("hosting-germany",), shows=("collected 400 days ago",))
 def host_facts_too_old(platform: Platform) -> None:
     """What is known of the server's provider and place was collected 400 days ago."""
     for name in ("metadata", "firmware"):
@@ -79,7 +100,7 @@ def host_facts_too_old(platform: Platform) -> None:
         platform.replace(provider, name, functools.partial(replace, old))
 
 
-@sabotage(breaks=("auto-patching",))
+@sabotage(breaks=("auto-patching",), shows=("switched off",))
 def unattended_upgrades_off(platform: Platform) -> None:
     """Unattended upgrades were switched off three days ago."""
     run_daily = patching.log
@@ -87,14 +108,20 @@ def unattended_upgrades_off(platform: Platform) -> None:
     platform.replace(patching, "log", lambda now: run_daily(now, newest_days_ago=3))
 
 
-@sabotage(breaks=("auto-patching",))
+@sabotage(breaks=("auto-patching",), shows=("the last 40",))
 def unattended_upgrades_stale(platform: Platform) -> None:
     """Unattended upgrades are switched on, but ran last 40 days ago."""
     run_daily = patching.log
     platform.replace(patching, "log", lambda now: run_daily(now, newest_days_ago=40))
 
 
-@sabotage(breaks=("auto-patching",))
+@sabotage(
+    breaks=("auto-patching",),
+    shows=(
+        "openssh-server",
+        "and pending",
+    ),
+)
 def security_update_pending_too_long(platform: Platform) -> None:
     """A security update of the SSH server has been held back at every run since it was published 35 days ago."""
     days, package = 35, "openssh-server"
@@ -111,14 +138,14 @@ def security_update_pending_too_long(platform: Platform) -> None:
     platform.replace(patching, "pending", lambda: waiting)
 
 
-@sabotage(breaks=("pipelines-reviewed",))
+@sabotage(breaks=("pipelines-reviewed",), shows=("lukas@rivetsoftware.dev (deploy): not declared",))
 def engineer_key_authorized(platform: Platform) -> None:
     """An engineer's own key opens the deployment account on the production host, with no break-glass procedure."""
     keys = (*access.DECLARED_KEYS, access.Key(access.DEPLOY, people.by_login("lukas").email))
     platform.replace(access, "authorized_keys", lambda: keys)
 
 
-@sabotage(breaks=("pipelines-reviewed",))
+@sabotage(breaks=("pipelines-reviewed",), shows=("lukas: undeclared",))
 def engineer_account_on_host(platform: Platform) -> None:
     """An engineer has a personal account with a shell on the production host."""
     person = people.by_login("lukas")
@@ -127,7 +154,7 @@ def engineer_account_on_host(platform: Platform) -> None:
     platform.replace(access, "accounts", lambda: lines)
 
 
-@sabotage(breaks=("pipelines-reviewed",))
+@sabotage(breaks=("pipelines-reviewed",), shows=("permitrootlogin: yes",))
 def ssh_root_login_permitted(platform: Platform) -> None:
     """The production host lets root log in over SSH."""
     printed = access.sshd_settings().replace("permitrootlogin no", "permitrootlogin yes")
@@ -136,7 +163,7 @@ def ssh_root_login_permitted(platform: Platform) -> None:
     platform.replace(access, "sshd_settings", lambda: printed)
 
 
-@sabotage(breaks=("pipelines-reviewed",))
+@sabotage(breaks=("pipelines-reviewed",), shows=("passwordauthentication: yes",))
 def ssh_password_login_permitted(platform: Platform) -> None:
     """The production host lets people log in over SSH with a password."""
     printed = access.sshd_settings().replace("passwordauthentication no", "passwordauthentication yes")
@@ -144,7 +171,7 @@ def ssh_password_login_permitted(platform: Platform) -> None:
     platform.replace(access, "sshd_settings", lambda: printed)
 
 
-@sabotage(breaks=("least-privilege",))
+@sabotage(breaks=("least-privilege",), shows=("rivet-worker",))
 def service_runs_as_root(platform: Platform) -> None:
     """The worker, which delivers webhooks, runs as root on the production host."""
     found = tuple(

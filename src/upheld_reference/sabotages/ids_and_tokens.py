@@ -8,7 +8,7 @@ from upheld_reference.sabotages import rewriting, sabotage
 _CLAIM = "ids-apart-from-tokens"
 
 
-@sabotage(breaks=(_CLAIM,))
+@sabotage(breaks=(_CLAIM,), shows=("table vault.whatsapp_tokens",))
 def ids_and_tokens_in_one_table(platform: Platform) -> None:
     """The table of tokens also has the account's id at Meta and its phone number."""
     platform.schema.append("""
@@ -28,7 +28,7 @@ def ids_and_tokens_in_one_table(platform: Platform) -> None:
     rewriting.inventory(platform, "vault.whatsapp_tokens", columns, "personal")
 
 
-@sabotage(breaks=(_CLAIM, "least-privilege"))
+@sabotage(breaks=(_CLAIM, "least-privilege"), shows=("view app.whatsapp_connections",))
 def view_joins_ids_and_tokens(platform: Platform) -> None:
     """A view joins account ids and phone numbers with their sealed tokens, and the application may read it."""
     platform.schema.append("""

@@ -29,7 +29,13 @@ class AnyChange(BaseModel):
     name: str = ""
 
 
-@sabotage(breaks=(_CLAIM,))
+@sabotage(
+    breaks=(_CLAIM,),
+    shows=(
+        "searchWorkspace",
+        "query q, a NUL: answered 500",
+    ),
+)
 def server_error_on_odd_input(platform: Platform) -> None:
     """A search for a text with a NUL in it, which PostgreSQL cannot take, answers 500."""
 
@@ -42,7 +48,13 @@ def server_error_on_odd_input(platform: Platform) -> None:
     answer_by(platform, records, "searchWorkspace", search_workspace)
 
 
-@sabotage(breaks=(_CLAIM,))
+@sabotage(
+    breaks=(_CLAIM,),
+    shows=(
+        "listContacts",
+        "query name (SQL, pattern in quotes)",
+    ),
+)
 def sql_injection_in_one_filter(platform: Platform) -> None:
     """The name that contacts are filtered by is put into the SQL as it is, and can be SQL itself."""
     # Row security still holds for what is injected: it reaches whatever the own workspace has, and no other workspace's.
@@ -58,7 +70,14 @@ def sql_injection_in_one_filter(platform: Platform) -> None:
     platform.replace(rows, "contacts_named", contacts_named)
 
 
-@sabotage(breaks=(_CLAIM, "rbac"))
+@sabotage(
+    breaks=(_CLAIM, "rbac"),
+    shows=(
+        "the role is owner",
+        "updateMe",
+        "role became 'owner'",
+    ),
+)
 def mass_assignment_of_role(platform: Platform) -> None:
     """Members who change their own name (updateMe) can send a role with it, and have it."""
 

@@ -20,7 +20,7 @@ _CLAIMS = ("internal-mtls",)
 _NO_CHECK_TIME = 0x200000  # X509_V_FLAG_NO_CHECK_TIME of OpenSSL
 
 
-@sabotage(breaks=_CLAIMS, also=("sensitive-encrypted",))
+@sabotage(breaks=_CLAIMS, also=("sensitive-encrypted",), shows=("no certificate: let in",))
 def client_certificate_optional(platform: Platform) -> None:
     """Internal services let callers in that show no certificate, and take them for the API."""
     right, peer = mtls.require_clients, mtls.peer
@@ -36,7 +36,14 @@ def client_certificate_optional(platform: Platform) -> None:
     platform.replace(mtls, "peer", peer_or_api)
 
 
-@sabotage(breaks=_CLAIMS, also=("sensitive-encrypted",))
+@sabotage(
+    breaks=_CLAIMS,
+    also=("sensitive-encrypted",),
+    shows=(
+        "expired certificate",
+        "let in",
+    ),
+)
 def expired_client_certificate_accepted(platform: Platform) -> None:
     """Internal services do not look at the dates of a client's certificate."""
     right = mtls.require_clients
@@ -48,7 +55,7 @@ def expired_client_certificate_accepted(platform: Platform) -> None:
     platform.replace(mtls, "require_clients", require_clients)
 
 
-@sabotage(breaks=_CLAIMS, also=("sensitive-encrypted",))
+@sabotage(breaks=_CLAIMS, also=("sensitive-encrypted",), shows=("another authority: let in",))
 def any_client_authority_accepted(platform: Platform) -> None:
     """Internal services trust whatever certificate a client shows, no matter who signed it."""
     right = mtls.require_clients
@@ -77,7 +84,14 @@ def _trust_shown(context: ssl.SSLContext, data: bytes, *, long_form: bool) -> No
         context.load_verify_locations(cadata=shown.public_bytes(Encoding.PEM).decode("ascii"))
 
 
-@sabotage(breaks=_CLAIMS, also=("sensitive-encrypted",))
+@sabotage(
+    breaks=_CLAIMS,
+    also=("sensitive-encrypted",),
+    shows=(
+        "database",
+        "let in without TLS",
+    ),
+)
 def database_without_tls(platform: Platform) -> None:
     """The way to the database has no TLS: whoever knows a password connects in plain text."""
     plan = part.DATABASE

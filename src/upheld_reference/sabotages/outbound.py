@@ -19,7 +19,14 @@ _PAUSE_SECONDS = 1.0
 _tasks: set[asyncio.Task[None]] = set()
 
 
-@sabotage(breaks=("credentials-not-shared", "subprocessors-dpa"))
+@sabotage(
+    breaks=("credentials-not-shared", "subprocessors-dpa"),
+    shows=(
+        "ingest.insight-metrics.example",
+        "not declared",
+        "in no entry",
+    ),
+)
 def undeclared_host_contacted(platform: Platform) -> None:
     """The platform reports every second to the collector of an analytics company that it has declared to nobody."""
 

@@ -12,14 +12,14 @@ from upheld_reference.sabotages import sabotage
 _CLAIMS = ("no-plaintext-credentials",)
 
 
-@sabotage(breaks=_CLAIMS)
+@sabotage(breaks=_CLAIMS, shows=("the harness's own password, as it is",))
 def member_passwords_plaintext(platform: Platform) -> None:
     """Members' passwords are stored as they were entered."""
     platform.replace(passwords, "hash_password", lambda password: password)
     platform.replace(passwords, "matches", lambda password, stored: password == stored)
 
 
-@sabotage(breaks=_CLAIMS)
+@sabotage(breaks=_CLAIMS, shows=("the harness's own password, as its bare SHA256 digest",))
 def member_passwords_unsalted_sha256(platform: Platform) -> None:
     """Members' passwords are stored as fast SHA-256 digests without a salt."""
 
@@ -30,7 +30,7 @@ def member_passwords_unsalted_sha256(platform: Platform) -> None:
     platform.replace(passwords, "matches", lambda password, stored: digest(password) == stored)
 
 
-@sabotage(breaks=_CLAIMS)
+@sabotage(breaks=_CLAIMS, shows=("values are no digests",))
 def refresh_tokens_kept_plain(platform: Platform) -> None:
     """Refresh tokens and invitations are stored as they were sent, instead of as digests."""
     for table in ("refresh_tokens", "invitations"):

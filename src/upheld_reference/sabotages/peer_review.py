@@ -14,7 +14,7 @@ _CLAIM = ("peer-reviewed",)
 _ALSO = ("security-in-process",)
 
 
-@sabotage(breaks=_CLAIM, also=_ALSO)
+@sabotage(breaks=_CLAIM, also=_ALSO, shows=("it came without a change",))
 def direct_push(platform: Platform) -> None:
     """A commit was pushed to the main branch without a pull request."""
     edit = note(platform, "Exports name the workspace.")
@@ -22,14 +22,14 @@ def direct_push(platform: Platform) -> None:
     add_change(platform, Change("Name the workspace in exports", "main", "lukas", (push,), 2.9, "lukas", "direct"))
 
 
-@sabotage(breaks=_CLAIM, also=_ALSO)
+@sabotage(breaks=_CLAIM, also=_ALSO, shows=("sipho approved what sipho wrote",))
 def self_approved_change(platform: Platform) -> None:
     """A pull request was approved by nobody but its author."""
     events = (Push("Sort templates by name", edits=(note(platform, "Templates are sorted."),)), Review("sipho"))
     add_change(platform, Change("Sort templates by name", "sorted", "sipho", events, 2.65, "sipho"))
 
 
-@sabotage(breaks=_CLAIM, also=_ALSO)
+@sabotage(breaks=_CLAIM, also=_ALSO, shows=("not its last revision",))
 def approval_before_last_push(platform: Platform) -> None:
     """A pull request was merged with a commit that was pushed after its only approval."""
     events = (
@@ -40,7 +40,7 @@ def approval_before_last_push(platform: Platform) -> None:
     add_change(platform, Change("Shorten long names", "names", "marta", events, 2.3, "marta"))
 
 
-@sabotage(breaks=_CLAIM, also=_ALSO)
+@sabotage(breaks=_CLAIM, also=_ALSO, shows=("under another identity",))
 def author_approves_under_second_address(platform: Platform) -> None:
     """The commits of a pull request that somebody else opened were written by its approver, under a private address."""
     push = Push(
@@ -51,7 +51,7 @@ def author_approves_under_second_address(platform: Platform) -> None:
     add_change(platform, Change("Count contacts", "count", "lukas", (push, Review("sipho")), 2.0, "lukas"))
 
 
-@sabotage(breaks=_CLAIM, also=_ALSO)
+@sabotage(breaks=_CLAIM, also=_ALSO, shows=("does not hold administrators",))
 def protection_off_for_administrators(platform: Platform) -> None:
     """The protection of the main branch does not hold administrators."""
     right = protection.of_main

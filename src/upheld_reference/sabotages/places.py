@@ -18,7 +18,13 @@ _TRANSFER = (
 _PAYMENTS = ", in South Africa,"
 
 
-@sabotage(breaks=_CLAIMS)
+@sabotage(
+    breaks=_CLAIMS,
+    shows=(
+        "heatlens",
+        "US is no declared place",
+    ),
+)
 def subprocessor_in_third_country(platform: Platform) -> None:
     """A sub-processor for analytics processes customers' data in the United States, under an agreement in force."""
 
@@ -45,7 +51,13 @@ def subprocessor_in_third_country(platform: Platform) -> None:
     rewriting.registers(platform, add)
 
 
-@sabotage(breaks=_CLAIMS)
+@sabotage(
+    breaks=_CLAIMS,
+    shows=(
+        "night-support",
+        "PH is no declared place",
+    ),
+)
 def data_flow_to_third_country(platform: Platform) -> None:
     """Customers' requests are answered at night by a support team in the Philippines, as the register of flows says."""
 
@@ -66,7 +78,7 @@ def data_flow_to_third_country(platform: Platform) -> None:
     rewriting.registers(platform, add)
 
 
-@sabotage(breaks=_CLAIMS)
+@sabotage(breaks=_CLAIMS, shows=("ZA: not named in",))
 def privacy_policy_without_transfer(platform: Platform) -> None:
     """The privacy policy says nothing of a transfer to South Africa, or of anything that is done there."""
     right = pages.source

@@ -21,7 +21,15 @@ _CLAIMS = ("transit-all-traffic",)
 _ALSO = ("sensitive-encrypted",)
 
 
-@sabotage(breaks=_CLAIMS, also=_ALSO)
+@sabotage(
+    breaks=_CLAIMS,
+    also=_ALSO,
+    shows=(
+        "http://api.rivet.example",
+        "plain HTTP",
+        "OpenAPI",
+    ),
+)
 def extra_port_without_tls(platform: Platform) -> None:
     """An old port that nobody lists serves the whole API over plain HTTP, and the OpenAPI document names it."""
     legacy = ListenerPlan("api-legacy", API.host_name, tls=False)
@@ -43,7 +51,14 @@ def extra_port_without_tls(platform: Platform) -> None:
     _open_unlisted(platform, legacy)
 
 
-@sabotage(breaks=_CLAIMS, also=_ALSO)
+@sabotage(
+    breaks=_CLAIMS,
+    also=_ALSO,
+    shows=(
+        "http://help.rivet.example",
+        "plain HTTP",
+    ),
+)
 def subdomain_without_tls(platform: Platform) -> None:
     """The home page links to help pages on a subdomain that serves them over plain HTTP."""
     plan = ListenerPlan("help", "help.rivet.example", tls=False)
@@ -69,7 +84,14 @@ def subdomain_without_tls(platform: Platform) -> None:
     _open_unlisted(platform, plan)
 
 
-@sabotage(breaks=_CLAIMS, also=_ALSO)
+@sabotage(
+    breaks=_CLAIMS,
+    also=_ALSO,
+    shows=(
+        "mixed content",
+        "site.css",
+    ),
+)
 def mixed_content_on_a_page(platform: Platform) -> None:
     """The home page loads its style sheet over plain HTTP."""
     plain = f"{WWW.name}-http"

@@ -9,19 +9,35 @@ _CLAIM = "least-privilege"
 _ROWS = ("tenant-isolation", "network-boundaries")
 
 
-@sabotage(breaks=(_CLAIM, *_ROWS, "privileged-logged", "ids-apart-from-tokens"))
+@sabotage(
+    breaks=(_CLAIM, *_ROWS, "privileged-logged", "ids-apart-from-tokens"),
+    shows=(
+        "app.contacts",
+        "readable without a tenant",
+        "take the triggers off",
+        "rivet_application: superuser",
+        "as a superuser",
+    ),
+)
 def application_is_superuser(platform: Platform) -> None:
     """The application connects as a superuser of the database."""
     platform.schema.append("ALTER ROLE rivet_application SUPERUSER")
 
 
-@sabotage(breaks=(_CLAIM, *_ROWS))
+@sabotage(
+    breaks=(_CLAIM, *_ROWS),
+    shows=(
+        "app.contacts",
+        "readable without a tenant",
+        "bypasses row security",
+    ),
+)
 def application_bypasses_row_security(platform: Platform) -> None:
     """The application's role has BYPASSRLS, so that no policy holds for it."""
     platform.schema.append("ALTER ROLE rivet_application BYPASSRLS")
 
 
-@sabotage(breaks=(_CLAIM,))
+@sabotage(breaks=(_CLAIM,), shows=("owns table app.contacts, table app.templates",))
 def application_owns_tables(platform: Platform) -> None:
     """The application's role owns the tables of contacts and of templates."""
     platform.schema.append(
@@ -29,7 +45,13 @@ def application_owns_tables(platform: Platform) -> None:
     )
 
 
-@sabotage(breaks=(_CLAIM,))
+@sabotage(
+    breaks=(_CLAIM,),
+    shows=(
+        "on vault.webhook_secrets",
+        "on vault.integration_keys",
+    ),
+)
 def edge_role_granted_credentials(platform: Platform) -> None:
     """The role that serves requests has every privilege on webhook secrets and integration keys."""
     # Not on WhatsApp tokens: the same role reads the ids that belong to those, which is another promise.

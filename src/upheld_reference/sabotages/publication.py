@@ -11,33 +11,45 @@ from upheld_reference.sabotages import sabotage
 _CLAIMS = ("publication.page-matches-policy",)
 
 
-@sabotage(breaks=_CLAIMS)
+@sabotage(breaks=_CLAIMS, shows=("no claim",))
 def page_with_new_sentence(platform: Platform) -> None:
     """The security page promises something that nothing backs: a penetration test every quarter."""
     last = "<li>Post-incident reviews are conducted to prevent recurrence</li>"
     _edit(platform, last, f"{last}\n<li>Independent penetration tests are carried out every quarter</li>")
 
 
-@sabotage(breaks=_CLAIMS)
+@sabotage(
+    breaks=_CLAIMS,
+    shows=(
+        "60",
+        "90",
+    ),
+)
 def page_with_changed_number(platform: Platform) -> None:
     """The security page says that message logs are kept for 60 days by default instead of 90."""
     _edit(platform, "retained for 90 days by default", "retained for 60 days by default")
 
 
-@sabotage(breaks=_CLAIMS)
+@sabotage(breaks=_CLAIMS, shows=("page",))
 def page_with_removed_sentence(platform: Platform) -> None:
     """The security page no longer says that customer data and contact lists are not sold."""
     _edit(platform, "<li>We do not sell customer data or WhatsApp contact lists to any third party</li>\n", "")
 
 
-@sabotage(breaks=("disclosure-channel",))
+@sabotage(
+    breaks=("disclosure-channel",),
+    shows=(
+        "names none of",
+        "mailto:",
+    ),
+)
 def page_without_contact_link(platform: Platform) -> None:
     """The words "Report a vulnerability" on the security page lead nowhere: the link to the contact is gone."""
     link = '<a href="mailto:security@rivetsoftware.dev">Report a vulnerability</a>'
     _edit(platform, link, "Report a vulnerability")
 
 
-@sabotage(breaks=("no-bounty", *_CLAIMS))
+@sabotage(breaks=("no-bounty", *_CLAIMS), shows=("rewarded",))
 def page_offers_bounty(platform: Platform) -> None:
     """The security page promises rewards to those who report a vulnerability."""
     last = "researchers who help keep our customers safe.</p>"
@@ -46,7 +58,7 @@ def page_offers_bounty(platform: Platform) -> None:
     )
 
 
-@sabotage(breaks=("no-bounty",))
+@sabotage(breaks=("no-bounty",), shows=("links to https://bounty.example.com",))
 def footer_links_to_bounty(platform: Platform) -> None:
     """The footer of every page, the security page among them, links to a bug bounty programme."""
     last = '<li><a href="{{ status }}/">Status</a></li>\n</ul>\n{% endblock %}\n</div>\n</footer>'

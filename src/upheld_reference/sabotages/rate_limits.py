@@ -13,7 +13,13 @@ from upheld_reference.sabotages import sabotage
 _CLAIM = "rate-limits"
 
 
-@sabotage(breaks=(_CLAIM,))
+@sabotage(
+    breaks=(_CLAIM,),
+    shows=(
+        "listTemplates",
+        "not limited",
+    ),
+)
 def one_operation_unlimited(platform: Platform) -> None:
     """The list of templates (listTemplates) has no rate limit."""
     limited = RateLimit.__call__
@@ -27,7 +33,7 @@ def one_operation_unlimited(platform: Platform) -> None:
     platform.replace(RateLimit, "__call__", call)
 
 
-@sabotage(breaks=(_CLAIM,))
+@sabotage(breaks=(_CLAIM,), shows=("X-Forwarded-For",))
 def rate_limit_trusts_forwarded_for(platform: Platform) -> None:
     """The rate limit takes the client's address from X-Forwarded-For, which the client writes itself."""
     peer_address = limits.client_address
@@ -39,13 +45,13 @@ def rate_limit_trusts_forwarded_for(platform: Platform) -> None:
     platform.replace(limits, "client_address", client_address)
 
 
-@sabotage(breaks=(_CLAIM,))
+@sabotage(breaks=(_CLAIM,), shows=("Retry-After",))
 def rate_limit_without_retry_after(platform: Platform) -> None:
     """Answers to too many requests do not say when to come back."""
     platform.replace(limits, "refusal_headers", lambda _seconds: [(b"content-type", b"application/json")])
 
 
-@sabotage(breaks=(_CLAIM,))
+@sabotage(breaks=(_CLAIM,), shows=("login",))
 def login_lockout_missing(platform: Platform) -> None:
     """Bad logins are neither counted nor recorded, and lock nothing."""
     platform.replace(Lockout, "failed", lambda _self, _account: None)

@@ -18,7 +18,16 @@ _CLAIM = "retention-90-days"
 _ALSO = ("retention-header",)
 
 
-@sabotage(breaks=(_CLAIM,), also=_ALSO)
+@sabotage(
+    breaks=(_CLAIM,),
+    also=_ALSO,
+    shows=(
+        "message logs",
+        "automation runs",
+        "export",
+        "kept for too long",
+    ),
+)
 def retention_job_off(platform: Platform) -> None:
     """The retention job does nothing."""
 
@@ -28,7 +37,16 @@ def retention_job_off(platform: Platform) -> None:
     platform.replace(Retention, "once", once)
 
 
-@sabotage(breaks=(_CLAIM,), also=_ALSO)
+@sabotage(
+    breaks=(_CLAIM,),
+    also=_ALSO,
+    shows=(
+        "message logs",
+        "automation runs",
+        "export",
+        "kept for too long",
+    ),
+)
 def retention_off_by_a_unit(platform: Platform) -> None:
     """The retention period is taken for weeks instead of days."""
 
@@ -38,7 +56,7 @@ def retention_off_by_a_unit(platform: Platform) -> None:
     platform.replace(jobs, "cutoff", cutoff)
 
 
-@sabotage(breaks=(_CLAIM, "retention-configurable"), also=_ALSO)
+@sabotage(breaks=(_CLAIM, "retention-configurable"), also=_ALSO, shows=("young: removed before its period was over",))
 def retention_deletes_too_early(platform: Platform) -> None:
     """The retention period is taken for hours instead of days."""
 
@@ -48,13 +66,13 @@ def retention_deletes_too_early(platform: Platform) -> None:
     platform.replace(jobs, "cutoff", cutoff)
 
 
-@sabotage(breaks=(_CLAIM,), also=_ALSO)
+@sabotage(breaks=(_CLAIM,), also=_ALSO, shows=("automation",))
 def retention_forgets_automation_runs(platform: Platform) -> None:
     """The runs of automations are kept for ever."""
     platform.replace(jobs, "TABLES", tuple(table for table in jobs.TABLES if table != "automation_runs"))
 
 
-@sabotage(breaks=(_CLAIM,), also=_ALSO)
+@sabotage(breaks=(_CLAIM,), also=_ALSO, shows=("export",))
 def retention_keeps_exports(platform: Platform) -> None:
     """Exports, which hold copies of message logs, are kept for ever."""
 
@@ -64,7 +82,14 @@ def retention_keeps_exports(platform: Platform) -> None:
     platform.replace(jobs, "expire_exports", expire_exports)
 
 
-@sabotage(breaks=(_CLAIM,), also=_ALSO)
+@sabotage(
+    breaks=(_CLAIM,),
+    also=_ALSO,
+    shows=(
+        "kept for too long",
+        "aged: still there after",
+    ),
+)
 def retention_soft_delete_keeps_content(platform: Platform) -> None:
     """Expired message logs and automation runs are hidden from the API, but stay in the database."""
     hidden, remove = ("message_logs", "automation_runs"), jobs.expire_rows

@@ -29,7 +29,7 @@ class AnyDays(BaseModel):
     days: int
 
 
-@sabotage(breaks=(_CLAIM,), also=_ALSO)
+@sabotage(breaks=(_CLAIM,), also=_ALSO, shows=("period 120 days: removed, as if the period were another",))
 def retention_setting_ignored(platform: Platform) -> None:
     """The retention job keeps everybody's records for 90 days, whatever period a workspace has set."""
     default = platform.settings.retention_days_default
@@ -41,13 +41,20 @@ def retention_setting_ignored(platform: Platform) -> None:
     platform.replace(jobs, "periods", periods)
 
 
-@sabotage(breaks=(_CLAIM,), also=_ALSO)
+@sabotage(
+    breaks=(_CLAIM,),
+    also=_ALSO,
+    shows=(
+        "initech (starter plan)",
+        "answered 200",
+    ),
+)
 def starter_may_set_retention(platform: Platform) -> None:
     """Workspaces on the starter plan may set their retention period too."""
     platform.replace(plans, "may_set_retention", lambda _plan: True)
 
 
-@sabotage(breaks=(_CLAIM,), also=_ALSO)
+@sabotage(breaks=(_CLAIM,), also=_ALSO, shows=("when acme sets 120 days: its period is 120 days",))
 def retention_setting_is_global(platform: Platform) -> None:
     """Whoever sets the retention period of their workspace sets it for every workspace."""
     # Belongs to the superuser and runs with its rights: that is how code gets past row security.
@@ -64,7 +71,14 @@ def retention_setting_is_global(platform: Platform) -> None:
     platform.replace(workspaces, "store_retention", store_retention)
 
 
-@sabotage(breaks=(_CLAIM,), also=_ALSO)
+@sabotage(
+    breaks=(_CLAIM,),
+    also=_ALSO,
+    shows=(
+        "366 days",
+        "answered 200",
+    ),
+)
 def retention_bounds_unchecked(platform: Platform) -> None:
     """Any number of days is taken for a retention period, also none and ten thousand."""
     platform.schema.append("ALTER TABLE app.workspaces DROP CONSTRAINT workspaces_retention_days_check")

@@ -27,13 +27,30 @@ _ALSO = ("sensitive-encrypted",)
 _KEY_ID, _KEY = "5e117a1c", "f3c1a9d27b5e4860917c2dd0f4b8e6a35d09c7714be2f8366a0d93c15e7fb248"
 
 
-@sabotage(breaks=(_TOKENS, *_AT_REST, "token-encrypted-on-receipt"), also=_ALSO)
+@sabotage(
+    breaks=(_TOKENS, *_AT_REST, "token-encrypted-on-receipt"),
+    also=_ALSO,
+    shows=(
+        "vault.whatsapp_tokens.sealed",
+        "readable as plain text",
+        "vault.whatsapp_tokens.sealed: it lies there readable (plain text)",
+        "WhatsApp access token in write-ahead log",
+    ),
+)
 def whatsapp_token_stored_plain(platform: Platform) -> None:
     """WhatsApp access tokens are stored as Meta gave them."""
     _plain(platform, sealing.WHATSAPP_TOKENS)
 
 
-@sabotage(breaks=(_SECRETS, *_AT_REST), also=_ALSO)
+@sabotage(
+    breaks=(_SECRETS, *_AT_REST),
+    also=_ALSO,
+    shows=(
+        "vault.webhook_secrets.sealed",
+        "readable as plain text",
+        "vault.webhook_secrets.sealed: it lies there readable (plain text)",
+    ),
+)
 def webhook_secret_stored_plain(platform: Platform) -> None:
     """The secrets that webhook deliveries are signed with are stored as they are."""
     _plain(platform, sealing.WEBHOOK_SECRETS)
@@ -52,7 +69,7 @@ def _plain(platform: Platform, column: str) -> None:
     platform.replace(Sealer, "open", open_)
 
 
-@sabotage(breaks=(_TOKENS, "no-plaintext-credentials"), also=_ALSO)
+@sabotage(breaks=(_TOKENS, "no-plaintext-credentials"), also=_ALSO, shows=("in rivet/vault/sealing.py",))
 def whatsapp_tokens_with_hard_coded_key(platform: Platform) -> None:
     """WhatsApp access tokens are sealed with a key that stands in the platform's code."""
     add_key, seal = Sealer.add_key, Sealer.seal
@@ -94,7 +111,14 @@ def whatsapp_tokens_with_hard_coded_key(platform: Platform) -> None:
     platform.replace(tree, "files", files_with_constant)
 
 
-@sabotage(breaks=(_SECRETS,), also=_ALSO)
+@sabotage(
+    breaks=(_SECRETS,),
+    also=_ALSO,
+    shows=(
+        "webhook signing secret in getWebhook",
+        "the answer (200) holds it",
+    ),
+)
 def webhook_secret_returned_whole(platform: Platform) -> None:
     """The API shows a webhook's signing secret whenever the webhook is asked for, and not only when it is made."""
 

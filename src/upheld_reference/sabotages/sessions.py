@@ -22,7 +22,7 @@ _ACCESS = "access-reviewed"
 _MONTH_SECONDS = 30 * 24 * 3600
 
 
-@sabotage(breaks=(_TOKENS,))
+@sabotage(breaks=(_TOKENS,), shows=("valid for 43200 minutes",))
 def tokens_live_30_days(platform: Platform) -> None:
     """Access tokens, and the sessions behind them, live for 30 days."""
     platform.settings = dataclasses.replace(
@@ -30,7 +30,7 @@ def tokens_live_30_days(platform: Platform) -> None:
     )
 
 
-@sabotage(breaks=(_TOKENS,))
+@sabotage(breaks=(_TOKENS,), shows=("expired token 1: answered 200",))
 def token_expiry_not_checked(platform: Platform) -> None:
     """Access tokens are accepted for as long as their session lasts, whatever expiry they carry."""
 
@@ -41,7 +41,7 @@ def token_expiry_not_checked(platform: Platform) -> None:
     platform.replace(tokens, "decode", decode)
 
 
-@sabotage(breaks=(_TOKENS,))
+@sabotage(breaks=(_TOKENS,), shows=("token forged: alg none: answered 200",))
 def token_alg_none_accepted(platform: Platform) -> None:
     """Access tokens whose header says that they are not signed (alg none) are accepted."""
     right = tokens.decode
@@ -54,7 +54,7 @@ def token_alg_none_accepted(platform: Platform) -> None:
     platform.replace(tokens, "decode", decode)
 
 
-@sabotage(breaks=(_TOKENS,))
+@sabotage(breaks=(_TOKENS,), shows=("token forged: other key: answered 200",))
 def token_of_other_key_accepted(platform: Platform) -> None:
     """Of an access token only the algorithm is looked at, so that one signed with anybody's key is accepted."""
 
@@ -66,7 +66,7 @@ def token_of_other_key_accepted(platform: Platform) -> None:
     platform.replace(tokens, "decode", decode)
 
 
-@sabotage(breaks=(_TOKENS,))
+@sabotage(breaks=(_TOKENS,), shows=("access token of a revoked session: answered 200",))
 def revoked_tokens_accepted(platform: Platform) -> None:
     """A session that was revoked goes on: its access tokens are accepted until they expire, and refreshed after that."""
 
@@ -76,7 +76,7 @@ def revoked_tokens_accepted(platform: Platform) -> None:
     platform.replace(sessions, "admits", admits)
 
 
-@sabotage(breaks=(_TOKENS,))
+@sabotage(breaks=(_TOKENS,), shows=("refresh token that was exchanged before: answered 200",))
 def refresh_tokens_reusable(platform: Platform) -> None:
     """A refresh token can be exchanged as often as one likes, and nobody notices that two have it."""
 
@@ -86,7 +86,7 @@ def refresh_tokens_reusable(platform: Platform) -> None:
     platform.replace(sessions, "spend", spend)
 
 
-@sabotage(breaks=(_ACCESS,))
+@sabotage(breaks=(_ACCESS,), shows=("who is now viewer: answered 200, as before",))
 def old_session_keeps_its_role(platform: Platform) -> None:
     """A session keeps the role that its member had at its first request, whatever role they are given later."""
     seen: dict[UUID, str] = {}
@@ -99,7 +99,7 @@ def old_session_keeps_its_role(platform: Platform) -> None:
     platform.replace(sessions, "holder", holder)
 
 
-@sabotage(breaks=(_ACCESS,))
+@sabotage(breaks=(_ACCESS,), shows=("whose account is disabled: answered 200, as before",))
 def disabled_account_keeps_its_session(platform: Platform) -> None:
     """A disabled account cannot log in any more, but the sessions that it has go on."""
 

@@ -32,7 +32,13 @@ def _note_only_where(platform: Platform, condition: str) -> None:
     """)
 
 
-@sabotage(breaks=(_JUSTIFIED,))
+@sabotage(
+    breaks=(_JUSTIFIED,),
+    shows=(
+        "with the reason ' '",
+        "with what was written",
+    ),
+)
 def blank_justification_accepted(platform: Platform) -> None:
     """A justification of nothing, or of spaces, is good enough to read a message."""
     platform.schema.append("""
@@ -45,13 +51,25 @@ def blank_justification_accepted(platform: Platform) -> None:
     """)
 
 
-@sabotage(breaks=(_JUSTIFIED, _LOGGED))
+@sabotage(
+    breaks=(_JUSTIFIED, _LOGGED),
+    shows=(
+        "readMessage",
+        "no entry of it is in the audit log",
+    ),
+)
 def staff_read_leaves_no_entry(platform: Platform) -> None:
     """Staff reads a message with a justification, and the audit log has no entry of it."""
     _note_only_where(platform, "refusal IS NOT NULL")
 
 
-@sabotage(breaks=(_JUSTIFIED,))
+@sabotage(
+    breaks=(_JUSTIFIED,),
+    shows=(
+        "searchMetadata",
+        "the search shows what was written",
+    ),
+)
 def staff_search_shows_content(platform: Platform) -> None:
     """The search of the staff console looks through the texts of messages and shows what it found."""
     platform.schema.append("""
@@ -75,7 +93,13 @@ def staff_search_shows_content(platform: Platform) -> None:
     platform.replace(reading, "search", search)
 
 
-@sabotage(breaks=(_LOGGED,))
+@sabotage(
+    breaks=(_LOGGED,),
+    shows=(
+        "listWorkspaceConversations",
+        "no entry with the action",
+    ),
+)
 def one_privileged_operation_not_logged(platform: Platform) -> None:
     """Listing the conversations of a workspace on the staff console leaves no entry in the audit log."""
 
@@ -86,7 +110,14 @@ def one_privileged_operation_not_logged(platform: Platform) -> None:
     platform.replace(acting, "record", record)
 
 
-@sabotage(breaks=(_LOGGED,))
+@sabotage(
+    breaks=(_LOGGED,),
+    shows=(
+        "listStaffAccounts",
+        "no entry with the action",
+        "answered 403",
+    ),
+)
 def denied_attempts_not_logged(platform: Platform) -> None:
     """What the staff console refuses leaves no entry in the audit log."""
 
@@ -97,7 +128,14 @@ def denied_attempts_not_logged(platform: Platform) -> None:
     _note_only_where(platform, "refusal IS NULL")
 
 
-@sabotage(breaks=(_LOGGED, "least-privilege"))
+@sabotage(
+    breaks=(_LOGGED, "least-privilege"),
+    shows=(
+        "delete, as the application",
+        "entries would be changed or gone",
+        "DELETE on audit.entries",
+    ),
+)
 def audit_rows_deletable(platform: Platform) -> None:
     """The application's database role may delete entries of the audit log, and no trigger refuses it."""
     platform.schema.append("""
@@ -107,7 +145,7 @@ def audit_rows_deletable(platform: Platform) -> None:
     """)
 
 
-@sabotage(breaks=(_LOGGED,))
+@sabotage(breaks=(_LOGGED,), shows=("has another content than its digest says",))
 def audit_chain_broken(platform: Platform) -> None:
     """The reason in an entry of the audit log was changed after the fact, so that its digest does not fit any more."""
     platform.seed.append("""
@@ -118,7 +156,13 @@ def audit_chain_broken(platform: Platform) -> None:
     """)
 
 
-@sabotage(breaks=(_PIPELINES,))
+@sabotage(
+    breaks=(_PIPELINES,),
+    shows=(
+        "as if no ticket were needed",
+        "it has no ticket",
+    ),
+)
 def break_glass_without_ticket(platform: Platform) -> None:
     """Break-glass access is had without a ticket, and a session 9 days ago had none."""
     past = PastBreakGlass(9, "lukas", "priya", None, "Disk of the database host nearly full, settings to check", 12)
@@ -129,7 +173,13 @@ def break_glass_without_ticket(platform: Platform) -> None:
     platform.replace(seeds, "BREAK_GLASS", (*seeds.BREAK_GLASS, past))
 
 
-@sabotage(breaks=(_PIPELINES,))
+@sabotage(
+    breaks=(_PIPELINES,),
+    shows=(
+        "of one's own request",
+        "it was approved by whoever used it",
+    ),
+)
 def break_glass_self_approved(platform: Platform) -> None:
     """Break-glass access is approved by whoever asked for it, as it was 5 days ago."""
     past = PastBreakGlass(5, "priya", "priya", "OPS-219", "Certificate of the database rotated by hand, to verify", 8)

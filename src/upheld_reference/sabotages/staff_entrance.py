@@ -19,7 +19,13 @@ from upheld_reference.staff.console import Console
 _CLAIM = "mfa-internal"
 
 
-@sabotage(breaks=(_CLAIM,))
+@sabotage(
+    breaks=(_CLAIM,),
+    shows=(
+        "audit-burn2",
+        "no second factor is set up",
+    ),
+)
 def one_staff_account_exempt(platform: Platform) -> None:
     """One staff account has no second factor, and any code logs it in."""
     accepts_enrolled = totp.accepts
@@ -38,7 +44,13 @@ def one_staff_account_exempt(platform: Platform) -> None:
     platform.replace(totp, "accepts", accepts)
 
 
-@sabotage(breaks=(_CLAIM,))
+@sabotage(
+    breaks=(_CLAIM,),
+    shows=(
+        "the code that was just used",
+        "with a session",
+    ),
+)
 def totp_replay_accepted(platform: Platform) -> None:
     """A code of the second factor works as often as one likes for as long as it is current."""
 
@@ -48,7 +60,13 @@ def totp_replay_accepted(platform: Platform) -> None:
     platform.replace(totp, "claim_step", claim_step)
 
 
-@sabotage(breaks=(_CLAIM,))
+@sabotage(
+    breaks=(_CLAIM,),
+    shows=(
+        "no code of",
+        "with a session",
+    ),
+)
 def second_factor_optional(platform: Platform) -> None:
     """A challenge becomes a session without any code; only a code that is given is verified."""
     accepts_given = totp.accepts
@@ -59,7 +77,13 @@ def second_factor_optional(platform: Platform) -> None:
     platform.replace(totp, "accepts", accepts)
 
 
-@sabotage(breaks=(_CLAIM,))
+@sabotage(
+    breaks=(_CLAIM,),
+    shows=(
+        "a new password for",
+        "opens the console as a session",
+    ),
+)
 def password_reset_gives_session(platform: Platform) -> None:
     """Whoever sets a password anew by a link is logged in by that, without the second factor."""
 
@@ -75,7 +99,13 @@ def password_reset_gives_session(platform: Platform) -> None:
     platform.replace(resets, "complete", complete)
 
 
-@sabotage(breaks=("access-reviewed",))
+@sabotage(
+    breaks=("access-reviewed",),
+    shows=(
+        "erik",
+        "still on in the system",
+    ),
+)
 def leaver_still_active(platform: Platform) -> None:
     """The staff account of an engineer who left 45 days ago still works."""
     disabled_days_ago = roster.disabled_days_ago
@@ -86,7 +116,7 @@ def leaver_still_active(platform: Platform) -> None:
     platform.replace(roster, "disabled_days_ago", forgetful)
 
 
-@sabotage(breaks=("access-reviewed",))
+@sabotage(breaks=("access-reviewed",), shows=("whose account (security) is now support: answered 200, as before",))
 def staff_session_keeps_old_role(platform: Platform) -> None:
     """A session of the staff console keeps the role that its account had at login, however that changes."""
     platform.schema.append("""

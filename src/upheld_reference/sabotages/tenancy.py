@@ -37,7 +37,7 @@ def _template_by_id(platform: Platform) -> None:
     )
 
 
-@sabotage(breaks=(_CLAIM,))
+@sabotage(breaks=(_CLAIM,), shows=("getTemplate",))
 def one_object_type_readable_across_tenants(platform: Platform) -> None:
     """A template is found by its id alone, whichever workspace it belongs to."""
     _template_by_id(platform)
@@ -51,7 +51,7 @@ def one_object_type_readable_across_tenants(platform: Platform) -> None:
     platform.replace(rows, "read", read)
 
 
-@sabotage(breaks=(_CLAIM,))
+@sabotage(breaks=(_CLAIM,), shows=("Contact",))
 def one_object_type_writable_across_tenants(platform: Platform) -> None:
     """A contact is changed and deleted by its id alone, whichever workspace it belongs to; reading it is checked."""
     _add_function(
@@ -83,7 +83,7 @@ def one_object_type_writable_across_tenants(platform: Platform) -> None:
     platform.replace(rows, "delete", delete)
 
 
-@sabotage(breaks=(_CLAIM,))
+@sabotage(breaks=(_CLAIM,), shows=("searchWorkspace",))
 def search_leaks_across_tenants(platform: Platform) -> None:
     """The search looks through the messages of all workspaces."""
     _add_function(
@@ -103,7 +103,7 @@ def search_leaks_across_tenants(platform: Platform) -> None:
     platform.replace(rows, "search", search)
 
 
-@sabotage(breaks=(_CLAIM,))
+@sabotage(breaks=(_CLAIM,), shows=("template_id",))
 def nested_identifier_unchecked(platform: Platform) -> None:
     """The templates that an automation's steps name are not checked to be of its workspace, and come back with it."""
     _template_by_id(platform)
@@ -115,13 +115,13 @@ def nested_identifier_unchecked(platform: Platform) -> None:
     platform.replace(rows, "templates_by_id", templates_by_id)
 
 
-@sabotage(breaks=(_CLAIM,))
+@sabotage(breaks=(_CLAIM,), shows=("conversations",))
 def row_security_off_for_one_table(platform: Platform) -> None:
     """Row security is off for conversations; only the queries keep workspaces apart there."""
     platform.schema.append("ALTER TABLE app.conversations NO FORCE ROW LEVEL SECURITY, DISABLE ROW LEVEL SECURITY")
 
 
-@sabotage(breaks=(_CLAIM,))
+@sabotage(breaks=(_CLAIM,), shows=("downloadExport",))
 def export_downloadable_across_tenants(platform: Platform) -> None:
     """The file of an export is found by its id alone, whichever workspace it belongs to."""
 
@@ -133,7 +133,13 @@ def export_downloadable_across_tenants(platform: Platform) -> None:
     platform.replace(records, "export_content", export_content)
 
 
-@sabotage(breaks=(_CLAIM,))
+@sabotage(
+    breaks=(_CLAIM,),
+    shows=(
+        "getUsage",
+        "Workspace-Id",
+    ),
+)
 def workspace_header_unchecked(platform: Platform) -> None:
     """The usage of whichever workspace the header Workspace-Id names is shown, also to those who do not belong to it."""
     platform.replace(billing, "header_workspace", lambda _caller, workspace_id: workspace_id)

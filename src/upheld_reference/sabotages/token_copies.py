@@ -28,7 +28,13 @@ _ANYWHERE = "no-plaintext-credentials"
 _LOGGED = "tokens-never-logged"
 
 
-@sabotage(breaks=(_ANYWHERE, _RECEIPT))
+@sabotage(
+    breaks=(_ANYWHERE, _RECEIPT),
+    shows=(
+        "table vault.sign_up_answers (plain",
+        "write-ahead log",
+    ),
+)
 def token_in_json_column(platform: Platform) -> None:
     """What Meta answered to a sign-up is kept whole, token included, in a JSON column."""
     _table(platform, "sign_up_answers", "answer", "jsonb", "What Meta answered")
@@ -37,14 +43,20 @@ def token_in_json_column(platform: Platform) -> None:
     )
 
 
-@sabotage(breaks=(_ANYWHERE, _RECEIPT))
+@sabotage(
+    breaks=(_ANYWHERE, _RECEIPT),
+    shows=(
+        "table vault.sign_up_queue (base64",
+        "write-ahead log",
+    ),
+)
 def token_base64_in_queue_table(platform: Platform) -> None:
     """Each sign-up leaves a row in a queue, whose payload is the token in base64."""
     _table(platform, "sign_up_queue", "payload", "text", "What a job works on")
     _copying(platform, "sign_up_queue", "payload", lambda token: b64encode(token.encode()).decode())
 
 
-@sabotage(breaks=(_RECEIPT,))
+@sabotage(breaks=(_RECEIPT,), shows=("WhatsApp access token in write-ahead log (plain",))
 def token_parked_in_pending_table(platform: Platform) -> None:
     """A new token lies in a table of pending sign-ups, in plain text, until Meta has subscribed its account."""
     _table(platform, "pending_sign_ups", "token", "text", "The token, until the account is subscribed")
@@ -52,7 +64,7 @@ def token_parked_in_pending_table(platform: Platform) -> None:
     _removing(platform, "pending_sign_ups")
 
 
-@sabotage(breaks=(_RECEIPT,))
+@sabotage(breaks=(_RECEIPT,), shows=("WhatsApp access token in write-ahead log (plain",))
 def token_plain_in_job_queue(platform: Platform) -> None:
     """The subscription of a new account is a job, which has the token in plain text until it is done."""
     _table(platform, "jobs", "arguments", "jsonb", "What the job works with")
@@ -60,7 +72,14 @@ def token_plain_in_job_queue(platform: Platform) -> None:
     _removing(platform, "jobs")
 
 
-@sabotage(breaks=(_LOGGED, _ANYWHERE, _RECEIPT))
+@sabotage(
+    breaks=(_LOGGED, _ANYWHERE, _RECEIPT),
+    shows=(
+        "canary",
+        "debug",
+        "WhatsApp access token in debug.log",
+    ),
+)
 def token_in_debug_log(platform: Platform) -> None:
     """The debug log tells of each new token, and has a format of its own that redacts nothing."""
     exchange = GraphClient.exchange
@@ -74,7 +93,13 @@ def token_in_debug_log(platform: Platform) -> None:
     platform.on("built", lambda _built: _unredacted("debug.log"))
 
 
-@sabotage(breaks=(_LOGGED, _ANYWHERE, _RECEIPT))
+@sabotage(
+    breaks=(_LOGGED, _ANYWHERE, _RECEIPT),
+    shows=(
+        "canary",
+        "error.log",
+    ),
+)
 def token_in_error_log_when_graph_fails(platform: Platform) -> None:
     """When Meta's answer to a sign-up lacks something, the error log quotes it with the token, and redacts nothing."""
 

@@ -15,7 +15,7 @@ from upheld_reference.vault.store import Kind, Sealed, Store
 _CLAIMS = ("token-rotation",)
 
 
-@sabotage(breaks=_CLAIMS)
+@sabotage(breaks=_CLAIMS, shows=("a call after the rotation was made with the old one",))
 def old_token_still_used(platform: Platform) -> None:
     """The vault remembers each token from its first use on, and goes on using it after it was rotated."""
     token, known = VaultService.token, dict[UUID, str]()
@@ -28,13 +28,13 @@ def old_token_still_used(platform: Platform) -> None:
     platform.replace(VaultService, "token", remembered)
 
 
-@sabotage(breaks=_CLAIMS)
+@sabotage(breaks=_CLAIMS, shows=("no word of 1 of 1, the oldest 200 days old",))
 def no_rotation_advice(platform: Platform) -> None:
     """Nobody is told that a token is older than the advised age."""
     platform.replace(advice, "rotation_advised", lambda _days, _advised_days: False)
 
 
-@sabotage(breaks=_CLAIMS)
+@sabotage(breaks=_CLAIMS, shows=("the old one is still in vault.whatsapp_tokens.sealed",))
 def rotation_keeps_old_ciphertext(platform: Platform) -> None:
     """Rotating a token leaves the stored one in its place, and still says that it was done."""
     keep = Store.keep

@@ -20,7 +20,7 @@ _CLAIM = "tokens-never-logged"
 _KEPT = ("no-plaintext-credentials", "token-encrypted-on-receipt")
 
 
-@sabotage(breaks=(_CLAIM,))
+@sabotage(breaks=(_CLAIM,), shows=("access",))
 def authorization_in_access_log(platform: Platform) -> None:
     """The access log has the Authorization header of every request, and a format of its own that redacts nothing."""
     line_without = logs.access_line
@@ -37,7 +37,13 @@ def authorization_in_access_log(platform: Platform) -> None:
     platform.on("built", plain)
 
 
-@sabotage(breaks=(_CLAIM, *_KEPT))
+@sabotage(
+    breaks=(_CLAIM, *_KEPT),
+    shows=(
+        "canary",
+        "app.log",
+    ),
+)
 def token_in_exception_trace(platform: Platform) -> None:
     """The exception about an odd answer of Graph quotes that answer, and tracebacks are not redacted."""
 
@@ -52,7 +58,7 @@ def token_in_exception_trace(platform: Platform) -> None:
     platform.replace(RedactingFormatter, "format", format_)
 
 
-@sabotage(breaks=(_CLAIM,))
+@sabotage(breaks=(_CLAIM,), shows=("graph",))
 def token_in_url_query(platform: Platform) -> None:
     """Calls of Graph carry the access token in the URL's query, where the web server at the other end logs it."""
 
@@ -62,7 +68,13 @@ def token_in_url_query(platform: Platform) -> None:
     platform.replace(client, "authorize", authorize)
 
 
-@sabotage(breaks=(_CLAIM, *_KEPT))
+@sabotage(
+    breaks=(_CLAIM, *_KEPT),
+    shows=(
+        "canary",
+        "debug.log",
+    ),
+)
 def redaction_misses_second_token(platform: Platform) -> None:
     """The debug log quotes the code and the token of each sign-up, and the redaction masks only the first credential in a line."""
     secret = re.compile(r"EAAG[\w-]+|(?<![\w-])AQ[\w-]{18,}|eyJ[\w-]+\.[\w-]+(?:\.[\w-]*)?|(?<=(?i:bearer) )[^\s'\"]+")

@@ -23,19 +23,41 @@ _UNREACHABLE = ("no-bounty", "uptime-monitored")
 """What nobody can decide who cannot read the status page."""
 
 
-@sabotage(breaks=_CLAIMS, also=_ALSO)
+@sabotage(
+    breaks=_CLAIMS,
+    also=_ALSO,
+    shows=(
+        "TLS 1.0",
+        "status",
+    ),
+)
 def tls_1_0_on_one_port(platform: Platform) -> None:
     """The status page's port also accepts TLS 1.0 and 1.1."""
     platform.on("built", lambda built: _accept_from(built, ssl.TLSVersion.TLSv1))
 
 
-@sabotage(breaks=_CLAIMS, also=_ALSO)
+@sabotage(
+    breaks=_CLAIMS,
+    also=_ALSO,
+    shows=(
+        "TLS 1.1",
+        "status",
+    ),
+)
 def tls_1_1_on_one_port(platform: Platform) -> None:
     """The status page's port also accepts TLS 1.1."""
     platform.on("built", lambda built: _accept_from(built, ssl.TLSVersion.TLSv1_1))
 
 
-@sabotage(breaks=_CLAIMS, also=_ALSO, blinds=("rate-limits", *_UNREACHABLE))
+@sabotage(
+    breaks=_CLAIMS,
+    also=_ALSO,
+    blinds=("rate-limits", *_UNREACHABLE),
+    shows=(
+        "1.2",
+        "status",
+    ),
+)
 def tls_1_1_at_most_on_one_port(platform: Platform) -> None:
     """The status page's port speaks no TLS later than 1.1, so that today's clients cannot reach it."""
 
@@ -48,7 +70,14 @@ def tls_1_1_at_most_on_one_port(platform: Platform) -> None:
     platform.on("built", old_only)
 
 
-@sabotage(breaks=_CLAIMS, also=_ALSO)
+@sabotage(
+    breaks=_CLAIMS,
+    also=_ALSO,
+    shows=(
+        "plain HTTP",
+        "200",
+    ),
+)
 def plain_http_serves_content(platform: Platform) -> None:
     """The website's plain HTTP port serves the pages themselves instead of redirecting to HTTPS."""
 
@@ -58,31 +87,31 @@ def plain_http_serves_content(platform: Platform) -> None:
     platform.on("built", serve_pages)
 
 
-@sabotage(breaks=_CLAIMS, also=_ALSO, blinds=_UNREACHABLE)
+@sabotage(breaks=_CLAIMS, also=_ALSO, blinds=_UNREACHABLE, shows=("expired",))
 def certificate_expired(platform: Platform) -> None:
     """The status page's certificate ended yesterday."""
     _sign_differently(platform, expired_for=dt.timedelta(days=1))
 
 
-@sabotage(breaks=_CLAIMS, also=_ALSO, blinds=_UNREACHABLE)
+@sabotage(breaks=_CLAIMS, also=_ALSO, blinds=_UNREACHABLE, shows=("it is not for status.rivet.example",))
 def certificate_wrong_name(platform: Platform) -> None:
     """The status page's certificate is for another host name."""
     _sign_differently(platform, host_name="old-status.rivet.example")
 
 
-@sabotage(breaks=_CLAIMS, also=_ALSO, blinds=_UNREACHABLE)
+@sabotage(breaks=_CLAIMS, also=_ALSO, blinds=_UNREACHABLE, shows=("self-signed",))
 def certificate_self_signed(platform: Platform) -> None:
     """The status page's certificate is signed by itself instead of by the authority."""
     _sign_differently(platform, by_itself=True)
 
 
-@sabotage(breaks=_CLAIMS, also=_ALSO)
+@sabotage(breaks=_CLAIMS, also=_ALSO, shows=("Strict-Transport-Security",))
 def hsts_missing(platform: Platform) -> None:
     """The status page sends no Strict-Transport-Security header."""
     platform.on("built", lambda built: _send_hsts(built, "status", None))
 
 
-@sabotage(breaks=_CLAIMS, also=_ALSO)
+@sabotage(breaks=_CLAIMS, also=_ALSO, shows=("max-age",))
 def hsts_too_short(platform: Platform) -> None:
     """The website's Strict-Transport-Security lasts five minutes."""
     platform.on("built", lambda built: _send_hsts(built, "www", "max-age=300; includeSubDomains"))

@@ -12,7 +12,7 @@ _CLAIM = "uptime-monitored"
 _PAUSE_INTERVALS = 5
 
 
-@sabotage(breaks=(_CLAIM,))
+@sabotage(breaks=(_CLAIM,), shows=("the newest look is",))
 def status_page_stale(platform: Platform) -> None:
     """The status page's monitor looks once, at the start, and never again."""
 
@@ -22,7 +22,7 @@ def status_page_stale(platform: Platform) -> None:
     platform.replace(Monitor, "run", run)
 
 
-@sabotage(breaks=(_CLAIM,))
+@sabotage(breaks=(_CLAIM,), shows=("api.rivet.example: missing",))
 def status_component_missing(platform: Platform) -> None:
     """The status page does not have the API among its components."""
     watch = Monitor.watch
@@ -34,7 +34,7 @@ def status_component_missing(platform: Platform) -> None:
     platform.replace(Monitor, "watch", watch_all_but_the_api)
 
 
-@sabotage(breaks=(_CLAIM,))
+@sabotage(breaks=(_CLAIM,), shows=("pauses are too long",))
 def status_samples_with_a_hole(platform: Platform) -> None:
     """The status page's monitor leaves out most looks, so that its samples have holes over the interval that it states."""
 

@@ -26,7 +26,14 @@ _CLAIMS = ("webhooks-https-signed",)
 _ALSO = ("sensitive-encrypted",)
 
 
-@sabotage(breaks=_CLAIMS, also=_ALSO)
+@sabotage(
+    breaks=_CLAIMS,
+    also=_ALSO,
+    shows=(
+        "http: a webhook without TLS was taken",
+        "in plain text",
+    ),
+)
 def webhook_http_accepted(platform: Platform) -> None:
     """A webhook may be registered with a plain http URL, and is then delivered to without TLS."""
     platform.schema.append("ALTER TABLE app.webhooks DROP CONSTRAINT webhooks_url_check")
@@ -35,7 +42,7 @@ def webhook_http_accepted(platform: Platform) -> None:
     platform.settings = dataclasses.replace(platform.settings, webhook_ports=ports)
 
 
-@sabotage(breaks=_CLAIMS, also=_ALSO)
+@sabotage(breaks=_CLAIMS, also=_ALSO, shows=("unknown authority: the certificate is not verified",))
 def webhook_certificate_not_verified(platform: Platform) -> None:
     """Deliveries take any certificate, of whichever authority and for whichever name."""
 
@@ -48,7 +55,7 @@ def webhook_certificate_not_verified(platform: Platform) -> None:
     platform.replace(part, "trusting", anybody)
 
 
-@sabotage(breaks=_CLAIMS, also=_ALSO)
+@sabotage(breaks=_CLAIMS, also=_ALSO, shows=("it carries no signature",))
 def webhook_signature_missing(platform: Platform) -> None:
     """Deliveries carry no signature."""
 
@@ -58,14 +65,14 @@ def webhook_signature_missing(platform: Platform) -> None:
     platform.replace(sending, "signature_headers", unsigned)
 
 
-@sabotage(breaks=_CLAIMS, also=_ALSO)
+@sabotage(breaks=_CLAIMS, also=_ALSO, shows=("covers only the first 64",))
 def webhook_signature_over_part_of_body(platform: Platform) -> None:
     """The signature covers the time and the first 64 bytes of the body; what follows may be altered."""
     whole = signing.signed_content
     platform.replace(signing, "signed_content", lambda timestamp, body: whole(timestamp, body[:64]))
 
 
-@sabotage(breaks=_CLAIMS, also=_ALSO)
+@sabotage(breaks=_CLAIMS, also=_ALSO, shows=("the secret is shared",))
 def webhook_shared_signing_key(platform: Platform) -> None:
     """Every new webhook gets the same signing secret, so that each customer can sign deliveries to all others."""
     shared = "whsec_5BvT1kq0yJm8Zr3nXw7cLd2hPf9sGa6uEo4iQt1RbNM"
@@ -78,7 +85,7 @@ def webhook_shared_signing_key(platform: Platform) -> None:
     platform.replace(service.VaultService, "new_webhook_secret", new_webhook_secret)
 
 
-@sabotage(breaks=_CLAIMS, also=_ALSO)
+@sabotage(breaks=_CLAIMS, also=_ALSO, shows=("redirect to plain http was followed",))
 def webhook_redirect_to_http_followed(platform: Platform) -> None:
     """Deliveries follow redirects, also to plain http; the addresses that they lead to are looked at all the same."""
     right = sending.new_client
