@@ -61,6 +61,8 @@ def test_a_check_takes_only_looks_from_a_probe(file):
         for node in ast.walk(function):
             if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id in probes:
                 taken = getattr(probes[node.value.id], node.attr, None)
+                if taken is Probe.side_by_side:  # It looks at nothing itself, and a replay has it too.
+                    continue
                 assert hasattr(taken, "__look__"), (
                     f"{function.name}: {ast.unparse(node)} is no look, so a replay cannot have it"
                 )
