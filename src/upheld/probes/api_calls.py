@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import secrets
+import threading
 from collections.abc import Callable, Mapping
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
@@ -53,6 +54,7 @@ class ApiCalls(Generic[Someone]):
         """Contacts nothing yet."""
         self.session = session
         self._clients: dict[str, HttpClient] = {}
+        self._making = threading.RLock()
         self._document: Document | None = None
         self._planter: Planter | None = None
 
@@ -123,9 +125,10 @@ class ApiCalls(Generic[Someone]):
 
     def client(self, source_address: str) -> HttpClient:
         """The client that sends from that address; an empty one is the default."""
-        if source_address not in self._clients:
-            self._clients[source_address] = HttpClient(self.session, source_address=source_address or None)
-        return self._clients[source_address]
+        with self._making:  # Looks side by side must not each make one: nobody would close the one that is lost.
+            if source_address not in self._clients:
+                self._clients[source_address] = HttpClient(self.session, source_address=source_address or None)
+            return self._clients[source_address]
 
     def listed_operations(self) -> tuple[Operation, ...]:
         """Every operation of the OpenAPI document; raises Unobservable when it has none."""
@@ -325,9 +328,10 @@ class TenantCalls(ApiCalls[Identity]):
     @property
     def logins(self) -> Logins:
         """The tokens of this session."""
-        if self._logins is None:
-            self._logins = Logins(self.session, self.description, self.endpoint)
-        return self._logins
+        with self._making:
+            if self._logins is None:
+                self._logins = Logins(self.session, self.description, self.endpoint)
+            return self._logins
 
     @property
     def credentials(self) -> Logins:
@@ -337,9 +341,10 @@ class TenantCalls(ApiCalls[Identity]):
     @property
     def planter(self) -> Planter:
         """What was planted in this session."""
-        if self._planter is None:
-            self._planter = Planter(self.description, self.document, self.session.redactor, self.send)
-        return self._planter
+        with self._making:  # One that is lost would lose what it has planted.
+            if self._planter is None:
+                self._planter = Planter(self.description, self.document, self.session.redactor, self.send)
+            return self._planter
 
     @property
     def search_word(self) -> str:
