@@ -23,6 +23,7 @@ Addresses = Callable[[str, int], "tuple[str, ...] | None"]
 
 _CONTACTS = frozenset({"socket.connect", "socket.sendto", "socket.sendmsg"})
 _LOOKUPS = frozenset({"socket.getaddrinfo", "socket.gethostbyname", "socket.gethostbyaddr", "socket.getnameinfo"})
+_STARTS = frozenset({"subprocess.Popen", "os.posix_spawn", "os.exec", "os.system"})
 _up: list[Fence] = []
 _lock = threading.Lock()
 _gate = threading.local()
@@ -126,7 +127,7 @@ def _pinned_getaddrinfo(
 
 
 def _hook(event: str, arguments: tuple[Any, ...]) -> None:
-    if not _up or not (event.startswith("socket.") or event in {"subprocess.Popen", "os.posix_spawn", "os.exec"}):
+    if not _up or not (event.startswith("socket.") or event in _STARTS):
         return
     if getattr(_gate, "open", False):
         return
@@ -138,7 +139,7 @@ def _hook(event: str, arguments: tuple[Any, ...]) -> None:
         looks_up = event in {"socket.gethostbyaddr", "socket.getnameinfo"}
         if name and name != "localhost" and (looks_up or not _literal(str(name))):
             raise Fenced(f"{name} was not looked up: the target does not declare it")
-    elif event == "subprocess.Popen" and not all(one.processes for one in list(_up)):
+    elif event in _STARTS and not all(one.processes for one in list(_up)):
         raise Fenced(f"{arguments[0]} was not started: it could connect past the target's scope")
 
 

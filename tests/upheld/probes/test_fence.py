@@ -651,8 +651,13 @@ def test_the_fence_holds_every_thread_while_it_is_up_and_none_afterwards(forbidd
             ):
                 with pytest.raises(fence.Fenced):
                     act()
-        with outer.up(), pytest.raises(fence.Fenced, match="was not started"):
-            subprocess.run(["true"], check=False)
+        for begin in (
+            lambda: subprocess.run(["true"], check=False),
+            lambda: os.system("true"),
+            lambda: os.posix_spawn("/bin/true", ["true"], {}),
+        ):
+            with outer.up(), pytest.raises(fence.Fenced, match="was not started"):
+                begin()
         subprocess.run(["true"], check=False)
         with socket.create_connection(("127.0.0.1", port), timeout=2) as made:
             assert made.recv(1) == b"x"
