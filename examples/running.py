@@ -135,14 +135,17 @@ def install(name: str) -> None:
     if (example / "package.json").exists():
         for file in ("package.json", "package-lock.json"):
             shutil.copy(example / file, environment)
-        npm = [_found("npm", "nodejs and npm"), "ci", "--ignore-scripts", "--silent", "--no-audit", "--no-fund"]
+        npm = [needed("npm", "nodejs and npm"), "ci", "--ignore-scripts", "--silent", "--no-audit", "--no-fund"]
         subprocess.run(npm, cwd=environment, check=True)
     stamp.write_text(wanted, encoding="utf-8")
 
 
 def needed(program: str, package: str) -> str:
     """The path of a program that the operating system brings; raises NotInstalled with the package that has it."""
-    return _found(program, package)
+    path = shutil.which(program, path=f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin")
+    if path is None:
+        raise NotInstalled(f"{program} is not installed (Debian: apt-get install {package})")
+    return path
 
 
 @contextlib.contextmanager
@@ -245,13 +248,6 @@ def listens(port: int) -> Callable[[], bool]:
         return True
 
     return connect
-
-
-def _found(program: str, package: str) -> str:
-    path = shutil.which(program, path=f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin")
-    if path is None:
-        raise NotInstalled(f"{program} is not installed (Debian: apt-get install {package})")
-    return path
 
 
 def _environment(more: Mapping[str, str]) -> dict[str, str]:
