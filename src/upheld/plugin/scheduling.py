@@ -39,7 +39,6 @@ class ByKind(LoadScheduling):  # type: ignore[misc]
         """`kind_of` tells an item's kind from its node id."""
         super().__init__(config, log)
         self._kind_of = kind_of
-        self._names: list[str] = []
         self.collection: list[str] | None = None
 
     def schedule(self) -> None:
@@ -47,9 +46,8 @@ class ByKind(LoadScheduling):  # type: ignore[misc]
         if self.collection is None:
             if not self._check_nodes_have_same_collection():
                 return
-            self._names = next(iter(self.node2collection.values()))
-            self.collection = self._names
-            self.pending[:] = range(len(self._names))
+            self.collection = next(iter(self.node2collection.values()))
+            self.pending[:] = range(len(self.collection))
         for _ in range(_AHEAD):
             for node in self.nodes:
                 self.check_schedule(node)
@@ -83,4 +81,5 @@ class ByKind(LoadScheduling):  # type: ignore[misc]
         )
 
     def _kind(self, index: int) -> Kind:
-        return self._kind_of(self._names[index])
+        assert self.collection is not None  # noqa: S101  (nothing is handed out before all is collected)
+        return self._kind_of(self.collection[index])
