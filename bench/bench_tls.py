@@ -8,7 +8,7 @@ each in turn, and medians printed with every ratio:
 - `testssl.sh -p`, the protocols only, which is the same question;
 - `testssl.sh` as it is run without options, once, for it takes minutes.
 
-upheld tries every cipher of every version, and shows what its own client offered; testssl.sh tries its lists of ciphers in one
+upheld tries every cipher of a version that seems refused, and shows what its own client offered; testssl.sh tries its lists of ciphers in one
 ClientHello for each version. Without testssl.sh (Debian: `apt-get install testssl.sh`) nothing is compared, which is said.
 """
 

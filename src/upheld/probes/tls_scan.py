@@ -15,6 +15,7 @@ import os
 import socket
 import sys
 import threading
+import time
 from collections import Counter
 from typing import Any
 
@@ -28,7 +29,10 @@ VERSIONS = {
     "TLS 1.2": ("TLS_1_2", 0x0303),
     "TLS 1.3": ("TLS_1_3", 0x0304),
 }
+CURRENT = ("TLS 1.2", "TLS 1.3")
+"""Versions of which one handshake is enough when it succeeds: only of a refusal must it be known that no cipher helps."""
 _SUPPORTED_VERSIONS = 43
+_POLL = 0.02
 _own: set[tuple[str, int]] = set()
 """The listeners of the instrument's own control."""
 _lock = threading.Lock()
@@ -43,6 +47,7 @@ def main() -> None:
     fence.stay(lambda host, port: (host, port) in allowed | _own, lambda _name, _port: None)
     try:
         _sslyze()
+        _hurry()
     except ImportError as error:
         _say({"error": f"sslyze cannot be used ({error}); install it with: pip install sslyze"})
         return
@@ -57,6 +62,13 @@ def main() -> None:
 def _sslyze() -> Any:
     # It re-exports its names without declaring them exported, and takes a moment to import: so here, and untyped.
     return importlib.import_module("sslyze")
+
+
+def _hurry() -> None:
+    # It looks five times a second whether handshakes are done, which is most of the time that one endpoint takes.
+    module: Any = importlib.import_module("sslyze.scanner._mass_scanner")
+    if hasattr(module, "sleep"):
+        module.sleep = lambda _seconds: time.sleep(_POLL)
 
 
 def _say(line: dict[str, Any]) -> None:
@@ -85,12 +97,17 @@ def _scan_place(place: dict[str, Any], order: dict[str, Any]) -> None:
 
 def _versions(host: str, port: int, address: str, seconds: float) -> dict[str, Any]:
     sslyze = _sslyze()
+    location = sslyze.ServerNetworkLocation(hostname=host, port=port, ip_address=address)
+    settings = sslyze.ServerNetworkConfiguration(
+        tls_server_name_indication=host, network_timeout=max(1, round(seconds)), network_max_retries=2
+    )
+    spoken = {label: cipher for label in CURRENT if (cipher := _spoken(location, settings, label))}
     request = sslyze.ServerScanRequest(
-        server_location=sslyze.ServerNetworkLocation(hostname=host, port=port, ip_address=address),
-        network_configuration=sslyze.ServerNetworkConfiguration(
-            tls_server_name_indication=host, network_timeout=max(1, round(seconds)), network_max_retries=2
-        ),
-        scan_commands={sslyze.ScanCommand[f"{name}_CIPHER_SUITES"] for name, _ in VERSIONS.values()},
+        server_location=location,
+        network_configuration=settings,
+        scan_commands={
+            sslyze.ScanCommand[f"{name}_CIPHER_SUITES"] for label, (name, _) in VERSIONS.items() if label not in spoken
+        },
     )
     scanner = sslyze.Scanner(per_server_concurrent_connections_limit=3, concurrent_server_scans_limit=1)
     scanner.queue_scans([request])
@@ -102,6 +119,9 @@ def _versions(host: str, port: int, address: str, seconds: float) -> dict[str, A
         return {"reason": f"no TLS connection could be made ({why}: {last})"[:300]}
     versions: dict[str, Any] = {}
     for label, (name, _) in VERSIONS.items():
+        if label in spoken:
+            versions[label] = {"completed": True, "accepted": [spoken[label]], "reasons": {}, "late": 0}
+            continue
         attempt = getattr(result.scan_result, f"{name.lower()}_cipher_suites")
         if attempt.status is not sslyze.ScanCommandAttemptStatusEnum.COMPLETED:
             versions[label] = {"completed": False, "reason": str(attempt.error_reason)}
@@ -117,6 +137,27 @@ def _versions(host: str, port: int, address: str, seconds: float) -> dict[str, A
     return {"versions": versions}
 
 
+def _spoken(location: Any, settings: Any, label: str) -> str:
+    """The cipher of one handshake with this version only, whichever the server chose; empty when it came to nothing."""
+    try:
+        connection = _connection()(location, settings, _version(label), should_ignore_client_auth=True)
+        connection.connect()
+    except Exception:  # Whatever it was: every cipher is tried then, one by one, which also tells the reason.
+        return ""
+    try:
+        return str(connection.ssl_client.get_current_cipher_name())
+    finally:
+        connection.close()
+
+
+def _connection() -> Any:
+    return importlib.import_module("sslyze.connection_helpers.tls_connection").SslConnection
+
+
+def _version(label: str) -> Any:
+    return _sslyze().TlsVersionEnum[VERSIONS[label][0]]
+
+
 def _control(seconds: float) -> None:
     """Show that the instrument really offers each version: catch its ClientHello and read what it says."""
     offered: dict[str, Any] = {}
@@ -130,7 +171,6 @@ def _control(seconds: float) -> None:
 
 def _client_hello(label: str, seconds: float) -> bytes:
     sslyze = _sslyze()
-    connection = importlib.import_module("sslyze.connection_helpers.tls_connection").SslConnection
     caught = b""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         listener.settimeout(seconds)
@@ -141,10 +181,9 @@ def _client_hello(label: str, seconds: float) -> bytes:
             settings = sslyze.ServerNetworkConfiguration(
                 "localhost", network_timeout=max(1, round(seconds)), network_max_retries=1
             )
-            version = sslyze.TlsVersionEnum[VERSIONS[label][0]]
             # Nobody answers, so it always fails; what counts is what was sent.
             with contextlib.suppress(Exception):
-                connection(location, settings, version, should_ignore_client_auth=True).connect()
+                _connection()(location, settings, _version(label), should_ignore_client_auth=True).connect()
 
         thread = threading.Thread(target=connect, daemon=True)
         thread.start()
