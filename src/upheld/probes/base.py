@@ -22,6 +22,7 @@ from pydantic import BaseModel
 
 from upheld.errors import TimedOut, Unobservable
 from upheld.model import Observation, Plain, timestamp
+from upheld.probes.meter import Meter
 from upheld.probes.silence import Silence
 from upheld.redaction import Redactor
 
@@ -65,6 +66,10 @@ class Recorder:
         self.observations += branch.observations
         self._sources |= branch._sources
         self.rests(came_to, mark)
+
+    def grant(self, seconds: float) -> None:
+        """Let the time limit end later by what the harness itself waited, so as not to be a burden."""
+        self._until += seconds
 
     def rests(self, value: object, mark: int) -> None:
         """Remember that `value` rests on the observations from number `mark` on."""
@@ -155,6 +160,7 @@ class Session:
         self.scratch = scratch
         self.vantage = vantage
         self.silence = Silence()
+        self.meter = Meter(target.limits, scratch) if target.limits is not None else None
         self._recorder: Recorder | None = None
         self._branch = threading.local()
         self._making = threading.RLock()
@@ -163,6 +169,13 @@ class Session:
         self.policy_sentences: Mapping[str, tuple[str, ...]] = {}
         self.no_promise: tuple[str, ...] = ()
         self._probes: dict[type[Probe], Probe] = {}
+
+    def pace(self, host: str) -> None:
+        """Wait until the target's limits let a request to the host go out; raises Unobservable when its budget is used up."""
+        if self.meter is not None and (wait := self.meter.take(host)):
+            if self.recorder is not None:
+                self.recorder.grant(wait)
+            time.sleep(wait)
 
     def probe(self, kind: type[Probe]) -> Probe:
         """The probe of that kind; one for each session, made when it is first asked for."""

@@ -101,6 +101,11 @@ def burst(
         seconds = time.perf_counter() - started
         if shooter.first is None and shooter.broken is not None:
             raise shooter.broken
+        if shooter.first is None and (rate := next(iter(clients.values())).rate(make().url)) is not None:
+            raise Unobservable(
+                f"nothing was limited, but the target lets the harness send it only {rate:g} requests per second (limits), "
+                "so that it was no burst"
+            )
         ordinary = [
             n for n in sorted(shooter.answers) if not limited.match(shooter.answers[n].status, shooter.answers[n].text)
         ]

@@ -102,7 +102,7 @@ class HttpClient:
         self._source = source_address
         self._pools: dict[bool, httpcore.ConnectionPool] = {}
         self._lock = threading.Lock()
-        self._agent = f"upheld/{_version()} (security audit)"
+        self._agent = agent(session.target.contact)
 
     def send(
         self,
@@ -119,15 +119,16 @@ class HttpClient:
         """Send one request and give its answer; no redirect is followed.
 
         `deadline_seconds` bounds everything from connecting to the last byte (default: the target's time limit). Without
-        `verify` the certificate is not looked at. Without `whole` a body that is too large or too slow is cut instead of
+        `verify` the certificate is not looked at. It waits its turn where the target limits the rate. Without `whole` a body that is too large or too slow is cut instead of
         being an error. Placeholders of known secrets in URL, headers and body are filled in. Raises OutOfScope, TimedOut,
-        Refused, NoHttpAnswer, or Unobservable for a body that is too large or cannot be decoded.
+        Refused, NoHttpAnswer, or Unobservable for a body that is too large or cannot be decoded, and when the budget is used up.
         """
         request = self._request(method, url, dict(headers or {}), json, content)
         limit = deadline_seconds or self._session.target.timeout_seconds
         place = self._session.scope.describe(request.url.host.decode(), _port(request.url))
         silence = self._session.silence
         silence.check(place)
+        self._session.pace(request.url.host.decode())
         try:
             answer = self._send(request, method, url, verify=verify, whole=whole, limit=limit, place=place)
         except TimedOut:
@@ -138,6 +139,11 @@ class HttpClient:
             raise
         silence.answered(place)
         return answer
+
+    def rate(self, url: str) -> float | None:
+        """How many requests in a second the host of the URL may get by the target's limits; None when that is not limited."""
+        meter = self._session.meter
+        return meter.rate(urlsplit(url).hostname or "") if meter is not None else None
 
     def _send(
         self, request: httpcore.Request, method: str, url: str, *, verify: bool, whole: bool, limit: float, place: str
@@ -151,6 +157,7 @@ class HttpClient:
                 if state.connected or state.received or method not in _SAFE_TO_REPEAT:
                     error.first = state.first
                     raise
+                self._session.pace(request.url.host.decode())
                 return self._exchange(request, method, url, verify=verify, whole=whole, started=started)
 
     def close(self) -> None:
@@ -339,6 +346,11 @@ def _bounded(response: httpcore.Response) -> Iterator[bytes]:
         if total > MAX_BODY:
             raise TooLarge(f"the body is larger than {MAX_BODY // 1024**2} MiB")
         yield chunk
+
+
+def agent(contact: str | None) -> str:
+    """How the harness presents itself: product, version, what it does, and whom to ask."""
+    return f"upheld/{_version()} (security audit{f'; {contact}' if contact else ''})"
 
 
 def _version() -> str:

@@ -22,6 +22,7 @@ from cryptography.x509.oid import NameOID
 
 from upheld.errors import Refused, TimedOut, Unobservable
 from upheld.probes.base import Probe, Session, look
+from upheld.probes.http_client import agent
 from upheld.target.secrets import resolve
 
 if TYPE_CHECKING:
@@ -165,7 +166,7 @@ class Internal(Probe):
         described = self._service(service.name)
         with self._connected(described) as plain:
             try:
-                plain.sendall(_opening(described))
+                plain.sendall(_opening(described, agent(self.target.contact)))
                 return _read(described, plain.recv(_READ), str(service))
             except TimeoutError:
                 raise TimedOut(f"{service} gave no answer within {self.target.timeout_seconds:g} s") from None
@@ -195,6 +196,7 @@ class Internal(Probe):
         scope, limit = self.session.scope, self.target.timeout_seconds
         place = scope.describe(service.host, service.port)
         address = scope.addresses(service.host, service.port)[0]
+        self.session.pace(service.host)
         try:
             return socket.create_connection((address, service.port), timeout=limit)
         except ConnectionRefusedError:
@@ -212,7 +214,7 @@ class Internal(Probe):
             if plain.recv(1) != b"S":
                 raise Unobservable(f"{shown} offers no TLS")
         with context.wrap_socket(plain, server_hostname=service.host) as secure:
-            secure.sendall(_opening(service))
+            secure.sendall(_opening(service, agent(self.target.contact)))
             return _read(service, secure.recv(_READ), shown)
 
     def _context(self, service: InternalService, credential: str) -> ssl.SSLContext:
@@ -278,7 +280,7 @@ class Internal(Probe):
         return self._made_up[service.client.name]
 
 
-def _opening(service: InternalService) -> bytes:
+def _opening(service: InternalService, who: str) -> bytes:
     if service.protocol == "postgresql":
         words = b"".join(
             f"{name}\0{value}\0".encode()
@@ -286,7 +288,8 @@ def _opening(service: InternalService) -> bytes:
             if value
         )
         return struct.pack("!II", len(words) + 9, _PROTOCOL_3) + words + b"\0"
-    return f"GET {service.path} HTTP/1.1\r\nHost: {service.host}\r\nConnection: close\r\n\r\n".encode("ascii")
+    fields = f"Host: {service.host}\r\nUser-Agent: {who}\r\nConnection: close"
+    return f"GET {service.path} HTTP/1.1\r\n{fields}\r\n\r\n".encode("ascii")
 
 
 def _read(service: InternalService, answer: bytes, shown: str) -> Greeting:

@@ -21,6 +21,8 @@ from upheld.target.endpoints import Endpoint
 
 _FEW = 8
 """So many endpoints are scanned within the time that a single one may take."""
+_HANDSHAKES = 400
+"""Connections that the scan of one endpoint makes at the most."""
 _SECONDS_FOR_ONE_MORE = 1.5
 
 
@@ -162,12 +164,20 @@ class Tls(Probe):
     def _seconds(self) -> float:
         """The outside deadline of the whole scan in seconds: longer where many endpoints share one processor."""
         many = sum(1 for one in self.target.endpoints if one.public and one.secure) - _FEW
-        return max(10.0, 6 * self.target.timeout_seconds) + max(0, many) * _SECONDS_FOR_ONE_MORE
+        return max(10.0, 6 * self.target.timeout_seconds) + max(0, many) * _SECONDS_FOR_ONE_MORE + self._waits()
+
+    def _waits(self) -> float:
+        """The seconds by which the target's own limits on the rate draw a scan out."""
+        meter = self.session.meter
+        hosts = [one.host for one in self.target.endpoints if one.public and one.secure] if meter is not None else []
+        return sum(_HANDSHAKES / rate for host in hosts if meter is not None and (rate := meter.rate(host)) is not None)
 
     def _scanned(self) -> dict[str, dict[str, Any]]:
         """The results by place, made at first need for all endpoints together; the instrument's control under ""."""
         with self._lock:
             if self._results is None:
+                if self.session.recorder is not None:
+                    self.session.recorder.grant(self._waits())
                 self._results = self._scan()
             return self._results
 
@@ -185,7 +195,13 @@ class Tls(Probe):
                 for address in addresses
             ]
         ca = ca_file(self.session)
-        order = {"places": places, "ca": str(ca) if ca else None, "seconds": min(5.0, self.target.timeout_seconds)}
+        order: dict[str, object] = {
+            "places": places,
+            "ca": str(ca) if ca else None,
+            "seconds": min(5.0, self.target.timeout_seconds),
+        }
+        if (limits := self.target.limits) is not None:
+            order |= {"limits": limits.model_dump(mode="json"), "folder": str(self.session.scratch)}
         results: dict[str, dict[str, Any]] = {}
         for line in _run(order, self._seconds()).splitlines():
             try:

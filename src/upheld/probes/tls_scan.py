@@ -17,9 +17,11 @@ import sys
 import threading
 import time
 from collections import Counter
+from pathlib import Path
 from typing import Any
 
 from upheld.probes import fence
+from upheld.probes.meter import Meter
 
 VERSIONS = {
     "SSL 2.0": ("SSL_2_0", 0x0002),
@@ -43,8 +45,7 @@ _AT_ONCE = threading.BoundedSemaphore(10)
 def main() -> None:
     """Scan what stdin asks for: `places` (key, host, port, address), `ca` and `seconds` for each network operation."""
     order = json.load(sys.stdin)
-    allowed = {(fence.canonical(place["address"]), place["port"]) for place in order["places"]}
-    fence.stay(lambda host, port: (host, port) in allowed | _own, lambda _name, _port: None)
+    fence.stay(_permits(order), lambda _name, _port: None)
     try:
         _sslyze()
         _hurry()
@@ -57,6 +58,27 @@ def main() -> None:
         job.start()
     for job in jobs:
         job.join()
+
+
+def _permits(order: dict[str, Any]) -> fence.Permits:
+    """Lets through to the places that are asked for, each connection in its turn where the target limits the rate."""
+    hosts = {(fence.canonical(place["address"]), place["port"]): place["host"] for place in order["places"]}
+    meter: Meter | None = None
+    if "limits" in order:
+        from upheld.target.manners import Limits  # noqa: PLC0415  (only where there are limits)
+
+        meter = Meter(Limits.model_validate(order["limits"]), Path(order["folder"]))
+
+    def permits(address: str, port: int) -> bool:
+        if (address, port) in _own:
+            return True
+        if (address, port) not in hosts:
+            return False
+        if meter is not None:
+            time.sleep(meter.take(hosts[address, port]))
+        return True
+
+    return permits
 
 
 def _sslyze() -> Any:

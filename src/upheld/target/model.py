@@ -22,6 +22,7 @@ from upheld.target.data import Database, Encryption, LogSource, Retention
 from upheld.target.deletion import Deletion
 from upheld.target.endpoints import Endpoint, Publication, Vantage
 from upheld.target.host import Host
+from upheld.target.manners import Limits
 from upheld.target.network import Internal, Outbound, Receivers, SharedRoles, StatusPage, Webhooks
 from upheld.target.parts import IpNetwork, Part
 from upheld.target.privileges import DatabaseAccess
@@ -46,6 +47,9 @@ class Target(Part):
     environment: Environment
     allow_intrusive: tuple[str, ...] = ()
     """Checks that may write or flood in production, by name."""
+    contact: str | None = Field(default=None, pattern=r"^[A-Za-z0-9@:/._+?&=~#%, -]{3,200}$")
+    """Whom to ask about the harness's requests (an address, a page); every request carries it in its User-Agent."""
+    limits: Limits | None = None
     vantage: Vantage = Vantage()
     ca: str | None = None
     timeout_seconds: float = Field(default=10.0, gt=0, le=300)

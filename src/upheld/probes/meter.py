@@ -1,0 +1,67 @@
+"""The meter under the HTTP client: how many requests a host gets in a run, and how fast, counted over all processes.
+
+The rate is kept by the generic cell rate algorithm (ITU-T I.371): a file for each host holds the time at which its bucket is
+full again, and each request moves that time on by its share before it is sent. The file is locked for that moment only;
+waiting is done without it. Times are of the monotonic clock, which all processes of a machine share.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import os
+import struct
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from upheld.errors import Unobservable
+
+if TYPE_CHECKING:
+    from upheld.target.manners import Limits
+
+_STATE = struct.Struct("<dq")
+
+
+class Meter:
+    """Counts requests and spaces them out; safe to use from several threads and processes."""
+
+    def __init__(self, limits: Limits, folder: Path) -> None:
+        """The state is kept below `folder`, the run's scratch folder."""
+        self._limits = limits
+        self._folder = folder / "requests"
+        self._files: dict[str, Path] = {}
+
+    def take(self, host: str) -> float:
+        """Count one request to the host, and give the seconds that it must wait; raises Unobservable when there is none left."""
+        host = host.lower().rstrip(".")
+        limit = self._limits.of(host)
+        if limit.requests is None and limit.per_second is None:
+            return 0.0
+        descriptor = os.open(self._file(host), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+            raw = os.pread(descriptor, _STATE.size, 0)
+            full_at, count = _STATE.unpack(raw) if len(raw) == _STATE.size else (0.0, 0)
+            if limit.requests is not None and count >= limit.requests:
+                raise Unobservable(f"the budget of {limit.requests} requests to {host} in a run is used up (limits)")
+            now, wait = time.monotonic(), 0.0
+            if limit.per_second is not None:
+                share = 1.0 / limit.per_second
+                full_at = max(full_at, now)
+                wait = max(0.0, full_at - now - (limit.burst - 1) * share)
+                full_at += share
+            os.pwrite(descriptor, _STATE.pack(full_at, count + 1), 0)
+        finally:
+            os.close(descriptor)
+        return wait
+
+    def rate(self, host: str) -> float | None:
+        """How many requests in a second the host gets at the most; None when that is not limited."""
+        return self._limits.of(host.lower().rstrip(".")).per_second
+
+    def _file(self, host: str) -> Path:
+        if host not in self._files:
+            self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            self._files[host] = self._folder / hashlib.sha256(host.encode()).hexdigest()
+        return self._files[host]
