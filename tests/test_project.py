@@ -99,7 +99,11 @@ def test_the_examples_of_the_documentation_are_valid(tmp_path):
     assert [claim.id for claim in loaded.claims] == ["transit-tls12", "everything-encrypted"]
     (override,) = loaded.overrides
     assert (override.base, override.value) == ("TLS 1.2", "TLS 1.3")
-    target, gitlab = blocks("docs/target.md")
+    target, manners, gitlab = blocks("docs/target.md")
+    (tmp_path / "manners.yaml").write_text(manners, encoding="utf-8")
+    polite = load_target(tmp_path / "manners.yaml", [one.id for one in catalogue])[0]
+    assert polite.limits is not None
+    assert polite.limits.of("api.example.com").requests == 5000
     (tmp_path / "target.yaml").write_text(target, encoding="utf-8")
     assert load_target(tmp_path / "target.yaml")[0].name == "Example shop"
     (tmp_path / "gitlab.yaml").write_text(

@@ -127,8 +127,12 @@ def validate(policy: Path | None, target: Path | None) -> None:
     """Validate the policy, its waivers and a target, and say everything that is wrong at once."""
     mistakes: list[Mistake] = []
     said: list[str] = []
+    names: list[str] | None = None
     try:
-        loaded, _ = _load(policy)
+        path = find_policy(policy)
+        catalogue = Catalogue.load(*check_folders(path))
+        names = [one.id for one in catalogue]
+        loaded = load(path, catalogue, today=datetime.now(UTC).date())
         checks = sum(len(claim.uses) for claim in loaded.claims)
         uncovered = sum(not claim.uses and not claim.decided_by for claim in loaded.claims)
         said.append(
@@ -139,7 +143,7 @@ def validate(policy: Path | None, target: Path | None) -> None:
         mistakes.extend(error.mistakes)
     if target is not None:
         try:
-            described, _ = load_target(target)
+            described, _ = load_target(target, names)
             said.append(f"{target}: {described.name} ({described.environment.value})")
         except InputError as error:
             mistakes.extend(error.mistakes)

@@ -86,7 +86,7 @@ class Audit:
             self.target_fault = "no target was named"
             return
         try:
-            self.target_file = self._stack.enter_context(self.source.started())
+            self.target_file = self._stack.enter_context(self.source.started([one.id for one in self.catalogue]))
         except TargetUnavailable as error:
             self.target_fault = str(error)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -22,6 +22,10 @@ OBJECTS_LIMIT = 500_000
 """Objects of a store that are listed; more are Unobservable."""
 PIECE = 1 << 18
 """Bytes that are read at once."""
+PIECES_AT_ONCE = 16
+"""Pieces that one request to the store brings."""
+LISTED_AT_ONCE = 1000
+"""Objects that one answer of the store lists (Amazon S3, ListObjectsV2)."""
 _TIMES = ("mtime", "LastModified", "last_modified", "updated", "timeModified", "created")
 _SEGMENT = "(?P<segment>[0-9A-F]{24})"
 
@@ -44,14 +48,22 @@ class Gone(Exception):
 class BackupStore:
     """The objects below the store's URL, through fsspec."""
 
-    def __init__(self, description: Backups, base: Path, secrets: Mapping[str, str], scope: Scope) -> None:
-        """Connects to nothing yet; `secrets` are further options of the store.
+    def __init__(
+        self,
+        description: Backups,
+        base: Path,
+        secrets: Mapping[str, str],
+        scope: Scope,
+        pace: Callable[[], None],
+    ) -> None:
+        """Connects to nothing yet; `secrets` are further options of the store. `pace` is asked before each call over a network.
 
         Raises Unobservable without fsspec, for a URL that it does not know, and for a store whose hosts are not declared.
         """
         self._description = description
         self._scope = scope
         self._networked = admit(description, {**description.store_options, **secrets}, scope)
+        self._pace = pace if self._networked else lambda: None
         with self._fenced():
             self._filesystem, self._root = _opened(description, base, secrets)
         self._shapes = [
@@ -70,6 +82,7 @@ class BackupStore:
         """Every object, by name; raises Unobservable when the store cannot be listed, or is empty."""
         with self._asking("be listed"):
             self._filesystem.invalidate_cache()
+            self._pace()
             if not self._filesystem.exists(self._root):
                 raise Unobservable(f"there is no backup store {self._description.store}")
             found = dict(self._found())
@@ -85,10 +98,13 @@ class BackupStore:
         if name in self._odd:  # A pipe could keep the reader waiting for ever.
             raise Unobservable(f"{name} is no regular file")
         try:
+            self._pace()
             with self._fenced():
-                opened = self._filesystem.open(path, "rb", block_size=PIECE * 16)
+                opened = self._filesystem.open(path, "rb", block_size=PIECE * PIECES_AT_ONCE)
             with opened as stream:
-                while True:
+                for number in itertools.count():
+                    if number % PIECES_AT_ONCE == 0:
+                        self._pace()
                     with self._fenced():  # Never while whoever asked is at work with a piece.
                         piece = stream.read(PIECE)
                     if not piece:
@@ -105,6 +121,7 @@ class BackupStore:
         """Whether the object is there now."""
         with self._asking("be asked"):
             self._filesystem.invalidate_cache()
+            self._pace()
             return bool(self._filesystem.exists(f"{self._root}/{name}"))
 
     def why_readable(self, name: str) -> str:
@@ -134,11 +151,16 @@ class BackupStore:
         kind = type(self._filesystem)
         shared = kind.find is AbstractFileSystem.find or getattr(kind, "_find", None) is AsyncFileSystem._find  # noqa: SLF001
         if not shared:
-            yield from self._filesystem.find(self._root, withdirs=False, detail=True).items()
+            self._pace()
+            for number, one in enumerate(self._filesystem.find(self._root, withdirs=False, detail=True).items(), 1):
+                if number % LISTED_AT_ONCE == 0:
+                    self._pace()  # The library pages by itself; what it has sent is counted.
+                yield one
             return
         folders = [self._root]
         while folders:
             folder = folders.pop()
+            self._pace()
             try:
                 listed = self._filesystem.ls(folder, detail=True)
             except FileNotFoundError:  # A folder that went away meanwhile holds nothing.

@@ -40,6 +40,7 @@ from upheld.probes.database import Database, table_of
 from upheld.probes.planted import Journal, Planted
 from upheld.probes.store_rows import fill_in, insert_row, utc
 from upheld.redaction import SHORTEST
+from upheld.target.manners import BACKUP_STORE
 from upheld.target.secrets import resolve
 
 if TYPE_CHECKING:
@@ -273,7 +274,9 @@ class Backups(Probe):
             options = {
                 name: self._secret(ref, f"{name} of the store") for name, ref in self._described.store_secrets.items()
             }
-            self._opened = BackupStore(self._described, self._folder, options, self.session.scope)
+            self._opened = BackupStore(
+                self._described, self._folder, options, self.session.scope, lambda: self.session.pace(BACKUP_STORE)
+            )
         return self._opened
 
     def _secret(self, reference: str, what: str) -> str:

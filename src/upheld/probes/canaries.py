@@ -17,6 +17,7 @@ from upheld.errors import Unobservable
 from upheld.probes.api import Api
 from upheld.probes.api_requests import Request, build, fill, generated, url_of
 from upheld.probes.base import Probe, look
+from upheld.probes.http_client import agent
 from upheld.probes.search import Searcher
 from upheld.probes.waiting import patient
 from upheld.target.secrets import resolve
@@ -155,7 +156,7 @@ class Canaries(Probe):
         text = f"upheld-marker-{secrets.token_hex(8)}"
         url = url_of(self._api.endpoint, f"/{text}")
         answer = self._api.client("").send(
-            "GET", url, headers={"User-Agent": f"upheld (security audit) {text}"}, whole=False
+            "GET", url, headers={"User-Agent": f"{agent(self.target.contact)} {text}"}, whole=False
         )
         return Marker(text, answer.status)
 

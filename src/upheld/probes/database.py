@@ -21,6 +21,7 @@ from sqlalchemy.pool import NullPool
 from upheld.errors import Refused, TimedOut, Unobservable
 from upheld.probes import database_place
 from upheld.probes.base import Probe, look
+from upheld.target.manners import DATABASE
 from upheld.target.secrets import resolve
 
 if TYPE_CHECKING:
@@ -321,11 +322,17 @@ class Database(Probe):
             arguments |= {"connect_timeout": max(2, int(self.target.timeout_seconds)), "application_name": "upheld"}
             arguments["prepare_threshold"] = None  # A connection pooler in between may not keep prepared statements.
         try:
-            return sa.create_engine(url, connect_args=arguments, poolclass=pool, hide_parameters=True)
+            engine = sa.create_engine(url, connect_args=arguments, poolclass=pool, hide_parameters=True)
         except (NoSuchModuleError, ImportError, ArgumentError) as error:
             raise Unobservable(
                 f"databases of the kind {url.get_backend_name()} cannot be read: {type(error).__name__}"
             ) from error
+        if self.session.meter is not None and url.get_backend_name() != "sqlite":
+            sa.event.listen(engine, "before_cursor_execute", self._in_turn)
+        return engine
+
+    def _in_turn(self, *_: object) -> None:
+        self.session.pace(DATABASE)
 
     @staticmethod
     def _postgresql(connection: Connection) -> None:

@@ -19,6 +19,7 @@ from upheld.probes.host_disks import DatabasePlace
 from upheld.probes.host_patches import Pending, UpgradeRuns, UpgradeSettings
 from upheld.probes.host_places import Firmware, Location
 from upheld.probes.host_sources import Fact, Live, Recorded
+from upheld.target.manners import MACHINE
 
 if TYPE_CHECKING:
     from upheld.probes.base import Session
@@ -198,7 +199,9 @@ class Host(Probe):
             if described.recorded is not None:
                 self._source = Recorded(described.recorded, self.session.target_folder)
             else:
-                self._source = Live(described, self.session.scope, self.target.check_seconds)
+                self._source = Live(
+                    described, self.session.scope, self.target.check_seconds, lambda: self.session.pace(MACHINE)
+                )
         return self._source
 
     def _fact(self, kind: FactKind) -> Fact:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import stat
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -103,8 +104,9 @@ class Recorded:
 class Live:
     """Facts that commands print on the host now, through a connection of testinfra."""
 
-    def __init__(self, description: Host, scope: Scope, seconds: float) -> None:
-        """Connects to nothing yet; within `seconds` each command must have ended."""
+    def __init__(self, description: Host, scope: Scope, seconds: float, pace: Callable[[], None]) -> None:
+        """Connects to nothing yet; within `seconds` each command must have ended, and before it `pace` is asked."""
+        self._pace = pace
         self._description = description
         self._scope = scope
         self._seconds = seconds
@@ -124,6 +126,7 @@ class Live:
         """What the command for that kind prints now; raises Unobservable when it cannot run or says that it failed."""
         command = self._command(kind)
         host = self._connected()
+        self._pace()
         try:
             done = host.run(command)
             code, text, said = int(done.rc), str(done.stdout), str(done.stderr)

@@ -20,6 +20,7 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
+from upheld.errors import Unobservable
 from upheld.probes import fence
 from upheld.probes.meter import Meter
 
@@ -38,6 +39,8 @@ _POLL = 0.02
 _own: set[tuple[str, int]] = set()
 """The listeners of the instrument's own control."""
 _lock = threading.Lock()
+_spent: dict[str, str] = {}
+"""Hosts that may be sent nothing more, with the reason."""
 _AT_ONCE = threading.BoundedSemaphore(10)
 """So many places are scanned at a time: handshakes cost the processor, and where all go on at once none comes to its end."""
 
@@ -75,7 +78,12 @@ def _permits(order: dict[str, Any]) -> fence.Permits:
         if (address, port) not in hosts:
             return False
         if meter is not None:
-            time.sleep(meter.take(hosts[address, port]))
+            try:
+                time.sleep(meter.take(hosts[address, port]))
+            except Unobservable as error:
+                # sslyze takes it for a fault of the network, as it does nothing else that could be raised here.
+                _spent[hosts[address, port]] = error.reason
+                raise fence.Fenced(error.reason) from error
         return True
 
     return permits
@@ -134,6 +142,8 @@ def _versions(host: str, port: int, address: str, seconds: float) -> dict[str, A
     scanner = sslyze.Scanner(per_server_concurrent_connections_limit=3, concurrent_server_scans_limit=1)
     scanner.queue_scans([request])
     result = next(iter(scanner.get_results()))
+    if host in _spent:
+        return {"reason": _spent[host]}
     if result.scan_result is None:
         trace = result.connectivity_error_trace
         why = str(trace.exc_type.__name__ if trace and trace.exc_type else "no connectivity")

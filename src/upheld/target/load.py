@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -17,14 +17,18 @@ _SAID_BETTER_HERE = frozenset({"duplicate", "unknown"})
 """What the model says about names that are twice or not there, without a place and one at a time."""
 
 
-def load_target(path: Path) -> tuple[Target, str]:
+def load_target(path: Path, checks: Collection[str] | None = None) -> tuple[Target, str]:
     """The target that the file describes, and the SHA-256 of its bytes; raises InputError with every mistake.
 
-    Nothing is resolved or contacted: a secret that is not there is found when a probe needs it.
+    With `checks`, the names of all there are, those in `allow_intrusive` must be among them. Nothing is resolved or contacted: a secret that is not there is found when a probe needs it.
     """
     document = documents.load(path)
     target, mistakes = check(document, Target, ignore=_SAID_BETTER_HERE)
     mistakes = [*mistakes, *_wrong_names(document), *_literal_secrets(document)]
+    if checks is not None:
+        mistakes += _unknown_checks(document, checks)
+    if target is not None:
+        mistakes += _unknown_hosts(document, target)
     if mistakes:
         raise InputError(in_order(mistakes))
     return target or validate(document, Target), document.digest
@@ -67,6 +71,29 @@ def _wrong_names(document: Document) -> Iterator[Mistake]:
             yield document.mistake(
                 at, f"no {what} is called {shorten(name)}", nearest=suggestions.nearest(name, known[part])
             )
+
+
+def _unknown_checks(document: Document, checks: Collection[str]) -> Iterator[Mistake]:
+    """Names in allow_intrusive that are no check's: whoever wrote them meant another one to run, or not to."""
+    data = document.data if isinstance(document.data, dict) else {}
+    listed = data.get("allow_intrusive")
+    suggestions = Suggestions()
+    for index, name in enumerate(listed if isinstance(listed, list) else []):
+        if isinstance(name, str) and name not in checks:
+            close = suggestions.nearest(name, checks)
+            yield document.mistake(("allow_intrusive", index), f"no check is called {shorten(name)}", nearest=close)
+
+
+def _unknown_hosts(document: Document, target: Target) -> Iterator[Mistake]:
+    """Hosts that are given limits, and that nothing is sent to: the host that was meant would be sent too much."""
+    known = [one.host for one in target.endpoints]
+    known += [one.host for one in (target.internal.services if target.internal else ())]
+    known += [one.endpoint.host for one in (target.forge, target.advisories) if one is not None and one.endpoint]
+    suggestions = Suggestions()
+    for name in target.limits.hosts if target.limits else ():
+        if name.lower().rstrip(".") not in {one.lower().rstrip(".") for one in known}:
+            message, close = f"the target names no host {shorten(name)}", suggestions.nearest(name, known)
+            yield document.mistake(("limits", "hosts", name), message, key=True, nearest=close)
 
 
 def _literal_secrets(document: Document) -> Iterator[Mistake]:

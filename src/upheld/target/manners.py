@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from pydantic import Field
 
 from upheld.target.parts import Part
+
+DATABASE: Final = "the database"
+BACKUP_STORE: Final = "the backup store"
+MACHINE: Final = "the host"
+"""What is sent something by other means than HTTP and TLS; no host can be called so."""
 
 
 class HostLimit(Part):
@@ -19,10 +26,24 @@ class HostLimit(Part):
 
 
 class Limits(HostLimit):
-    """The limits of each host; `hosts` has other ones for some, by name."""
+    """The limits of each host, and of whatever else is asked; some may have other ones.
+
+    A handshake counts as a request, as do a statement to the database, a call of the backup store (4 MiB that are read, 1,000
+    objects that are listed) and a command on the host.
+    """
 
     hosts: dict[str, HostLimit] = {}
+    """The limits of single hosts, by the name in their URL."""
+    database: HostLimit | None = None
+    """The limits of the database, by default as those of a host."""
+    backups: HostLimit | None = None
+    """The limits of the store of backups, by default as those of a host."""
+    host: HostLimit | None = None
+    """The limits of commands on the host, by default as those of a host."""
 
     def of(self, host: str) -> HostLimit:
-        """The limits of a host."""
-        return self.hosts.get(host, self)
+        """The limits of a host, or of DATABASE, BACKUP_STORE or MACHINE."""
+        others = {DATABASE: self.database, BACKUP_STORE: self.backups, MACHINE: self.host}
+        if host in others:
+            return others[host] or self
+        return next((limit for name, limit in self.hosts.items() if name.lower().rstrip(".") == host), self)

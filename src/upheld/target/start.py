@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import difflib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from importlib.metadata import EntryPoint, entry_points
@@ -32,13 +32,13 @@ class TargetSource:
     entry: EntryPoint | None = None
 
     @contextlib.contextmanager
-    def started(self) -> Iterator[Path]:
-        """The path of the target file, with what it describes started for the block.
+    def started(self, checks: Collection[str] | None = None) -> Iterator[Path]:
+        """The path of the target file, with what it describes started for the block; `checks` are the names of all there are.
 
         Raises InputError when the file or a sabotage is wrong, TargetUnavailable when the target does not start.
         """
         if self.file is not None:
-            load_target(self.file)
+            load_target(self.file, checks)
             yield self.file
             return
         assert self.entry is not None  # noqa: S101  (a source has a file or a provider)

@@ -42,6 +42,18 @@ def test_validate_says_all_mistakes_of_policy_and_target_at_once(project):
     assert "3 mistakes" in done.stderr
 
 
+def test_a_check_that_is_allowed_by_a_wrong_name_is_a_mistake_before_anything_is_run(project):
+    project.claims(("good", "own.holds"))
+    (project.folder / "target.yaml").write_text(
+        "upheld: target/1\nname: x\nenvironment: production\nallow_intrusive: [own.hold]\n", encoding="utf-8"
+    )
+    for command in (["validate"], ["run", "-n", "0"]):
+        done = project.upheld(*command, "--target", "target.yaml")
+        assert done.returncode == 2
+        assert "target.yaml:4:19: no check is called 'own.hold'; did you mean 'own.holds'?" in done.stderr
+        assert not list(project.folder.glob("**/run.json"))
+
+
 def test_validate_a_good_project(project):
     project.claims(("good", "own.holds"))
     done = project.upheld("validate", "--target", "target.yaml")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import ssl
 import subprocess
 import sys
 import threading
@@ -10,14 +11,18 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from loopback import Page, Pki, endpoint, server_context, web
-from upheld.errors import TimedOut, Unobservable
+from upheld.errors import Unobservable
 from upheld.probes.api_requests import Request
+from upheld.probes.backups import Backups
 from upheld.probes.base import Session
 from upheld.probes.bursts import burst
+from upheld.probes.database import Database
+from upheld.probes.host import Host
 from upheld.probes.http import Http
 from upheld.probes.http_client import HttpClient
 from upheld.probes.meter import Meter
@@ -116,16 +121,17 @@ def test_without_limits_nothing_is_counted(counting: Counting, session_of: Sessi
     assert not session.scratch.exists()
 
 
-def test_waiting_for_a_turn_is_not_the_checks_time(counting: Counting, session_of: Sessions) -> None:
-    place = [endpoint("www", counting.port, scheme="http")]
-    session = session_of(endpoints=place, limits={"per_second": 4}, check_seconds=0.3)
-    http = session.probe(Http)
-    with session.recording("x"):
-        for _ in range(4):
-            http.get(f"http://www.rivet.example:{counting.port}/")  # type: ignore[attr-defined]
-        time.sleep(1.2)
-        with pytest.raises(TimedOut, match="time limit"):
-            http.get(f"http://www.rivet.example:{counting.port}/")  # type: ignore[attr-defined]
+def test_waiting_for_a_turn_is_not_the_checks_time(session_of: Sessions, monkeypatch: pytest.MonkeyPatch) -> None:
+    slept: list[float] = []
+    monkeypatch.setattr(time, "sleep", slept.append)
+    session = session_of(limits={"per_second": 0.01}, check_seconds=50)
+    with session.recording("x") as recorder:
+        end = recorder._until
+        for _ in range(3):
+            session.pace("www.rivet.example")
+        assert len(slept) == 2
+        assert sum(slept) > 290
+        assert recorder._until - end == pytest.approx(sum(slept))
 
 
 def test_a_burst_that_was_held_back_shows_no_missing_limit(counting: Counting, session_of: Sessions) -> None:
@@ -154,10 +160,59 @@ def test_the_tls_scan_keeps_to_the_limits(session_of: Sessions, tmp_path: Path) 
     with web({}, server_context(pki.issue("www.rivet.example"))) as port:
         session = session_of(ca="ca.pem", endpoints=[endpoint("www", port)], limits={"requests": 2})
         tls = session.probe(Tls)
-        with pytest.raises(Unobservable):
+        with pytest.raises(Unobservable, match="budget of 2 requests"):
             tls.handshake(tls.endpoints()[0], TlsVersion.TLS_1_3)  # type: ignore[attr-defined]
         with pytest.raises(Unobservable, match="used up"):
             session.pace("www.rivet.example")
+
+
+@pytest.mark.parametrize("budget", [7, 45])
+def test_a_scan_whose_budget_ends_half_way_refutes_and_shows_nothing_else(
+    session_of: Sessions, tmp_path: Path, budget: int
+) -> None:
+    pki = Pki(tmp_path)
+    context = server_context(pki.issue("www.rivet.example"))
+    context.minimum_version = ssl.TLSVersion.TLSv1
+    context.set_ciphers("ALL:@SECLEVEL=0")
+    with web({}, context) as port:
+        session = session_of(ca="ca.pem", endpoints=[endpoint("www", port)], limits={"requests": budget})
+        tls = session.probe(Tls)
+        for version in TlsVersion:
+            accepted = version in {TlsVersion.TLS_1_0, TlsVersion.TLS_1_1, TlsVersion.TLS_1_2, TlsVersion.TLS_1_3}
+            try:
+                handshake = tls.handshake(tls.endpoints()[0], version)  # type: ignore[attr-defined]
+            except Unobservable:
+                continue
+            assert handshake.completed == accepted, handshake
+        with pytest.raises(Unobservable, match="used up"):
+            session.pace("www.rivet.example")
+
+
+def test_statements_commands_and_calls_of_the_store_count_too(
+    session_of: Sessions, postgres: Any, tmp_path: Path
+) -> None:
+    def listed(_method: str, path: str, _headers: Mapping[str, str]) -> Page:
+        kind = {"type": "FILE", "length": 9, "pathSuffix": "base.tar", "modificationTime": 1_790_000_000_000}
+        said = {"FileStatuses": {"FileStatus": [kind]}} if "op=LISTSTATUS" in path else {"FileStatus": kind}
+        return 200, {"Content-Type": "application/json"}, json.dumps(said).encode()
+
+    with web(listed) as port:
+        session = session_of(
+            database={"url": "env:AUDITOR"},
+            host={"connection": "local://"},
+            backups={"store": f"webhdfs://127.0.0.1:{port}/b", "base": ["*.tar"], "keys": {"k": "env:KEY"}},
+            limits={"database": {"requests": 6}, "backups": {"requests": 3}, "host": {"requests": 1}},
+            secret_values={"AUDITOR": postgres.database(""), "KEY": "k" * 32},
+        )
+        looks: dict[str, Callable[[], object]] = {
+            "the database": session.probe(Database).login_roles,  # type: ignore[attr-defined]
+            "the backup store": session.probe(Backups)._store.objects,  # type: ignore[attr-defined]
+            "the host": session.probe(Host).accounts,  # type: ignore[attr-defined]
+        }
+        for name, look in looks.items():
+            look()
+            with pytest.raises(Unobservable, match=rf"budget of \d requests to {name} in a run is used up"):
+                look()
 
 
 def test_every_request_says_who_sends_it(counting: Counting, session_of: Sessions) -> None:

@@ -111,6 +111,27 @@ def test_a_mistake_is_said_with_its_place(file: Path, before: str, after: str, s
     assert f"target.yaml:{said}" in "\n".join(found)
 
 
+def test_an_intrusive_check_is_allowed_by_its_right_name_only(file: Path) -> None:
+    file.write_text(WHOLE + "allow_intrusive: [limits.limits_every_endpoint, limits.limit_every_endpoint]\n")
+    with pytest.raises(InputError) as caught:
+        load_target(file, ["limits.limits_every_endpoint", "tls.refuses_old_versions"])
+    assert str(caught.value).endswith(
+        "target.yaml:24:49: no check is called 'limits.limit_every_endpoint'; did you mean 'limits.limits_every_endpoint'?"
+    )
+    assert len(load_target(file)[0].allow_intrusive) == 2
+
+
+def test_limits_are_of_hosts_that_something_is_sent_to(file: Path) -> None:
+    file.write_text(WHOLE + "limits:\n  requests: 5\n  hosts:\n    api.exmaple.com: {requests: 9}\n")
+    assert mistakes(file) == [
+        "target.yaml:27:5: the target names no host 'api.exmaple.com'; did you mean 'api.example.com'?"
+    ]
+    file.write_text(WHOLE + "limits: {hosts: {API.example.com: {requests: 9}}}\n")
+    limits = load_target(file)[0].limits
+    assert limits is not None
+    assert limits.of("api.example.com").requests == 9
+
+
 def test_every_mistake_is_said_at_once(file: Path) -> None:
     text = WHOLE
     for before, after in (
