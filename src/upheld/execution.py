@@ -24,7 +24,8 @@ from upheld.target.model import Environment
 
 if TYPE_CHECKING:
     from upheld.catalogue import Check
-    from upheld.probes.base import Recorder, Session
+    from upheld.probes.base import Probe, Recorder, Session
+    from upheld.target.model import Target
 
 
 def execute(planned: PlannedCheck, one: Check, session: Session, obstacle: str | None = None) -> CheckResult:
@@ -99,19 +100,29 @@ def _without_looking(planned: PlannedCheck, verdict: Verdict, reason: str) -> Ch
     )
 
 
-def _obstacle(planned: PlannedCheck, one: Check, session: Session) -> str:
-    target = session.target
-    if (
-        planned.intrusive
-        and target.environment is Environment.PRODUCTION
-        and planned.check not in target.allow_intrusive
-    ):
+def forbidden(planned: PlannedCheck, target: Target) -> str:
+    """Why the target does not let this check run; empty where it does."""
+    allowed = target.environment is not Environment.PRODUCTION or planned.check in target.allow_intrusive
+    if planned.intrusive and not allowed:
         return "intrusive: it writes to the target or floods it, and this production target does not allow it by name"
-    for kind in one.probes.values():
-        for need in kind.needs:
-            if not getattr(target, need):
-                return f"the target describes no {need.replace('_', ' ')}"
     return ""
+
+
+def lacking(kind: type[Probe], target: Target) -> tuple[str, ...]:
+    """The parts of a description without which probes of this kind see nothing, and which this target does not have."""
+    return tuple(need for need in kind.needs if not getattr(target, need))
+
+
+def undescribed(part: str) -> str:
+    """How the lack of a part of the description is said, wherever it is."""
+    return f"the target describes no {part.replace('_', ' ')}"
+
+
+def _obstacle(planned: PlannedCheck, one: Check, session: Session) -> str:
+    if reason := forbidden(planned, session.target):
+        return reason
+    missing = [part for kind in one.probes.values() for part in lacking(kind, session.target)]
+    return undescribed(missing[0]) if missing else ""
 
 
 def _record(

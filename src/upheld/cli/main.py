@@ -5,6 +5,7 @@
     2  the policy, the target or the usage is wrong
     3  something is inconclusive, lapsed or uncovered
     4  a fault of upheld itself
+    5  `upheld doctor`: something that the policy needs does not work, is not described, or could not be tried
 
 1 wins over 3.
 """
@@ -29,6 +30,7 @@ _OWN = {
     "list": ("upheld.cli.show", "list_everything"),
     "explain": ("upheld.cli.show", "explain"),
     "validate": ("upheld.cli.show", "validate"),
+    "doctor": ("upheld.cli.doctor", "doctor"),
     "calibrate": ("upheld.cli.calibrate", "calibrate"),
 }
 
