@@ -211,6 +211,14 @@ class TwoTenants:
         self.links[str(link["id"])] = link
         return JSONResponse(link, 201)
 
+    def shut(self, request: Request) -> Response | None:
+        """What everybody gets, whoever they are, where a switch shuts the API."""
+        open_to_all = {"/openapi.json"} | ({"/login"} if "login works" in self.on else set())
+        for status in (403, 404):
+            if f"{status} for everybody" in self.on and request.url.path not in open_to_all:
+                return JSONResponse({"error": "no"}, status)
+        return None
+
     # --- limits ----------------------------------------------------------------------------------------------------
 
     def too_many(self, request: Request) -> Response | None:
@@ -284,6 +292,9 @@ class TwoTenants:
             if scope["type"] == "http":
                 request = Request(scope, receive)
                 self.asked.append((request.method, request.url.path))
+                if (shut := self.shut(request)) is not None:
+                    await shut(scope, receive, send)
+                    return
                 limited = None if request.url.path == "/openapi.json" else self.too_many(request)
                 if limited is not None:
                     await limited(scope, receive, send)

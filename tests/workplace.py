@@ -157,7 +157,9 @@ class Workplace:
             return RedirectResponse("/login", 302)
         if "refuses by text" in self.on:
             return JSONResponse({"error": "not for you"})
-        return JSONResponse({}, 403 if "403 for strangers" in self.on else 401)
+        if "404 for everybody" in self.on:
+            return JSONResponse({}, 404)
+        return JSONResponse({}, 403 if {"403 for strangers", "403 for everybody"} & self.on else 401)
 
     def forbidden(self) -> Response:
         """What somebody gets whose role may not."""
@@ -168,15 +170,18 @@ class Workplace:
     def serve(self, operation: str) -> Any:
         async def serve(request: Request) -> Response:
             who = self.caller(request)
-            if "nobody gets in" in self.on or (who is None and f"open {operation}" not in self.on):
+            everybody = {"nobody gets in", "403 for everybody", "404 for everybody"} & self.on
+            if everybody or (who is None and f"open {operation}" not in self.on):
                 return self.turned_away()
             person, tenant, role = who or ("", "red", "boss")
             wanted = request.path_params.get("tenant_id", tenant)
             if wanted != tenant:
                 return JSONResponse({"error": "not found"}, 404)
-            lax = f"lax {operation}" in self.on or f"lax in {tenant}" in self.on
+            lax = {f"lax {operation}", f"lax in {tenant}", "works for guests only"} & self.on
             quiet = f"refuses and does {operation}" in self.on and role not in MAY[operation]
             if role not in MAY[operation] and not lax and not quiet:
+                return self.forbidden()
+            if "works for guests only" in self.on and operation == "listPeople" and role != "guest":
                 return self.forbidden()
             if f"too strict {operation}" in self.on and role != "boss":
                 return JSONResponse({"error": "forbidden"}, 403)

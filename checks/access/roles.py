@@ -22,8 +22,9 @@ def roles_are_enforced(
 
     How: in each tenant one object of each kind is made. Every operation is called validly, first by those who may not, then
     without any credential, then by each role that may, with an object of its own where it changes one. That it works for
-    those is the control of the refusals. Where a change is refused, its object is read back, for a status code may lie. An
-    operation without a recipe is called with a body that is refused: whoever may call it must get further than the role.
+    those is the control of the refusals: an operation that works for none of them is not seen, unless it works for somebody
+    else. Where a change is refused, its object is read back, for a status code may lie. An operation without a recipe is
+    called with a body that is refused: whoever may call it must get further than the role.
 
     Refuted by: an operation that works for a role that may not call it, or changes something though it was refused; one
     that is refused to a role that may; an answer to a stranger that does not ask for a credential.
@@ -80,21 +81,29 @@ class _Trial:
         )
         try:
             ids = self._ids(case, tenant)
-            wrong, came = self._refusals(case, tenant, may, ids)
-            seen = self._successes(case, tenant, may, ids, wrong, came)
+            wrong, odd, came = self._refusals(case, tenant, may, ids)
         except Unobservable as unobservable:
             return NotObserved(subject, unobservable.reason, expected)
-        if wrong:
-            return Finding(subject, False, expected, "; ".join(wrong))
+        try:
+            seen = self._successes(case, tenant, may, ids, wrong, came)
+        except Unobservable as unobservable:
+            if not wrong:
+                return NotObserved(subject, unobservable.reason, expected)
+            seen = False
+        if wrong or (seen and odd):
+            return Finding(subject, False, expected, "; ".join((*odd, *wrong) if seen else wrong))
         if not seen:
-            return NotObserved(subject, f"it works for none of those who may call it: {'; '.join(came)}", expected)
+            # Who is answered like everybody else is not told from them: that shows nothing of the roles.
+            reason = f"it works for none of those who may call it: {'; '.join((*came, *odd)) or 'none was tried'}"
+            return NotObserved(subject, reason, expected)
         return Finding(subject, True, expected, "; ".join(came))
 
     def _refusals(
         self, case: Case, tenant: str, may: tuple[str, ...], ids: dict[str, str]
-    ) -> tuple[list[str], list[str]]:
-        """What is wrong with how those who may not, and a stranger, were answered; and what came."""
+    ) -> tuple[list[str], list[str], list[str]]:
+        """What is wrong with how those who may not, and a stranger, were answered; what is if it works for others; and what came."""
         wrong: list[str] = []
+        odd: list[str] = []
         refused: list[str] = []
         unclear: list[str] = []
         before = self._state(case, tenant, ids)
@@ -107,23 +116,24 @@ class _Trial:
             elif not reply.refused and not case.obstacle:
                 unclear.append(f"answered {reply.status} to {one.role}, which is neither success nor refusal")
             elif not reply.refused:
-                wrong.append(f"answered {reply.status} to {one.role}, who may not, as to those who may")
+                odd.append(f"answered {reply.status} to {one.role}, who may not, as to those who may")
             else:
                 refused.append(f"{one.role} {reply.status}")
         if not case.obstacle:
             stranger = self.access.anonymous(case.id, ids)
             if not stranger.asked:
-                wrong.append(f"answered {stranger.reply.status} to a stranger and asks for no credential")
+                where = wrong if stranger.reply.worked else odd
+                where.append(f"answered {stranger.reply.status} to a stranger and asks for no credential")
             else:
                 refused.append(f"a stranger {stranger.reply.status}")
         if before is not None and (changed := before.differs(self.api.state(before.operation, tenant, ids))):
             wrong.append(f"changed {', '.join(changed[:3])} for somebody who may not")
-        if unclear and not wrong:
+        if unclear and not wrong and not odd:
             raise Unobservable("; ".join(unclear))
-        if wrong and case.changes:
+        if (wrong or odd) and case.changes:
             # Whatever it did, it may have done to what the others are tried with.
             self.planted.pop(tenant)
-        return wrong, [f"refused: {', '.join(refused)}"] if refused else []
+        return wrong, odd, [f"refused: {', '.join(refused)}"] if refused else []
 
     def _successes(
         self, case: Case, tenant: str, may: tuple[str, ...], ids: dict[str, str], wrong: list[str], came: list[str]

@@ -16,7 +16,9 @@ from upheld.probes.clock import Clock
 Requests = Annotated[int, Field(ge=2, le=10_000)]
 Seconds = Annotated[float, Field(gt=0, le=600)]
 
+_REFUSED = 400
 _BROKEN = 500
+_TRIES = 6
 _SLOWEST_SECONDS = 30.0
 _ADDRESSES_NEEDED = 3
 
@@ -32,8 +34,8 @@ class _Subject:
     identity: str | None = None
 
 
-_Limited = tuple[_Subject, Burst]
-"""A subject whose burst met a limit that is right so far; it is asked again after the wait."""
+_Seen = tuple[_Subject, Burst]
+"""A subject and its burst: one that met a limit that is right so far, or one that met none."""
 
 
 @check(basis=OBSERVED, exclusive=True, intrusive=True)
@@ -49,6 +51,8 @@ def every_operation_is_limited(
     How: per client address without credentials from one address; per account as one throw-away identity from several
     source addresses in turn, so that no address reaches its own limit. Requests are harmless: identifiers that name nothing
     and bodies that are refused. All are burst first, then the longest Retry-After is waited for once, then all are asked again.
+    Where an operation has no limit, another call that reads must work for one of the identities (control), or the API refuses
+    everybody; a page without a limit must be there.
 
     Refuted by: an operation without a limit, a limit for addresses only, a missing or invalid Retry-After, a limit that
     does not end when it says.
@@ -59,7 +63,8 @@ def every_operation_is_limited(
 
     References: RFC 6585 §4, RFC 9110 §10.2.3, OWASP API4:2023.
     """
-    limited: list[_Limited] = []
+    limited: list[_Seen] = []
+    unlimited: list[_Seen] = []
     addresses = api.source_addresses()
     account = next((one.name for one in api.actors() if one.throwaway), "")
     unable = _unable(addresses, account)
@@ -84,20 +89,23 @@ def every_operation_is_limited(
             clock.wait(min(_asked(alone), wait_at_most_seconds) + 0.1)
             alone = _seen(api, case, None, budget_requests)
         one = _Subject(f"{case}, per client address", expected % "address", case)
-        yield from _wrong(one, alone, wait_at_most_seconds, limited)
+        yield from _wrong(one, alone, wait_at_most_seconds, limited, unlimited)
         if spread is not None:
             spread = _may_be_the_address(spread, alone, budget_requests) or spread
             one = _Subject(f"{case}, per account", expected % "account", case, identity=account)
-            yield from _wrong(one, spread, wait_at_most_seconds, limited)
+            yield from _wrong(one, spread, wait_at_most_seconds, limited, unlimited)
     if unable:
         yield NotObserved("every operation, per account", unable)
     for name, url in api.pages():
         one = _Subject(name, expected % "address", url=url)
-        yield from _wrong(one, _seen_page(api, one, budget_requests), wait_at_most_seconds, limited)
+        yield from _wrong(one, _seen_page(api, one, budget_requests), wait_at_most_seconds, limited, unlimited)
     if limited:
         clock.wait(max(burst.retry_after_seconds or 0.0 for _, burst in limited) + 0.1)
     for one, burst in limited:
         yield _recovered(api, one, burst)
+    shut = _shut(api) if any(one.case for one, _ in unlimited) else ""
+    for one, burst in unlimited:
+        yield _without_limit(one, burst, shut)
 
 
 def _unable(addresses: tuple[str, ...], account: str) -> str:
@@ -111,9 +119,9 @@ def _unable(addresses: tuple[str, ...], account: str) -> str:
 
 
 def _wrong(
-    one: _Subject, burst: Burst | str, wait_at_most_seconds: float, limited: list[_Limited]
+    one: _Subject, burst: Burst | str, wait_at_most_seconds: float, limited: list[_Seen], unlimited: list[_Seen]
 ) -> Iterator[Finding | NotObserved]:
-    """What is wrong with a limit as it shows in the burst alone, or why none was seen; what is right so far is put among `limited`."""
+    """What is wrong with a limit as it shows in the burst alone, or why none was seen; the others are put among `limited` and `unlimited`."""
     if isinstance(burst, str):
         yield NotObserved(one.name, burst, one.expected)
         return
@@ -126,7 +134,8 @@ def _wrong(
     elif burst.first_limited is None and burst.seconds > _SLOWEST_SECONDS:
         unseen = f"not limited in {what}, which is too slow to be a burst"
     elif burst.first_limited is None:
-        observed = f"not limited: {what} all were let through, the last with {burst.statuses[-1]}"
+        unlimited.append((one, burst))
+        return
     elif burst.ordinary is None:
         unseen = "already the first request was limited, also after a wait"
     elif not burst.retry_after:
@@ -144,6 +153,41 @@ def _wrong(
         yield NotObserved(one.name, unseen, one.expected, seen=(burst,))
     else:
         limited.append((one, burst))
+
+
+def _without_limit(one: _Subject, burst: Burst, shut: str) -> Finding | NotObserved:
+    """What is said of a burst that met no limit, where `shut` says why the API shows nothing of its limits."""
+    what = f"not limited: {burst.requests} requests in {burst.seconds:.1f} s all were let through, the last with {burst.statuses[-1]}"
+    absent = "" if one.case or burst.statuses[-1] < _REFUSED else "what is not there shows nothing of its limits"
+    if reason := shut if one.case else absent:
+        return NotObserved(one.name, f"{what}, but {reason}", one.expected, seen=(burst,))
+    return Finding(one.name, False, one.expected, what, seen=(burst,))
+
+
+def _shut(api: Api) -> str:
+    """Why the API shows nothing of its limits, when no call that reads works for anybody; empty when one does."""
+    reads = [
+        one
+        for one in paths_in_turn(api.cases())
+        if not (one.changes or one.left_out or one.obstacle)
+        and not {each.kind for each in one.references if not each.optional} - {"tenant"}
+    ]
+    try:
+        known = [one.name for one in api.acting()]
+    except Unobservable:
+        known = [one.name for one in api.actors() if not one.throwaway]
+    tries = [(one, None if one.operation.public else name) for one in reads for name in known]
+    came = []
+    for case, identity in list(dict.fromkeys(tries))[:_TRIES]:
+        try:
+            reply = api.call(case.id, identity, {})
+        except Unobservable as unobservable:
+            came.append(unobservable.reason)
+            continue
+        if reply.worked:
+            return ""
+        came.append(f"{case.id} answered {reply.status} to {identity or 'a stranger'}")
+    return f"nothing works for anybody, so that this may be no answer of the API: {'; '.join(came) or 'nothing reads'}"
 
 
 def _seen(

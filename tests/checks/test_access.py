@@ -165,6 +165,20 @@ def test_nothing_works_shows_nothing(run: Any) -> None:
     assert any("a claim shows nothing" in one for one in unseen(found))
 
 
+@pytest.mark.parametrize("switch", ["403 for everybody", "404 for everybody"])
+def test_an_api_that_refuses_everybody_shows_nothing_of_its_roles(run: Any, switch: str) -> None:
+    found, _ = run(ROLES, switch)
+    assert failed(found) == []
+    assert not any(isinstance(one, Finding) for one in found)
+    assert sum("it works for none of those who may call it" in one for one in unseen(found)) >= 10
+    assert any(f"answered {switch[:3]} to a stranger" in one for one in unseen(found))
+
+
+def test_what_works_for_those_who_may_not_is_refuted_though_it_works_for_nobody_else(run: Any) -> None:
+    found, _ = run(ROLES, "works for guests only")
+    assert any("listPeople (GET /t/{tenant_id}/people) in red: answered 200 to guest" in one for one in failed(found))
+
+
 def test_an_expired_token_that_has_not_expired_is_not_judged(run: Any) -> None:
     from ..workplace import token
 

@@ -94,6 +94,21 @@ def test_what_is_broken_shows_nothing_of_its_limits(run: Any) -> None:
     assert "answered 503 in the burst: what is broken shows nothing of its limits" in pages[0]
 
 
+@pytest.mark.parametrize(
+    "switches", [("403 for everybody",), ("404 for everybody",), ("403 for everybody", "login works")], ids="-".join
+)
+def test_an_api_that_refuses_everybody_shows_nothing_of_its_limits(run: Any, switches: tuple[str, ...]) -> None:
+    found, _ = run(LIMITED, *switches)
+    assert failed(found) == []
+    assert all(str(one.subject).startswith("login ") for one in found if isinstance(one, Finding))
+    status = switches[0][:3]
+    shut = [one for one in unseen(found) if "nothing works for anybody" in one]
+    assert len(shut) == (18 if "login works" in switches else 10)
+    assert all(f"the last with {status}, but nothing works for anybody" in one for one in shut)
+    (page,) = (one for one in unseen(found) if "page /home" in one)
+    assert f"the last with {status}, but what is not there shows nothing of its limits" in page
+
+
 def test_one_source_address_leaves_the_account_unobserved(run: Any) -> None:
     found, _ = run(LIMITED, target={"vantage": {"source_addresses": ["127.0.0.2"]}})
     assert failed(found) == []

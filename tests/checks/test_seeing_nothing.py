@@ -61,6 +61,10 @@ ASKING = {"api", "staff"}
 KNOWN_IN_A_PLAIN_RUN = {"denies-known", "empty-200-known"}
 LONG_WHERE_KNOWN = {"limits.every_operation_is_limited", "limits.cannot_be_dodged"}
 """Bursts at every operation, which take seconds each where nothing limits them."""
+REFUSING = {"empty", "denies", "empty-known", "denies-known"}
+"""Worlds in which everybody is answered 404 or 403."""
+HELD_AGAINST_A_CONTROL = {"access.roles_are_enforced", "limits.every_operation_is_limited"}
+"""Checks that could take a refusal of everybody for a defect."""
 OF_TABLES = {
     "database.kept_apart_columns_stand_apart",
     "database.no_role_reads_both_groups",
@@ -153,6 +157,8 @@ def test_no_check_passes_by_seeing_nothing(session_in: Callable[[str], Session],
     if WORLDS[world].bare or WORLDS[world].answer is None:
         # Nothing answers here, so that nothing can be refuted either.
         assert result.verdict is Verdict.INCONCLUSIVE, result.reason
+    if world in REFUSING and planned.check in HELD_AGAINST_A_CONTROL:
+        assert result.verdict is Verdict.INCONCLUSIVE, result.findings
 
 
 def test_the_worlds_are_what_they_say(base: Ground):
