@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from upheld import OBSERVED, Finding, LeftOut, NotObserved, Unobservable, check
-from upheld.probes.credential_flows import Age, Credentials, Entered, Kind
+from upheld.probes.credential_flows import Credentials, Entered, Kind
+from upheld.probes.rotation_advice import Age, RotationAdvice
 
 from .storing import chosen
 
@@ -95,7 +96,7 @@ def _used(
 
 @check(basis=OBSERVED)
 def owners_are_advised_to_rotate(
-    credentials: Credentials, *, advised_days: int, kinds: tuple[str, ...] = ()
+    rotation: RotationAdvice, *, advised_days: int, kinds: tuple[str, ...] = ()
 ) -> Iterator[Finding | NotObserved | LeftOut]:
     """Owners of a credential that is older than `advised_days` are told so, in every place that is meant for it.
 
@@ -111,11 +112,11 @@ def owners_are_advised_to_rotate(
 
     References: NIST SP 800-57 Part 1 §5.3; CIS Controls 5.
     """
-    for name in credentials.advised_kinds():
+    for name in rotation.advised_kinds():
         if kinds and name not in kinds:
             continue
         try:
-            ages = credentials.ages(name)
+            ages = rotation.ages(name)
         except Unobservable as unobservable:
             yield NotObserved(name, unobservable.reason)
             continue
@@ -129,12 +130,12 @@ def owners_are_advised_to_rotate(
                 name, f"none of {len(ages)} is older than {advised_days} days, so nothing shows that anybody is told"
             )
         for tenant in dict.fromkeys(age.tenant for age in due):
-            yield from _told(credentials, name, tenant, [age for age in due if age.tenant == tenant])
+            yield from _told(rotation, name, tenant, [age for age in due if age.tenant == tenant])
 
 
-def _told(credentials: Credentials, name: str, tenant: str, due: list[Age]) -> Iterator[Finding | NotObserved]:
+def _told(rotation: RotationAdvice, name: str, tenant: str, due: list[Age]) -> Iterator[Finding | NotObserved]:
     try:
-        places = credentials.advice(name, tenant, tuple(age.belongs_to for age in due))
+        places = rotation.advice(name, tenant, tuple(age.belongs_to for age in due))
     except Unobservable as unobservable:
         yield NotObserved(f"{name} of tenant {tenant}", unobservable.reason)
         return

@@ -1,4 +1,4 @@
-"""Credentials on their way: let in through the real entrances, found again sealed, read back, rotated, used, advised about.
+"""Credentials on their way: let in through the real entrances, found again sealed, read back, rotated, used.
 
 A check sees a credential only as its placeholder. Whole values stay in this probe, which the redactor knows.
 """
@@ -12,10 +12,7 @@ import re
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, cast
-
-import sqlalchemy as sa
 
 from upheld.errors import Unobservable
 from upheld.probes.api import Api
@@ -23,7 +20,6 @@ from upheld.probes.api_logins import at
 from upheld.probes.api_requests import build, fill, generated
 from upheld.probes.base import Probe, look
 from upheld.probes.canaries import Canaries, Canary
-from upheld.probes.database import Database, ReadDenied, table_of
 from upheld.probes.logs import LogMark, Logs
 from upheld.probes.sealed import Sealed, SealedValue
 from upheld.probes.search import Searcher
@@ -32,11 +28,9 @@ from upheld.probes.waiting import patient
 if TYPE_CHECKING:
     from upheld.probes.base import Session
     from upheld.probes.http_client import Answer
-    from upheld.target.credentials import AdvicePlace, AgeAdvice, CredentialCall, CredentialFlow
+    from upheld.target.credentials import CredentialCall, CredentialFlow
     from upheld.target.data import SealedColumn
 
-ROWS_LIMIT = 100_000
-"""Credentials whose age is read; more are Unobservable."""
 LOG_SECONDS = 5.0
 """Seconds in which a log must show a call that was made."""
 
@@ -99,30 +93,11 @@ class Use:
         return dict(self.marked).get(secret, 0)
 
 
-@dataclass(frozen=True, slots=True)
-class Age:
-    """A stored credential: what it belongs to, whose it is, and how old it is."""
-
-    belongs_to: str
-    tenant: str
-    days: float
-
-
-@dataclass(frozen=True, slots=True)
-class Advice:
-    """What one identity reads in one place: the status, and of which of the asked-for credentials it is told."""
-
-    place: str
-    identity: str
-    status: int
-    told_of: tuple[str, ...]
-
-
 class Credentials(Probe):
-    """The credentials under `credential_flows` and `age_advice` in the target."""
+    """The credentials under `credential_flows` in the target."""
 
     name = "credentials"
-    needs = ()
+    needs = ("credential_flows",)
 
     def __init__(self, session: Session) -> None:
         """Lets nothing in yet."""
@@ -221,53 +196,6 @@ class Credentials(Probe):
         who = flow.remove.identity or flow.enter.identity
         return self._call(flow.remove, who, {"id": entered.belongs_to}).status
 
-    # --- advice ------------------------------------------------------------------------------------------------------
-
-    @look
-    def advised_kinds(self) -> tuple[str, ...]:
-        """The kinds of which the target says where their age stands; raises Unobservable when there is none."""
-        if not self.target.age_advice:
-            raise Unobservable("the target does not say where owners are advised to rotate (age_advice)")
-        return tuple(one.name for one in self.target.age_advice)
-
-    @look
-    def ages(self, name: str) -> tuple[Age, ...]:
-        """Every stored credential of that kind with its age, of the tenants that the target describes."""
-        described = self._advice(name)
-        table = table_of(described.table, described.belongs_to, described.tenant_column, described.received)
-        tenants = [one.id for one in self.target.tenants]
-        tenant = sa.cast(table.c[described.tenant_column], sa.Text)
-        statement = (
-            sa.select(table.c[described.belongs_to], tenant, table.c[described.received])
-            .where(tenant.in_(tenants))
-            .limit(ROWS_LIMIT + 1)
-        )
-        rows = self._read(statement)
-        if len(rows) > ROWS_LIMIT:
-            raise Unobservable(f"{described.table} holds more than {ROWS_LIMIT} credentials")
-        now = datetime.now(UTC)
-        return tuple(
-            Age(str(belongs_to), str(whose), (now - _aware(received)).total_seconds() / 86_400)
-            for belongs_to, whose, received in rows
-            if received is not None
-        )
-
-    @look
-    def advice(self, name: str, tenant: str, belong_to: tuple[str, ...]) -> tuple[Advice, ...]:
-        """Of which of these credentials each declared place tells each declared identity of the tenant."""
-        described = self._advice(name)
-        names = {one.name for one in self.target.tenants if one.id == tenant}
-        found = []
-        for place in described.places:
-            for identity in place.identities:
-                if self._api.identity(identity).tenant not in names:
-                    continue
-                call = self._api.document.operation(place.operation)
-                answer = self._send(call.id, identity, None, {}, {})
-                told = _told(place, answer, belong_to) if answer.status == 200 else ()
-                found.append(Advice(place.operation, identity, answer.status, told))
-        return tuple(found)
-
     # --- how -----------------------------------------------------------------------------------------------------------
 
     def _enter(self, flow: CredentialFlow, call: CredentialCall, belongs_to: str) -> Entered:
@@ -319,18 +247,6 @@ class Credentials(Probe):
         )
         return answer
 
-    def _read(self, statement: sa.Select[Any]) -> list[Any]:
-        database = cast("Database", self.session.probe(Database))
-        roles = ("sealed", "auditor") if database.description.sealed_url else ("auditor",)
-        for role in roles:
-            try:
-                with database.reading(role) as connection:
-                    return [tuple(row) for row in connection.execute(statement).all()]
-            except ReadDenied:
-                if role == roles[-1]:
-                    raise
-        return []
-
     def _fresh(self, name: str) -> tuple[Canary, str]:
         canary = cast("Canaries", self.session.probe(Canaries)).fresh(name)
         return canary, self.session.redactor.value(canary.placeholder)
@@ -349,12 +265,6 @@ class Credentials(Probe):
         found = next((one for one in self.target.credential_flows if one.name == kind), None)
         if found is None:
             raise Unobservable(f"the target declares no kind of credential called {kind!r} (credential_flows)")
-        return found
-
-    def _advice(self, name: str) -> AgeAdvice:
-        found = next((one for one in self.target.age_advice if one.name == name), None)
-        if found is None:
-            raise Unobservable(f"the target does not say where advice about {name!r} shows (age_advice)")
         return found
 
     def _column(self, flow: CredentialFlow) -> SealedColumn:
@@ -396,22 +306,3 @@ def _bytes(answer: Answer) -> bytes:
 def _marked(template: str, value: str) -> str:
     digest = hashlib.sha256(value.encode()).hexdigest()
     return re.sub(r"\{sha256(?::(\d+))?\}", lambda match: digest[: int(match[1] or 64)], template)
-
-
-def _aware(moment: datetime) -> datetime:
-    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
-
-
-def _told(place: AdvicePlace, answer: Answer, belong_to: tuple[str, ...]) -> tuple[str, ...]:
-    entries = at(answer.json(), place.entries)
-    if not isinstance(entries, list):
-        raise Unobservable(f"{place.operation} answers no list at {place.entries or 'its top'}")
-    told = []
-    for entry in entries:
-        if place.flag is not None and at(entry, place.flag) is not True:
-            continue
-        if any(at(entry, pointer) != wanted for pointer, wanted in place.equals.items()):
-            continue
-        text = json.dumps(entry, ensure_ascii=False)
-        told += [one for one in belong_to if (str(at(entry, place.id)) == one if place.id else one in text)]
-    return tuple(dict.fromkeys(told))
