@@ -23,19 +23,24 @@ def statement_is_signed_and_in_force(
 ) -> Iterator[Finding | NotObserved]:
     """A person who may vouch for the claim signed a statement of it that is in force, and the documents under it are unchanged.
 
-    Decides: whether the target's statement for `claim` carries a valid SSH signature, made for its namespace by a key that the allowed signers
-    give to the signer whom the statement names; whether it says what the policy publishes; whether it is signed, has not expired and is
+    Decides: whether the target's statement for `claim` carries a valid signature by the signer whom the statement names, and who may sign for it:
+    by an SSH key that the allowed signers give to that person, made for its namespace, or by an X.509 certificate of that person, whom the
+    target names for the claim, issued by one of its authorities; whether it says what the policy publishes; whether it is signed, has not expired and is
     valid for no more than `valid_at_most_days`; and whether each document that it rests on still has the digest that it names.
 
-    How: verifies the signature as `ssh-keygen -Y verify` does, and judges all times by the auditor's clock. A key must be valid now and have been so
-    when the statement says that it was signed.
+    How: verifies the signature as `ssh-keygen -Y verify` or `openssl cms -verify` does, and judges all times by the auditor's clock. A key, or a
+    certificate and all those above it, must be valid now and have been so when the statement, and the signature where it names a
+    time, say that it was signed: no outside witness dates it. A certificate's key usage must be for signing, and a revocation list that the target
+    names must be in force and not name it.
 
-    Refuted by: no signature, or one of another file, key, signer or namespace; a key out of its time; a statement that expired, is valid for too long,
+    Refuted by: no signature, or one of another file, key, signer or namespace; a certificate of an unknown authority, for somebody else or for
+    another use, or that was revoked; a key or certificate out of its time; a statement that expired, is valid for too long,
     is dated in the future or speaks of another claim or in other words; a document that is missing or changed; no document.
 
-    Cannot see: whether the statement is true. Keys by certificate authorities and security keys (sk-) are not understood.
+    Cannot see: whether the statement is true; whether a certificate was revoked, where the target names no revocation lists. SSH keys by
+    certificate authorities and security keys (sk-), and certificates limited by name or policy are not understood.
 
-    References: OpenSSH PROTOCOL.sshsig; ssh-keygen(1), ALLOWED SIGNERS.
+    References: OpenSSH PROTOCOL.sshsig; ssh-keygen(1), ALLOWED SIGNERS; RFC 5652; RFC 5280 §4.2, §6.1; RFC 9336.
     """
     now = clock.now()
     statement = attestations.statement(claim)
@@ -65,7 +70,8 @@ def statement_is_signed_and_in_force(
 
 def _signature(statement: SignedStatement, signature: SignatureSeen, now: datetime) -> Finding | NotObserved:
     subject = f"signature under {statement.claim}"
-    expected = f"signed by {statement.signer or 'a named person'}, who is allowed to, for {signature.wanted}"
+    wanted = f", for {signature.wanted}" if signature.wanted else ""
+    expected = f"signed by {statement.signer or 'a named person'}, who is allowed to{wanted}"
     if not signature.present or signature.flaw or not signature.allowed:
         observed = signature.flaw or signature.remark
         return Finding(subject, False, expected, observed, seen=(statement,))
@@ -75,11 +81,24 @@ def _signature(statement: SignedStatement, signature: SignatureSeen, now: dateti
         signed = statement.entry.moment("signed_at")
     except Unobservable as unobservable:
         return NotObserved(subject, unobservable.reason, expected, seen=(statement,))
-    after, before = signature.valid_after, signature.valid_before
-    for moment in (now, signed or now):
+    by, after, before = (
+        f"the {signature.made_with} {signature.fingerprint}",
+        signature.valid_after,
+        signature.valid_before,
+    )
+    observed = ""
+    for moment in (now, signed or now, signature.made_at or now):
         if (after is not None and moment < after) or (before is not None and moment >= before):
-            observed = f"the key {signature.fingerprint} is not valid at {moment.isoformat(timespec='seconds')}"
-            return Finding(subject, False, expected, observed, seen=(statement,))
+            observed = observed or f"{by} is not valid at {moment.isoformat(timespec='seconds')}"
+    if signature.made_at is not None and signature.made_at > now:
+        observed = f"it says that it is made at {signature.made_at.isoformat()}, which is still to come"
+    if signature.revoked_at is not None:
+        observed = f"{by} was revoked on {signature.revoked_at.date()}"
+    if observed:
+        return Finding(subject, False, expected, observed, seen=(statement,))
+    if signature.known_until is not None and signature.known_until <= now:
+        reason = f"the revocation lists were good until {signature.known_until.isoformat(timespec='seconds')} only"
+        return NotObserved(subject, reason, expected, seen=(statement,))
     return Finding(subject, True, expected, f"verifies with {signature.fingerprint}", seen=(statement,))
 
 

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from pydantic import Field
+from typing import Literal
+
+from pydantic import Field, model_validator
+from pydantic_core import PydanticCustomError
 
 from upheld.target.parts import Name, Part, Url
 
@@ -73,24 +76,58 @@ class Registers(Part):
 
 
 class Attestation(Part):
-    """One signed statement: its file, the file of its signature (by default with `.sig`), and the signature's namespace.
+    """One signed statement: its file, and the file of its signature, by default with `.sig` (SSH) or `.p7s` (X.509) after its name.
 
-    `fields` says what the company calls the fields of the statement.
+    `format` says what the signature is made with: an SSH key, which needs the `namespace` that it is made for, or an X.509
+    certificate (CMS, as `openssl cms -sign` makes it). `fields` says what the company calls the fields of the statement.
     """
 
     file: str
     signature: str | None = None
-    namespace: str = Field(min_length=1)
+    format: Literal["ssh", "x509"] = "ssh"
+    namespace: str | None = Field(default=None, min_length=1)
     fields: dict[str, str] = {}
+
+    @model_validator(mode="after")
+    def _of_one_format(self) -> Attestation:
+        if self.format == "ssh" and self.namespace is None:
+            raise PydanticCustomError("no_namespace", "a signature by an SSH key needs its namespace (namespace)")
+        if self.format == "x509" and self.namespace is not None:
+            raise PydanticCustomError("namespace", "signatures by X.509 certificates have no namespace")
+        return self
+
+
+class SigningCertificates(Part):
+    """Whose X.509 certificates count: issued, over `intermediates` if need be, by one of the `authorities`, to one of the `signers`.
+
+    All three files are in PEM. `signers` gives for each person, by the e-mail address or the subject (as RFC 4514 writes it) of the
+    certificate, the claims for which that person may sign; `"*"` stands for all. `revocation_lists` are those of every
+    authority on the way; without it nobody looks whether a certificate was taken back.
+    """
+
+    authorities: str
+    intermediates: str | None = None
+    revocation_lists: str | None = None
+    signers: dict[str, tuple[str, ...]] = Field(min_length=1)
 
 
 class Attestations(Part):
-    """Statements that persons signed with SSH keys, by claim; whose signature counts says a file of allowed signers.
+    """Statements that persons signed, by claim, and whose signature counts: by SSH keys, by X.509 certificates, or both.
 
     Everything lies below `folder`. The format of `allowed_signers` is that of ssh-keygen(1).
     """
 
     folder: str
     documents: str = "."
-    allowed_signers: str
+    allowed_signers: str | None = None
+    certificates: SigningCertificates | None = None
     statements: dict[str, Attestation] = Field(min_length=1)
+
+    @model_validator(mode="after")
+    def _somebody_may_sign(self) -> Attestations:
+        formats = {one.format for one in self.statements.values()}
+        if "ssh" in formats and self.allowed_signers is None:
+            raise PydanticCustomError("no_signers", "statements signed by SSH keys need allowed_signers")
+        if "x509" in formats and self.certificates is None:
+            raise PydanticCustomError("no_signers", "statements signed by X.509 certificates need certificates")
+        return self
