@@ -78,8 +78,10 @@ def every_operation_is_limited(
             yield LeftOut(case, case.left_out)
             continue
         each_account = not case.operation.public and not unable
-        alone = _seen(api, case, None, budget_requests)
-        spread = _seen(api, case, account, budget_requests, addresses) if each_account else None
+        per_address = _Subject(f"{case}, per client address", expected % "address", case)
+        per_account = _Subject(f"{case}, per account", expected % "account", case, identity=account)
+        alone = _seen(api, per_address, budget_requests)
+        spread = _seen(api, per_account, budget_requests, addresses) if each_account else None
         if _mixed_up(spread, alone):
             # What others sent lately from this address was counted with the burst: once more, when that is forgotten.
             if waiting and case.id not in put_off:
@@ -87,18 +89,16 @@ def every_operation_is_limited(
                 waiting.append(case)
                 continue
             clock.wait(min(_asked(alone), wait_at_most_seconds) + 0.1)
-            alone = _seen(api, case, None, budget_requests)
-        one = _Subject(f"{case}, per client address", expected % "address", case)
-        yield from _wrong(one, alone, wait_at_most_seconds, limited, unlimited)
+            alone = _seen(api, per_address, budget_requests)
+        yield from _wrong(per_address, alone, wait_at_most_seconds, limited, unlimited)
         if spread is not None:
             spread = _may_be_the_address(spread, alone, budget_requests) or spread
-            one = _Subject(f"{case}, per account", expected % "account", case, identity=account)
-            yield from _wrong(one, spread, wait_at_most_seconds, limited, unlimited)
+            yield from _wrong(per_account, spread, wait_at_most_seconds, limited, unlimited)
     if unable:
         yield NotObserved("every operation, per account", unable)
     for name, url in api.pages():
         one = _Subject(name, expected % "address", url=url)
-        yield from _wrong(one, _seen_page(api, one, budget_requests), wait_at_most_seconds, limited, unlimited)
+        yield from _wrong(one, _seen(api, one, budget_requests), wait_at_most_seconds, limited, unlimited)
     if limited:
         clock.wait(max(burst.retry_after_seconds or 0.0 for _, burst in limited) + 0.1)
     for one, burst in limited:
@@ -190,20 +190,12 @@ def _shut(api: Api) -> str:
     return f"nothing works for anybody, so that this may be no answer of the API: {'; '.join(came) or 'nothing reads'}"
 
 
-def _seen(
-    api: Api, case: Case, identity: str | None, budget_requests: int, addresses: tuple[str, ...] = ("",)
-) -> Burst | str:
-    """The burst of an operation, or why there was none to see."""
+def _seen(api: Api, one: _Subject, budget_requests: int, addresses: tuple[str, ...] = ("",)) -> Burst | str:
+    """The burst of an operation or a page, or why there was none to see."""
     try:
-        return api.burst(case.id, identity, budget_requests, source_addresses=addresses)
-    except Unobservable as unobservable:
-        return unobservable.reason
-
-
-def _seen_page(api: Api, page: _Subject, budget_requests: int) -> Burst | str:
-    """The burst of a page, or why there was none to see."""
-    try:
-        return api.burst_page(page.name, page.url, budget_requests)
+        if one.case is None:
+            return api.burst_page(one.name, one.url, budget_requests)
+        return api.burst(one.case.id, one.identity, budget_requests, source_addresses=addresses)
     except Unobservable as unobservable:
         return unobservable.reason
 
