@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from asn1crypto import crl  # type: ignore[import-untyped]
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
@@ -100,6 +101,17 @@ class Holder:
             entry = x509.RevokedCertificateBuilder().serial_number(one.certificate.serial_number)
             made = made.add_revoked_certificate(entry.revocation_date(NOW - 2 * DAY).build())
         return made.sign(self.key, hashes.SHA256()).public_bytes(Encoding.PEM)
+
+
+def endless(authority: Holder) -> bytes:
+    """A revocation list that does not say until when it is good, which libraries refuse to make."""
+    made = crl.CertificateList.load(x509.load_pem_x509_crl(authority.list_of()).public_bytes(Encoding.DER))
+    del made["tbs_cert_list"]["next_update"]
+    made["signature"] = authority.key.sign(made["tbs_cert_list"].dump(force=True), ec.ECDSA(hashes.SHA256()))
+    found = x509.load_der_x509_crl(made.dump(force=True))
+    assert found.is_signature_valid(authority.certificate.public_key())  # type: ignore[arg-type]
+    assert found.next_update_utc is None
+    return found.public_bytes(Encoding.PEM)
 
 
 ROOT = Holder("Root", path_length=1)
@@ -342,7 +354,13 @@ def test_revoked_certificates_are_refuted(desk: Desk) -> None:
     late = desk.judge()["signature"]
     assert isinstance(late, NotObserved)
     assert "the revocation lists were good until" in late.reason
-    for content in (ROOT.list_of(), ROOT.list_of() + Holder("Office").list_of(), b"", ROOT.pem):
+    for content in (
+        ROOT.list_of() + endless(OFFICE),
+        ROOT.list_of(),
+        ROOT.list_of() + Holder("Office").list_of(),
+        b"",
+        ROOT.pem,
+    ):
         lists.write_bytes(content)
         with pytest.raises(Unobservable):
             desk.judge()

@@ -128,8 +128,10 @@ def revocation(raw: bytes, path: Sequence[x509.Certificate]) -> Revocation:
             raise Unobservable(
                 f"the revocation list by {_shown(one.issuer)} is for a part only, which is not understood"
             )
-        if newest.next_update_utc is not None:
-            until.append(newest.next_update_utc)
+        if newest.next_update_utc is None:
+            # RFC 5280 §5.1.2.5 demands it; without it a list of long ago could never be told from a new one.
+            raise Unobservable(f"the revocation list by {_shown(one.issuer)} does not say until when it is good")
+        until.append(newest.next_update_utc)
         entry = newest.get_revoked_certificate_by_serial_number(one.serial_number)
         if entry is not None:
             revoked.append(entry.revocation_date_utc)
