@@ -46,6 +46,7 @@ from upheld.probes.publication import Publication
 from upheld.probes.receivers import Receivers
 from upheld.probes.registers import Registers
 from upheld.probes.repositories import Repositories
+from upheld.probes.rotation_advice import RotationAdvice
 from upheld.probes.sealed import Sealed
 from upheld.probes.sessions import Sessions
 from upheld.probes.shared_roles import SharedRoles
@@ -247,6 +248,11 @@ def _canaries(probe: Canaries, asked: Asked) -> Iterator[Trial]:
 def _credentials(probe: Credentials, asked: Asked) -> Iterator[Trial]:
     yield from _members(probe.session, asked)
     yield Trial("kinds of credential", _counted(probe.declared, "kind"), ("declared",))
+
+
+@tries(RotationAdvice, untried="what owners are told of old credentials", logs_in=True)
+def _rotation_advice(probe: RotationAdvice, asked: Asked) -> Iterator[Trial]:
+    yield from _members(probe.session, asked)
     yield Trial("kinds whose age is told", _counted(probe.advised_kinds, "kind"), ("advised_kinds",))
     for one in probe.target.age_advice:
         yield Trial(f"ages of {one.name}", _counted(partial(probe.ages, one.name), "credential"), ("ages",))
