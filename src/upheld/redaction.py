@@ -15,7 +15,8 @@ import json
 import re
 import secrets
 from collections.abc import Mapping
-from typing import Any
+from functools import lru_cache
+from typing import Any, NamedTuple
 from urllib.parse import quote, quote_plus
 
 from pydantic import BaseModel
@@ -52,7 +53,24 @@ _PATTERN = re.compile("|".join(f"(?P<p{i}>{pattern})" for i, (_, pattern) in enu
 _HINT = re.compile(
     r"(?i)-----BEGIN|eyJ|EAA|AKIA|ASIA|gh[pousr]_|github_pat|xox|[rs]k_|AIza|bearer|basic|://|passw|pwd|secret|key|token|cookie"
 )
+_PLACEHOLDER = re.compile(r"\[redacted:[^\[\]]*\]")
 _MASKED = re.compile(r"^(?:\[|\*+$|-+redacted|x{4,}$|<|\{|\$)", re.IGNORECASE)
+
+
+class _Table(NamedTuple):
+    """The spellings of known secrets by their folded form, and which folded forms begin with the same few characters."""
+
+    forms: dict[str, tuple[str, ...]]
+    starts: dict[str, tuple[str, ...]]
+
+    def present(self, folded: str) -> list[str]:
+        """The spellings that a folded text holds."""
+        if len(folded) > 4 * len(self.forms):
+            return [form for spelling, forms in self.forms.items() if spelling in folded for form in forms]
+        # A short text has fewer places than there are secrets in a run that plants hundreds of canaries.
+        places = {folded[place : place + SHORTEST] for place in range(len(folded) - SHORTEST + 1)}
+        begun = [spelling for start in places & self.starts.keys() for spelling in self.starts[start]]
+        return [form for spelling in begun if spelling in folded for form in self.forms[spelling]]
 
 
 class Redactor:
@@ -64,7 +82,8 @@ class Redactor:
         self._placeholders: dict[str, str] = {}
         self._values: dict[str, str] = {}
         self._folded: dict[str, str] = {}
-        self._spellings: dict[str, list[str]] = {}
+        self._table = _Table({}, {})
+        self._odd = False
         self._clean: set[str] = set()
 
     def add(self, value: str, label: str) -> str:
@@ -75,25 +94,34 @@ class Redactor:
         if self._values.get(placeholder) == value:
             return placeholder
         self._values[placeholder] = value
+        self._odd = self._odd or _PLACEHOLDER.fullmatch(placeholder) is None
         # Other threads may be reading: they see the table before or the table after, and never one that changes under them.
-        spellings = dict(self._spellings)
+        table = _Table(dict(self._table.forms), dict(self._table.starts))
         for form in _forms(value):
+            folded = form.casefold()
             if form not in self._placeholders:
-                spellings[form.casefold()] = [*spellings.get(form.casefold(), ()), form]
+                if folded not in table.forms:
+                    table.starts[folded[:SHORTEST]] = (*table.starts.get(folded[:SHORTEST], ()), folded)
+                table.forms[folded] = (*table.forms.get(folded, ()), form)
             self._placeholders.setdefault(form, placeholder)
-            self._folded.setdefault(form.casefold(), placeholder)
-        self._spellings = spellings
-        self._clean = set()
+            self._folded.setdefault(folded, placeholder)
+        # What had no secret in it has seldom one of the new one's spellings. Another thread may still be adding to the set that
+        # was; what it adds was looked at by the table that was, and is forgotten with it.
+        before = self._clean.copy()
+        together = "\0".join(before).casefold()
+        self._table = table
+        self._clean = set() if any(form.casefold() in together for form in _forms(value)) else before
         return placeholder
 
     def reveal(self, text: str) -> str:
         """`text` with the placeholders of this run's known secrets replaced by their values. Only for sending."""
         if "[redacted:" not in text:
             return text
-        for placeholder, value in tuple(self._values.items()):
-            if placeholder in text:
+        if self._odd:
+            for placeholder, value in tuple(self._values.items()):
                 text = text.replace(placeholder, value)
-        return text
+            return text
+        return _PLACEHOLDER.sub(lambda match: self._values.get(match.group(), match.group()), text)
 
     def value(self, placeholder: str) -> str:
         """The secret behind `placeholder`; raises KeyError for one that this run does not know."""
@@ -110,12 +138,10 @@ class Redactor:
         return cleaned
 
     def _cleaned(self, text: str) -> str:
-        if self._placeholders:
-            # Hundreds of alternatives make a slow pattern, and most texts hold none of them: those that are there make a fast one.
-            folded = text.casefold()
-            if present := [form for spelling, forms in self._spellings.items() if spelling in folded for form in forms]:
-                known = "|".join(map(re.escape, sorted(present, key=len, reverse=True)))
-                text = re.sub(known, self._replace_known, text, flags=re.IGNORECASE)
+        # Hundreds of alternatives make a slow pattern, and most texts hold none of them: those that are there make a fast one.
+        if present := self._table.present(text.casefold()):
+            known = "|".join(map(re.escape, sorted(present, key=len, reverse=True)))
+            text = re.sub(known, self._replace_known, text, flags=re.IGNORECASE)
         return _PATTERN.sub(self._replace_lookalike, text) if _HINT.search(text) else text
 
     def deep(self, value: object) -> object:
@@ -124,7 +150,7 @@ class Redactor:
             cleaned = self.text(value)
             # Enumeration members that are strings stay members.
             return value if cleaned == value else cleaned
-        if value is None or isinstance(value, bool | int | float):
+        if value is None or isinstance(value, bool | int | float) or self._remembered(value):
             return value
         if isinstance(value, tuple | list | frozenset):
             items = [self.deep(item) for item in value]
@@ -133,12 +159,24 @@ class Redactor:
             pairs = {self.deep(key): self.deep(item) for key, item in value.items()}
             changed = any(k1 is not k2 or pairs[k1] is not value[k2] for k1, k2 in zip(pairs, value, strict=False))
             return pairs if changed else value
+        kind: Any = type(value)
         changes = {
-            name: after for name in _fields(value) if (after := self.deep(before := getattr(value, name))) is not before
+            name: after
+            for name in _fields_of(kind)
+            if (after := self.deep(before := getattr(value, name))) is not before
         }
         if not changes:
             return value
         return value.model_copy(update=changes) if isinstance(value, BaseModel) else _replaced(value, changes)
+
+    def _remembered(self, value: object) -> bool:
+        """Whether this is a collection of nothing but texts that are known to hold no secret."""
+        try:
+            if isinstance(value, Mapping):
+                return self._clean.issuperset(value) and self._clean.issuperset(value.values())
+            return isinstance(value, tuple | list | frozenset) and self._clean.issuperset(value)
+        except TypeError:  # Something that cannot be in a set is among them.
+            return False
 
     def _replace_known(self, match: re.Match[str]) -> str:
         found = match.group()
@@ -160,13 +198,12 @@ class Redactor:
         return whole[:start] + placeholder + whole[start + len(secret) :]
 
 
-def _fields(value: object) -> list[str]:
-    """The names of what a dataclass or a part of the target's description is made of."""
-    if isinstance(value, BaseModel):
-        return list(type(value).model_fields)
-    if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        return [field.name for field in dataclasses.fields(value)]
-    return []
+@lru_cache(maxsize=4096)
+def _fields_of(kind: type[Any]) -> tuple[str, ...]:
+    """The names of what a kind of dataclass or a part of the target's description is made of."""
+    if issubclass(kind, BaseModel):
+        return tuple(kind.model_fields)
+    return tuple(field.name for field in dataclasses.fields(kind)) if dataclasses.is_dataclass(kind) else ()
 
 
 def _replaced(value: Any, changes: Mapping[str, object]) -> object:

@@ -375,6 +375,8 @@ class TenantCalls(ApiCalls[Identity]):
         if self._planter is None or not self._planter.canaries:
             return ()
         cleaned = self.session.redactor.text(text)
+        if "[redacted:" not in cleaned:
+            return ()
         return tuple(label for label in tuple(self._planter.canaries) if f"[redacted:{label}]" in cleaned)
 
     def tenant_id(self, tenant: str) -> str:

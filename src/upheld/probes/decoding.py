@@ -7,10 +7,12 @@ import re
 import zlib
 from collections.abc import Sequence
 from email.message import Message
+from functools import lru_cache
 
 from upheld.errors import Unobservable
 
 _LAYERS = 2
+_SHORT = 200
 
 
 class TooLarge(Unobservable):
@@ -96,6 +98,12 @@ def content_parameters(content_type: str) -> dict[str, str]:
 
 def charset(content_type: str) -> str:
     """The character set that a Content-Type names, where Python knows it as one of text; UTF-8 otherwise."""
+    # Servers say the same of nearly every answer; what is long is no name worth keeping.
+    return _charset(content_type) if len(content_type) <= _SHORT else _charset.__wrapped__(content_type)
+
+
+@lru_cache(maxsize=256)
+def _charset(content_type: str) -> str:
     name = content_parameters(content_type).get("charset", "utf-8")
     try:
         found = codecs.lookup(name)
