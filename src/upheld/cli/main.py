@@ -26,6 +26,7 @@ COMMANDS = "upheld.commands"
 """The entry point group under which installed packages add commands (the reference deployment adds `reference`)."""
 
 _OWN = {
+    "init": ("upheld.cli.init", "init"),
     "run": ("upheld.cli.run", "run"),
     "list": ("upheld.cli.show", "list_everything"),
     "explain": ("upheld.cli.show", "explain"),

@@ -18,7 +18,7 @@ from loopback import ROOT, Page, Pki, endpoint, free_port, server_context, web
 from upheld.catalogue import Catalogue
 from upheld.doctor import tools
 from upheld.doctor.advice import SAMPLE, example
-from upheld.doctor.diagnosis import Diagnosis, Outlook, ProbeState, Standing, diagnose
+from upheld.doctor.diagnosis import Diagnosis, ProbeState, Standing, diagnose
 from upheld.doctor.references import unresolved
 from upheld.doctor.report import as_json, as_text
 from upheld.errors import Unobservable
@@ -321,27 +321,3 @@ def test_the_command_has_an_exit_code_of_its_own(project):
     assert done.returncode == 0, done.stdout + done.stderr
     assert "✓ clock" in done.stdout
     assert project.upheld("doctor", "--target", "absent.yaml").returncode == 2
-
-
-# --- the reference deployment ----------------------------------------------------------------------------------------
-
-
-@pytest.fixture(scope="module")
-def reference() -> Diagnosis:
-    return diagnosed(ROOT / "policies.yaml", "reference", log_in=True)
-
-
-def test_everything_that_the_reference_is_audited_with_works(reference: Diagnosis):
-    broken = {
-        one.name: [str(tried) for tried in one.tried if not tried.works]
-        for one in reference.probes
-        if one.standing is not Standing.WORKS
-    }
-    # Tools that are no Python packages may lack on a machine; nothing else may.
-    missing = "is not installed: "
-    assert all(missing in said for all_said in broken.values() for said in all_said), broken
-    assert set(broken) <= {"browsing", "code", "repositories"}
-    assert reference.ready or broken
-    assert all(one.outlook is not Outlook.UNCOVERED for one in reference.claims)
-    assert not reference.lacks
-    assert not reference.secrets

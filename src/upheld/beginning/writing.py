@@ -1,0 +1,333 @@
+"""The two files as text: what was seen as data, and what could not be found out as comments with an example to fill in.
+
+Everything that a deployment said stands in quotes, or in a comment of one line in which no character can end it.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date
+from typing import Any
+from urllib.parse import urlsplit
+
+from upheld.beginning.looking import Code, Place, Seen
+from upheld.beginning.mapping import Mapped, plainly, word_for_word
+from upheld.beginning.sentences import Page
+from upheld.catalogue import Catalogue
+from upheld.doctor.advice import example
+from upheld.policies import Policy
+from upheld.reporting.text import safe
+
+_UNSEEN = ("database", "logs", "registers", "host", "backups")
+"""Parts of which nothing can be seen from outside; the others follow from what a policy needs, and `upheld doctor` shows them."""
+UNDECIDED = "not found out: which check decides it, or why it promises nothing (then it belongs under no_promise)"
+
+
+def quoted(value: object) -> str:
+    """A value as YAML that is read back as it is: JSON, which quotes every text."""
+    return json.dumps(value, ensure_ascii=False)
+
+
+def _comment(text: str, indent: str = "") -> str:
+    return f"{indent}# {safe(text, 400)}"
+
+
+def _not_found(text: str, part: str = "", indent: str = "") -> Iterator[str]:
+    """A comment that something was not found out, with the example of a part to fill in."""
+    yield _comment(f"not found out: {text}", indent)
+    for line in example(part).splitlines() if part else ():
+        yield f"{indent}# {line}".rstrip()
+
+
+def _name(seen: Seen) -> str:
+    return urlsplit(seen.places[0].url).netloc
+
+
+# --- the target ------------------------------------------------------------------------------------------------------
+
+
+def target_text(seen: Seen, today: date) -> str:
+    """The target file."""
+    return "\n".join(_target(seen, today)) + "\n"
+
+
+def _target(seen: Seen, today: date) -> Iterator[str]:
+    wanted = seen.wanted
+    yield _comment(
+        f"Written by `upheld init` on {today} from what could be seen; what could not is marked `not found out`."
+    )
+    yield "# docs/target.md describes every part; `upheld doctor` says which ones a policy needs and what is still lacking."
+    yield "upheld: target/1"
+    yield f"name: {quoted(_name(seen))}"
+    yield "# not found out: whether it is production. If not, say staging; in production no check writes or floods but those named here:"
+    yield "# allow_intrusive: [tenancy.foreign_identifiers_are_refused]"
+    yield "environment: production"
+    if wanted.ca is not None:
+        yield f"ca: {quoted(str(wanted.ca.resolve()))}"
+    yield "endpoints:"
+    for place in seen.places:
+        yield from _place(place, wanted.address)
+    yield from _publication(seen)
+    yield from _api(seen)
+    yield from _repository(seen.code)
+    for part in _UNSEEN:
+        yield ""
+        yield from _not_found(part, part)
+
+
+def _place(place: Place, address: str | None) -> Iterator[str]:
+    pinned = f", address: {quoted(address)}" if address else ""
+    pages = f", pages: [{quoted(place.page)}]" if place.page != "/" else ""
+    yield f"  - {{name: {quoted(place.name)}, url: {quoted(place.url)}{pinned}{pages}}}"
+    for text in place.seen:
+        yield _comment(text, "    ")
+    for text in place.not_found:
+        yield from _not_found(text, indent="    ")
+
+
+def _publication(seen: Seen) -> Iterator[str]:
+    yield ""
+    if not seen.page_url:
+        yield from _not_found("where the claims are published", "publication")
+        return
+    yield "publication:"
+    yield f"  page: {quoted(seen.page_url)}"
+    if seen.page is not None:
+        yield f"  main: {quoted(seen.page.main)}  # the element that holds its text, without navigation"
+        yield _comment(f"{len(seen.page.sentences)} sentences", "  ")
+    else:
+        yield from _not_found(
+            "the element that holds its text: main is what is taken, unless this says another", indent="  "
+        )
+        yield '  # main: "main"'
+
+
+def _api(seen: Seen) -> Iterator[str]:
+    yield ""
+    for text in seen.not_found:
+        yield from _not_found(text)
+    found = seen.described
+    if found is None:
+        yield from _not_found("the API", "api")
+        return
+    yield "api:"
+    yield f"  endpoint: {quoted(found.endpoint)}"
+    yield f"  openapi: {quoted(found.where)}"
+    yield _comment(
+        f"{found.operations} operations, of which {found.with_login} ask for a login, as the document says", "  "
+    )
+    yield from _not_found("how somebody logs in, and how objects are made: by way of example", indent="  ")
+    for line in example("api").splitlines()[3:]:
+        yield f"  # {line.removeprefix('  ')}"
+    for part in ("tenants", "identities"):
+        yield from _not_found(part, part)
+
+
+def _repository(code: Code | None) -> Iterator[str]:
+    yield ""
+    if code is None:
+        yield from _not_found("the repository", "repository")
+        yield from _not_found("the forge", "forge")
+        return
+    yield "repository:"
+    yield f"  path: {quoted(str(code.folder))}"
+    yield f"  branch: {quoted(safe(code.branch))}"
+    for text in code.seen:
+        yield _comment(text, "  ")
+    yield from _not_found("from when on its rules hold, and what of it is sensitive: by way of example", indent="  ")
+    for line in example("repository").splitlines()[3:]:
+        yield f"  # {line.removeprefix('  ')}"
+    for text in code.not_found:
+        yield from _not_found(text)
+    if code.forge is None:
+        yield from _not_found("the forge", "forge")
+    else:
+        kind, url, owner, name = (quoted(safe(one)) for one in code.forge)
+        yield "# not found out: a token for the forge. What needs it is inconclusive as long as the variable is not set."
+        yield f'forge: {{kind: {kind}, url: {url}, owner: {owner}, repository: {name}, token: "env:FORGE_AUDIT_TOKEN"}}'
+    yield "stores_searched:"
+    yield f"  repositories: [{{path: {quoted(str(code.folder))}}}]"
+
+
+# --- the policy ------------------------------------------------------------------------------------------------------
+
+
+@dataclass(slots=True)
+class _Entry:
+    """A claim as it is written."""
+
+    id: str
+    statement: str
+    section: str
+    mapped: Mapped
+    sentences: tuple[str, ...] = ()
+    severity: str = "medium"
+    origin: str = "page"
+    decided_by: tuple[str, ...] = field(default=())
+
+
+def policy_text(seen: Seen, builtin: Policy, catalogue: Catalogue, today: date) -> str:
+    """The policy file: of the page's own sentences, or without a page a starter that says that it is one."""
+    lines = _published(seen, seen.page, builtin, catalogue) if seen.page else _starter(seen, catalogue)
+    return "\n".join([_comment(f"Written by `upheld init` on {today}."), *lines]) + "\n"
+
+
+def _published(seen: Seen, page: Page, builtin: Policy, catalogue: Catalogue) -> Iterator[str]:
+    yield "# Every sentence of the page stands here in its own words. A check decides one only where that is plain; no threshold is set that"
+    yield "# the page does not state. What is marked `not found out` is for you to fill in: the check, the severity, who answers for it."
+    yield "upheld: policy/1"
+    yield f"name: {quoted(f'Security page of {_name(seen)}')}"
+    yield f"publication: {{source: {quoted(page.source)}}}"
+    if page.left_out:
+        yield _comment(f"not found out: {page.left_out} sentences, which are too long or hold control characters")
+    no_promise, claims = _sorted(page, builtin, catalogue)
+    if seen.page_url and "publication.page_matches_policy" in catalogue:
+        use = Mapped((("publication.page_matches_policy", {}),))
+        statement = "The published page says what this policy says, sentence by sentence"
+        claims.append(_Entry("page-matches-policy", statement, "The page itself", use, origin="policy"))
+    yield "claims:"
+    for claim in claims:
+        yield from _claim(claim)
+    if no_promise:
+        yield "no_promise:"
+    for sentence, why in no_promise:
+        yield f"  - {{sentence: {quoted(sentence)}, why: {quoted(why)}}}"
+
+
+def _sorted(page: Page, builtin: Policy, catalogue: Catalogue) -> tuple[list[tuple[str, str]], list[_Entry]]:
+    """The page's sentences that promise nothing, and its claims, in its order."""
+    texts = [one.text for one in page.sentences]
+    ids: set[str] = {"page-matches-policy"}
+    claims: dict[str, _Entry] = {}
+    carried: dict[str, str] = {}
+    for claim, sentences, mapped in word_for_word(builtin, texts, catalogue):
+        if set(sentences) & set(carried):
+            continue
+        ids.add(claim.id)
+        section = next(one.section for one in page.sentences if one.text == sentences[0])
+        severity = claim.severity.value
+        claims[sentences[0]] = _Entry(
+            claim.id, claim.statement, section, mapped, sentences, severity, decided_by=claim.decided_by
+        )
+        carried |= dict.fromkeys(sentences, claim.id)
+    for entry in claims.values():
+        if not ids.issuperset(entry.decided_by):
+            # With some of its deciders only it would be upheld too easily.
+            entry.decided_by, entry.mapped = (), Mapped((), UNDECIDED)
+    quiet = dict(builtin.no_promise)
+    no_promise: list[tuple[str, str]] = []
+    for one in page.sentences:
+        if one.text in carried:
+            continue
+        plain = plainly(one.text, catalogue)
+        # A heading with a number in it is likely to be the promise itself: `TLS 1.2+`, `90 days`.
+        heading = one.heading and plain is None and not re.search(r"\d", one.text)
+        if heading or one.text in quiet:
+            no_promise.append((one.text, "A heading." if heading else quiet[one.text]))
+            continue
+        mapped = plain or Mapped((), UNDECIDED)
+        claims[one.text] = _Entry(_id(one.text, ids), one.text, one.section, mapped)
+    return no_promise, [claims[text] for text in texts if text in claims]
+
+
+def _id(text: str, taken: set[str]) -> str:
+    """A name for a claim from its first words, which no other has."""
+    words = re.findall(r"[a-z0-9]+", text.lower())[:6]
+    base = "-".join(words)[:60].strip("-") or "claim"
+    name, number = base, 1
+    while name in taken:
+        number += 1
+        name = f"{base}-{number}"
+    taken.add(name)
+    return name
+
+
+def _claim(claim: _Entry) -> Iterator[str]:
+    yield f"  - id: {claim.id}"
+    yield f"    statement: {quoted(claim.statement)}"
+    if claim.sentences and claim.sentences != (claim.statement,):
+        yield f"    sentences: {quoted(list(claim.sentences))}"
+    yield f"    section: {quoted(claim.section or 'Security')}"
+    yield f"    severity: {claim.severity}  # not found out: how much it hurts when it does not hold"
+    yield "    owner: somebody  # not found out: the team that answers for it"
+    if claim.origin != "page":
+        yield f"    origin: {claim.origin}"
+    if claim.mapped.note:
+        yield f"    note: {quoted(claim.mapped.note)}"
+    if claim.mapped.uses:
+        yield "    checks:"
+    for check, parameters in claim.mapped.uses:
+        yield f"      - {check}{_parameters(parameters)}"
+    if claim.decided_by:
+        yield f"    decided_by: [{', '.join(claim.decided_by)}]"
+
+
+def _parameters(given: Mapping[str, Any]) -> str:
+    return ": {" + ", ".join(f"{name}: {quoted(value)}" for name, value in given.items()) + "}" if given else ""
+
+
+_STARTERS: tuple[tuple[str, str, str, Sequence[tuple[str, Mapping[str, Any]]]], ...] = (
+    (
+        "starter-tls",
+        "https",
+        "Starter: public endpoints speak TLS 1.2 or later, and nothing older",
+        (("tls.refuses_old_versions", {"minimum": "TLS 1.2"}), ("tls.accepts_current_versions", {})),
+    ),
+    (
+        "starter-certificates",
+        "https",
+        "Starter: public endpoints have valid certificates",
+        (("tls.certificates_are_valid", {}),),
+    ),
+    (
+        "starter-plain-http",
+        "",
+        "Starter: plain HTTP only redirects to HTTPS",
+        (("web.plain_http_only_redirects", {}),),
+    ),
+    (
+        "starter-hsts",
+        "https",
+        "Starter: browsers are told to stay with HTTPS",
+        (("web.hsts_is_set", {"minimum_seconds": 1}),),
+    ),
+    (
+        "starter-mixed-content",
+        "https",
+        "Starter: pages load nothing in the clear",
+        (("traffic.pages_load_nothing_in_the_clear", {}),),
+    ),
+    (
+        "starter-client-code",
+        "",
+        "Starter: what browsers are served holds no secret",
+        (("sessions.client_code_holds_no_secret", {}),),
+    ),
+    (
+        "starter-repository",
+        "repository",
+        "Starter: the repository holds no credentials in any version",
+        (("credentials.repositories_hold_no_credentials", {}),),
+    ),
+    (
+        "starter-updates",
+        "repository",
+        "Starter: a bot proposes updates for every kind of dependency",
+        (("pipeline.update_bot_covers_every_ecosystem", {}),),
+    ),
+)
+
+
+def _starter(seen: Seen, catalogue: Catalogue) -> Iterator[str]:
+    yield "# A STARTER: nobody published these words. They are what can be decided of any deployment by looking at it from outside."
+    yield "# Put your published sentences in their place (`upheld init --page URL` takes them from a page), and delete what you do not promise."
+    yield "upheld: policy/1"
+    yield f"name: {quoted(f'Starter for {_name(seen)} (not published words)')}"
+    yield "claims:"
+    described = {"": True, "https": any(one.secure for one in seen.places), "repository": seen.code is not None}
+    for name, needs, statement, uses in _STARTERS:
+        if described[needs] and all(check in catalogue for check, _ in uses):
+            yield from _claim(_Entry(name, statement, "Starter", Mapped(tuple(uses)), origin="policy"))

@@ -1,0 +1,103 @@
+"""`upheld doctor` and `upheld init` over the reference deployment, which is started once for both."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from loopback import ROOT
+from upheld.doctor.diagnosis import Outlook, Standing, diagnose
+from upheld.plugin.audit import Audit
+from upheld.probes.trying import Asked
+from upheld.target.start import find
+from upheld_reference import embedded
+
+COMMAND = [sys.executable, "-c", "from upheld.cli.main import main; main()"]
+
+
+@pytest.fixture(scope="module")
+def described() -> Iterator[Path]:
+    """The running reference deployment's own target file."""
+    with embedded(()) as file:
+        yield file
+
+
+def test_everything_that_the_reference_is_audited_with_works(described: Path):
+    with Audit(ROOT / "policies.yaml", find(str(described))) as audit:
+        audit.start_target()
+        workshop = audit.workshop()
+        try:
+            found = diagnose(audit, workshop.session, Asked(log_in=True))
+        finally:
+            workshop.close()
+    broken = {
+        one.name: [str(tried) for tried in one.tried if not tried.works]
+        for one in found.probes
+        if one.standing is not Standing.WORKS
+    }
+    # Programs may lack on a machine; nothing else may.
+    assert all(
+        "is not installed: " in said or "there is no browser" in said
+        for all_said in broken.values()
+        for said in all_said
+    ), broken
+    assert set(broken) <= {"browsing", "code", "repositories"}
+    assert found.ready or broken
+    assert all(one.outlook is not Outlook.UNCOVERED for one in found.claims)
+    assert not found.lacks
+    assert not found.secrets
+
+
+def run(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [*COMMAND, *arguments],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+        stdin=subprocess.DEVNULL,
+    )
+
+
+def test_a_target_and_a_policy_are_written_from_outside_and_run_at_once(described: Path, tmp_path: Path):
+    own: dict[str, Any] = yaml.safe_load(described.read_text(encoding="utf-8"))
+    urls = {one["name"]: one["url"] for one in own["endpoints"]}
+    repository = str(described.parent / own["repository"]["path"])
+    given = [
+        "--url",
+        urls["www"],
+        "--url",
+        urls["www-http"],
+        "--url",
+        urls["api"],
+        "--page",
+        own["publication"]["page"],
+    ]
+    done = run(tmp_path, "init", *given, "--repository", repository, "--ca", own["ca"], "--address", "127.0.0.1")
+    assert done.returncode == 0, done.stderr
+    target = yaml.safe_load((tmp_path / "target.yaml").read_text(encoding="utf-8"))
+    assert target["api"] == {"endpoint": "api.rivet.example", "openapi": "/openapi.json"}
+    policy = yaml.safe_load((tmp_path / "policies.yaml").read_text(encoding="utf-8"))
+    claims = {one["id"]: one for one in policy["claims"]}
+    own_claims = {one["id"] for one in yaml.safe_load((ROOT / "policies.yaml").read_text(encoding="utf-8"))["claims"]}
+    assert len(own_claims & set(claims)) == 54
+    assert "note" in claims["rate-limits"]
+    assert "checks" not in claims["rate-limits"]
+    some = "transit-tls12,page-matches-policy,tenant-isolation,rate-limits"
+    arguments = ["--target", "target.yaml", "--policy", "policies.yaml", "-n", "0", "--out", "run", "--claims", some]
+    done = run(tmp_path, "run", *arguments)
+    assert done.returncode == 3, done.stdout + done.stderr
+    statuses = {one["id"]: one["status"] for one in json.loads((tmp_path / "run" / "run.json").read_text())["claims"]}
+    assert statuses["transit-tls12"] == "upheld"
+    assert statuses["page-matches-policy"] == "upheld"
+    assert statuses["tenant-isolation"] == "inconclusive"
+    assert statuses["rate-limits"] == "uncovered"
+    assert "refuted" not in statuses.values()
