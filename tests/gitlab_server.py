@@ -170,6 +170,7 @@ class GitLab:
         self.group = ["sec"]
         self.pipelines: list[dict[str, Any]] = []
         self.jobs: dict[int, list[dict[str, Any]]] = {}
+        self.children: dict[int, int] = {}
         self.broken: dict[str, Page] = {}
         self.header, self.elsewhere = "private-token", ""
         self.asked: list[str] = []
@@ -248,7 +249,18 @@ class GitLab:
                 return self.pipelines
             case ["pipelines", number, "jobs"]:
                 return self.jobs.get(int(number), [])
+            case ["pipelines", number, "bridges"]:
+                return self._bridges(int(number))
         return None
+
+    def _bridges(self, number: int) -> list[dict[str, Any]]:
+        """What a pipeline starts: its child, which is of this project unless its number is negative, and what did not start."""
+        if number not in self.children:
+            return []
+        started = self.children[number]
+        one = {"id": 1, "name": "scans", "status": "success", "pipeline": {"id": number, "project_id": 7}}
+        downstream = {"id": abs(started), "project_id": 7 if started > 0 else 8, "status": "success"}
+        return [{**one, "downstream_pipeline": None}, {**one, "id": 2, "downstream_pipeline": downstream}]
 
     def _of_request(self, one: MergeRequest, path: list[str]) -> Any:
         return {

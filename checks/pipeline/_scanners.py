@@ -80,6 +80,7 @@ class ScanCommand:
 def scans_of(job: PipelineJob) -> Iterator[ScanCommand]:
     """The commands of a job that scan dependencies."""
     outer = "the job's failure is passed over (continue-on-error)" if job.tolerant else ""
+    outer = outer or job.detached
     outer = outer or (f"the job runs only on a condition ({job.condition})" if job.condition else "")
     for step in job.steps:
         void = outer or ("the step's failure is passed over (continue-on-error)" if step.tolerant else "")

@@ -26,12 +26,14 @@ def every_lock_file_is_scanned_on_every_build(
     Decides: for each lock file of the repository and for pushes as well as pull requests, whether a job that always runs
     then scans that file with a scanner whose findings fail the build.
 
-    How: reads the definitions at the branch's head. A scan counts when its workflow starts on every push (of the
-    production branch at the least) and every pull request to it, its job and step have no condition and no
-    continue-on-error, and neither the shell, what follows the command nor its options swallow a failure.
+    How: reads the definitions at the branch's head, on GitLab with those of child pipelines. A scan counts when its workflow
+    starts on every push (of the production branch at the least) and every pull request to it, its job and step have no condition
+    and no continue-on-error, and neither the shell, what follows the command nor its options swallow a failure. In a child
+    pipeline it counts when the job that starts that waits for it. Where a pipeline that is started cannot be read, what no other
+    scan covers stays undecided.
 
     Refuted by: a lock file that no scan covers; a scan on a schedule only, or on some paths only; `continue-on-error`, `|| true`,
-    `set +e`, a pipe without pipefail, an option that makes findings no failure.
+    `set +e`, a pipe without pipefail, an option that makes findings no failure, a child pipeline that nothing waits for.
 
     Cannot see: what a script or an action does that is not known here; whether the scanner works (the scan of
     `code.dependencies_have_no_known_vulnerability` is the second witness).
@@ -41,6 +43,7 @@ def every_lock_file_is_scanned_on_every_build(
     branch = forge.branch().name
     git.head()
     workflows = codebase.workflows()
+    unread = "; ".join(reason for workflow in workflows for reason in workflow.unread)
     for lock in codebase.lock_files():
         if lock.left_out:
             yield LeftOut(lock, lock.left_out)
@@ -49,10 +52,12 @@ def every_lock_file_is_scanned_on_every_build(
         by, faults = _coverage(workflows, lock.path, branch)
         if len(by) == len(_EVENTS):
             yield Finding(lock, True, expected, f"scanned by `{by['push'].text}`", seen=(workflows,))
-        elif faults:
-            yield Finding(lock, False, expected, "; ".join(dict.fromkeys(faults)), seen=(workflows,))
+            continue
+        observed = "; ".join(dict.fromkeys(faults)) or "no scan of the pipeline covers it"
+        if unread:
+            yield NotObserved(lock, f"{observed}, but {unread}", expected, seen=(workflows,))
         else:
-            yield Finding(lock, False, expected, "no scan of the pipeline covers it", seen=(workflows,))
+            yield Finding(lock, False, expected, observed, seen=(workflows,))
 
 
 @check(basis=INSPECTED)
@@ -65,6 +70,7 @@ def every_build_was_scanned(
 
     How: lists the builds that the forge has recorded and their jobs. A job scans when it has the name of one that does in
     today's definitions, or one of `jobs`. It counts when it succeeded, or when it failed and the build with it, as it should.
+    On GitLab the jobs of child pipelines are of the build. Where one cannot be read, a build without a scan stays undecided.
 
     Refuted by: a commit of which no build has such a job; one that was skipped or cancelled; a build that succeeded although
     its scan failed. A build that is still going on is left for the next time.
@@ -73,10 +79,14 @@ def every_build_was_scanned(
 
     References: SOC 2 CC7.1, ISO/IEC 27001:2022 A.8.8, NIST SP 800-218 PW.4.4.
     """
-    names = set(jobs) | {job.name for workflow in codebase.workflows() for job in workflow.jobs if any(scans_of(job))}
+    workflows = codebase.workflows()
+    names = set(jobs) | {job.name for workflow in workflows for job in workflow.jobs if any(scans_of(job))}
+    unread = "; ".join(reason for workflow in workflows for reason in workflow.unread)
     expected = "a scan of the dependencies that came to its end"
     if not names:
-        raise Unobservable("no job of the pipeline scans dependencies, so no build can be held to one")
+        raise Unobservable(
+            "no job of the pipeline scans dependencies, so no build can be held to one" + (unread and f"; {unread}")
+        )
     by_commit: dict[str, list[Run]] = {}
     for run in forge.runs(clock.now() - timedelta(days=days)):
         by_commit.setdefault(run.commit, []).append(run)
@@ -91,6 +101,8 @@ def every_build_was_scanned(
             continue
         if outcome == "running":
             yield LeftOut(subject, "it is still going on, and is judged the next time")
+        elif outcome and unread:
+            yield NotObserved(subject, f"{outcome}, but {unread}", expected)
         else:
             yield Finding(subject, not outcome, expected, outcome or f"scanned on {runs[-1].at:%Y-%m-%d %H:%M} UTC")
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from upheld import INSPECTED, Finding, NotObserved, Unobservable, check
-from upheld.probes.codebase import Codebase, Owned
+from upheld.probes.codebase import Codebase, Owned, Security
 from upheld.probes.forge import Forge
 from upheld.probes.git import Git
 
@@ -67,14 +67,17 @@ def owners_file_covers_sensitive_paths(codebase: Codebase) -> Iterator[Finding |
     Decides: whether the file by which the forge asks owners for approval names the security team for all that is sensitive.
 
     How: for each file at the branch's head that a pattern of the target declares sensitive, the last line of the owners
-    file that matches it decides, as on the forge; a line without owners takes its files from everybody.
+    file that matches it decides, as on the forge; a line without owners takes its files from everybody. Of a file with sections,
+    which only GitLab knows, each section that is not optional asks its own owners: it is enough when one gives it to the team alone.
 
     Refuted by: a file with no line; a later line that gives it to others; other owners beside the team, for then their
-    approval is enough.
+    approval is enough; a section that is optional, or excludes the file.
 
-    Cannot see: whether the forge is set to ask owners at all (the approvals that were given show what it did).
+    Cannot see: whether the forge is set to ask owners at all (the approvals that were given show what it did), and whether
+    it finds the team: it passes over owners that may not see the project.
 
-    References: SOC 2 CC8.1, ISO/IEC 27001:2022 A.8.4, CIS Software Supply Chain Security Guide 1.1.7.
+    References: SOC 2 CC8.1, ISO/IEC 27001:2022 A.8.4, CIS Software Supply Chain Security Guide 1.1.7; GitHub Docs, About code owners;
+    GitLab Docs, Syntax of CODEOWNERS file.
     """
     security = codebase.security()
     for area in security.areas:
@@ -82,14 +85,36 @@ def owners_file_covers_sensitive_paths(codebase: Codebase) -> Iterator[Finding |
         if not owned:
             yield NotObserved(area.name, "no file of the repository is in this area, so nothing shows who owns it")
             continue
-        holes = [one for one in owned if not one.owners or not all(map(security.is_team, one.owners))]
+        holes = [one for one in owned if not _is_held(security, one)]
         expected = f"all {len(owned)} files belong to the team {security.team} alone"
+        unclear = [one for one in holes if _may_be_held(security, one)]
+        if unclear and len(unclear) == len(holes):
+            reason = f"{_shown(holes, len(owned))}, and more than one must approve, who may be of the team or not"
+            yield NotObserved(area.name, reason, expected)
+            continue
         observed = f"all {len(owned)} files belong to it" if not holes else _shown(holes, len(owned))
         yield Finding(area.name, not holes, expected, observed)
 
 
+def _is_held(security: Security, one: Owned) -> bool:
+    """Whether nobody but the team can approve what some line, or section, asks for."""
+    return any(said.owners and not said.optional and all(map(security.is_team, said.owners)) for said in one.said)
+
+
+def _may_be_held(security: Security, one: Owned) -> bool:
+    """Whether a section asks for more approvals than it has owners beside the team: enough, if they are no groups."""
+    return any(
+        not said.optional and 0 < sum(not security.is_team(owner) for owner in said.owners) < said.approvals
+        for said in one.said
+        if any(map(security.is_team, said.owners))
+    )
+
+
 def _shown(holes: list[Owned], many: int) -> str:
     first = holes[0]
-    whose = f"belongs to {', '.join(first.owners) or 'nobody'}"
-    where = f" by line {first.line} of the owners file" if first.line else ""
-    return f"{len(holes)} of {many} files do not: {first.path} {whose}{where}"
+    said = "; ".join(
+        f"belongs to {', '.join(one.owners) or 'nobody'} by line {one.line} of the owners file"
+        + (f" (section {one.section}{', optional' if one.optional else ''})" if one.section else "")
+        for one in first.said
+    )
+    return f"{len(holes)} of {many} files do not: {first.path} {said or 'belongs to nobody'}"

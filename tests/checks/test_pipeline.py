@@ -133,6 +133,87 @@ def test_a_pipeline_of_gitlab(auditor: Auditor) -> None:
     assert "includes other definitions" in auditor.unseen(SCANS)
 
 
+def parent(include: Any = "ci/scans.yml", strategy: str | None = "depend", **job: Any) -> str:
+    """A pipeline of GitLab that starts another one, as JSON."""
+    trigger = {"include": include, **({"strategy": strategy} if strategy else {})}
+    return json.dumps({"tests": {"script": "pytest"}, "scans": {"trigger": trigger, **job}})
+
+
+def child(**more: Any) -> str:
+    return json.dumps({"audit": {"script": [PIP, NPM], **more.pop("job", {})}, **more})
+
+
+IN_A_CHILD = {"if": '$CI_PIPELINE_SOURCE == "parent_pipeline"'}
+
+
+@pytest.mark.parametrize(
+    ("include", "files"),
+    [
+        ("ci/scans.yml", {"ci/scans.yml": child()}),
+        ({"local": "/ci/scans.yml"}, {"ci/scans.yml": child(job={"rules": [IN_A_CHILD]})}),
+        (["/ci/scans.yml"], {"ci/scans.yml": child(workflow={"rules": [IN_A_CHILD, {"when": "never"}]})}),
+        ("ci/scans.yml", {"ci/scans.yml": child(job={"rules": [{"if": "$NIGHTLY"}, {"when": "always"}]})}),
+        (
+            [{"local": "ci/pip.yml"}, {"local": "ci/npm.yml"}],
+            {"ci/pip.yml": f"pip: {{script: {PIP}}}\n", "ci/npm.yml": f"npm: {{script: {NPM}}}\n"},
+        ),
+        ("ci/more.yml", {"ci/more.yml": parent(), "ci/scans.yml": child()}),
+    ],
+)
+def test_scans_in_child_pipelines_of_gitlab_count(auditor: Auditor, include: Any, files: dict[str, str]) -> None:
+    assert failed_with(auditor, parent(include), ".gitlab-ci.yml", **files) == {}
+    assert failed_with(auditor, parent(include, "mirror", rules=[{"when": "on_success"}]), ".gitlab-ci.yml") == {}
+
+
+@pytest.mark.parametrize(
+    ("text", "scans", "words"),
+    [
+        (parent(strategy=None), child(), "does not wait for the pipeline that it starts"),
+        (parent(allow_failure=True), child(), "the job's failure is passed over"),
+        (parent(when="manual"), child(), "only on a condition (when: manual)"),
+        (parent(rules=[IN_A_CHILD]), child(), "only on a condition (rules)"),
+        (parent(), child(job={"allow_failure": True}), "the job's failure is passed over"),
+        (parent(), child(job={"rules": [{"if": "$CI_MERGE_REQUEST_ID"}]}), "only on a condition (rules)"),
+        (parent(), child(job={"rules": [{"if": "$LATER", "when": "never"}, IN_A_CHILD]}), "only on a condition (rules)"),
+        (parent(), json.dumps({"audit": {"script": "make audit"}}), "no scan of the pipeline covers it"),
+    ],
+)  # fmt: skip
+def test_scans_in_child_pipelines_that_do_not_count(auditor: Auditor, text: str, scans: str, words: str) -> None:
+    failed = failed_with(auditor, text, ".gitlab-ci.yml", **{"ci/scans.yml": scans})
+    assert set(failed) == set(LOCKS)
+    assert all(words in one for one in failed.values()), failed
+
+
+@pytest.mark.parametrize(
+    ("text", "scans", "words"),
+    [
+        (parent({"artifact": "made.yml", "job": "make"}), "", "defined by artifact, job"),
+        (parent(["ci/scans.yml", {"template": "Jobs/SAST.gitlab-ci.yml"}]), child(), "defined by template"),
+        (parent({"local": "ci/scans.yml", "rules": [{"exists": ["x"]}]}), child(), "defined by local, rules"),
+        (parent("https://ci.example.com/scans.yml"), child(), "not one file of the repository"),
+        (parent("ci/*.yml"), child(), "not one file of the repository"),
+        (parent("ci/missing.yml"), child(), "missing.yml"),
+        (parent(), child(include="other.yml"), "includes other definitions"),
+        (parent(), child(workflow={"rules": [{"if": "$CI_COMMIT_TAG"}]}), "limits when it runs"),
+        (parent(), child(job={"extends": ".audit"}), "extends another"),
+        (parent(["ci/scans.yml", "ci/scans.yml"]), "[", "no YAML"),
+        (parent(["ci/scans.yml", "web/ci.yml"]), child(), "changes the job audit of ci/scans.yml"),
+        (parent(), parent(), "too many below one another"),
+        (json.dumps({"scans": {"trigger": "shop/scans"}}), "", "one of the project shop/scans"),
+        (json.dumps({"scans": {"trigger": {"project": "shop/scans"}}}), "", "one of the project shop/scans"),
+    ],
+)
+def test_a_child_pipeline_that_cannot_be_read_decides_nothing(
+    auditor: Auditor, text: str, scans: str, words: str
+) -> None:
+    auditor.shop.merge({".gitlab-ci.yml": text, "ci/scans.yml": scans, "web/ci.yml": child(), **LOCKS})
+    assert words in auditor.unseen(SCANS)
+    assert words in auditor.unseen(BUILDS)
+    # What another job scans is scanned, whatever the child does.
+    scanned = json.loads(text) | {"audit": {"script": [PIP, NPM]}}
+    assert failed_with(auditor, json.dumps(scanned), ".gitlab-ci.yml") == {}
+
+
 @pytest.mark.parametrize("text", ["[", "a: b\n", "jobs: 3\n", "on: push\njobs:\n  a: 3\n", "jobs: {}\n"])
 def test_a_definition_that_cannot_be_read_is_no_pass(auditor: Auditor, text: str) -> None:
     auditor.shop.merge({CI: text, **LOCKS})

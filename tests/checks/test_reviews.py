@@ -429,6 +429,8 @@ def test_sensitive_paths_that_nobody_declared_decide_nothing(auditor: Auditor) -
         ("/app/*login* @other/security\n", "@other/security"),
         ("/web/ @shop/security\n", "app/login.py belongs to nobody"),
         ("* @shop/security\n/app/*login* @anna\n", "belongs to @anna"),
+        ("/ap* @shop/security\n", ""),
+        ("* @shop/everybody\n/a*/[a-z]* @shop/security\n", "belongs to @shop/everybody by line 1"),
     ],
 )
 def test_owners(auditor: Auditor, text: str, observed: str) -> None:
@@ -441,8 +443,8 @@ def test_owners(auditor: Auditor, text: str, observed: str) -> None:
 def test_owners_that_cannot_be_seen(auditor: Auditor) -> None:
     auditor.shop.merge({"app/login.py": "1\n"}, days_ago=9)
     assert "no owners file" in auditor.unseen(OWNERS, repository=AREAS)
-    auditor.shop.merge({"CODEOWNERS": "[Auth]\n* @shop/security\n"}, days_ago=8)
-    assert "begins a section" in auditor.unseen(OWNERS, repository=AREAS)
+    auditor.shop.merge({".gitlab/CODEOWNERS": "* @shop/security\n"}, days_ago=8)
+    assert "no owners file where github looks for it" in auditor.unseen(OWNERS, repository=AREAS)
     auditor.shop.merge({"CODEOWNERS": "* @shop/security\n"}, days_ago=7)
     empty = {**AREAS, "sensitive_paths": {"auth": ["app/*login*"], "billing": ["app/*invoice*"]}}
     assert "no file of the repository is in this area" in auditor.unseen(OWNERS, repository=empty)

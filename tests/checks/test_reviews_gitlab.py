@@ -388,6 +388,37 @@ def test_owners_are_groups_below_groups(auditor: GitLabAuditor, team: str) -> No
         assert other in auditor.failed(OWNERS, repository=repository)[0]
 
 
+@pytest.mark.parametrize(
+    ("text", "observed"),
+    [
+        ("[Auth]\n/app/ @shop/platform/security\n", ""),
+        ("* @shop/all\n[Auth][2] @shop/platform/security\n/app/\n^[Web]\n*.py @shop/web\n", ""),
+        ("^[Auth]\n/app/ @shop/platform/security\n", "by line 2 of the owners file (section Auth, optional)"),
+        ("[Auth] @shop/platform/security\n/app/\n!*.py\n", "belongs to nobody by line 3"),
+        ("/app @shop/platform/security\n", "app/login.py belongs to nobody"),
+        ("/app/** @shop/platform/security\n/app/* @shop/all\n", "belongs to @shop/all by line 2"),
+        ("/app/ @shop/platform/security # not @anna\n", "belongs to @shop/platform/security, @anna by line 1"),
+        ("[Auth]\n/app/ @shop/platform/security @anna\n", "@anna by line 2 of the owners file (section Auth)"),
+        ("* @shop/platform/security\n[Web]\n/app/ @shop/web\n", ""),
+    ],
+)
+def test_sections_ask_each_for_itself(auditor: GitLabAuditor, text: str, observed: str) -> None:
+    auditor.shop.merge({"app/login.py": "1\n", "CODEOWNERS": text}, days_ago=9)
+    failed = auditor.failed(OWNERS, repository=AREAS)
+    assert bool(failed) == bool(observed)
+    assert observed in "".join(failed)
+
+
+def test_owners_files_that_say_nothing_certain(auditor: GitLabAuditor) -> None:
+    auditor.shop.merge({"app/login.py": "1\n", ".github/CODEOWNERS": "* @shop/platform/security\n"}, days_ago=9)
+    assert "no owners file where gitlab looks for it" in auditor.unseen(OWNERS, repository=AREAS)
+    two = "[Auth][2]\n/app/ @shop/platform/security @anna\n"
+    auditor.shop.merge({".gitlab/CODEOWNERS": two}, days_ago=8)
+    assert "may be of the team or not" in auditor.unseen(OWNERS, repository=AREAS)
+    auditor.shop.merge({"docs/CODEOWNERS": "/app/[b-a]* @shop/platform/security\n"}, days_ago=7)
+    assert "docs/CODEOWNERS:1: the pattern" in auditor.unseen(OWNERS, repository=AREAS)
+
+
 def test_deploys_of_reviewed_commits(auditor: GitLabAuditor) -> None:
     unreviewed = auditor.shop.merge({"x": "x"}, approved_by=None, days_ago=5)
     good = auditor.shop.forge.requests[1]
@@ -447,6 +478,24 @@ def test_a_build_without_its_scan_is_refuted(builds: GitLabAuditor, jobs: Any, w
     (failed,) = builds.failed(BUILDS)
     assert "builds of eeeeeeeeeeee (push)" in failed
     assert words in failed
+
+
+def test_jobs_of_child_pipelines_are_of_the_build(builds: GitLabAuditor) -> None:
+    forge = builds.shop.forge
+    forge.jobs[1] = [{"id": 1, "name": "audit", "stage": "test", "status": "success", "allow_failure": False}]
+    built(builds, "e" * 40, 0.5, ("tests", "success"))
+    number = forge.pipelines[-1]["id"]
+    assert len(builds.failed(BUILDS)) == 1
+    for children in ({number: 1}, {number: 2, 2: 1}):
+        forge.children = children
+        assert builds.failed(BUILDS) == []
+    for children in ({number: -1}, {number: 2, 2: 3, 3: 1}):
+        forge.children = children
+        assert len(builds.failed(BUILDS)) == 1
+    forge.broken["/bridges"] = (403, {}, b"{}")
+    assert "the token lacks the right" in builds.unseen(BUILDS)
+    forge.broken["/bridges"] = (200, {}, b'[{"id": 1}]')
+    assert "cannot be read" in builds.unseen(BUILDS)
 
 
 def test_builds_that_cannot_be_seen(builds: GitLabAuditor) -> None:

@@ -5,20 +5,20 @@ from __future__ import annotations
 import fnmatch
 import json
 import re
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, cast
 
 from upheld.errors import Unobservable
 from upheld.probes.base import Probe, look
 from upheld.probes.git import Git
+from upheld.probes.gitlab_pipelines import gitlab_workflow
 from upheld.probes.lock_files import is_lock_file
-from upheld.probes.workflows import Workflow, github_workflow, gitlab_workflow, load_yaml
+from upheld.probes.owners_file import PLACES, Ownership, OwnersOf, read_owners
+from upheld.probes.workflows import Workflow, github_workflow, load_yaml
 
 if TYPE_CHECKING:
     from upheld.target.code import Repository
 
-_OWNERS = (".github/CODEOWNERS", "CODEOWNERS", "docs/CODEOWNERS", ".gitlab/CODEOWNERS")
 _GITHUB = re.compile(r"^\.github/workflows/[^/]+\.ya?ml$")
 _GITLAB = (".gitlab-ci.yml", ".gitlab-ci.yaml")
 _DEPENDABOT = (".github/dependabot.yml", ".github/dependabot.yaml")
@@ -53,11 +53,10 @@ _SAME = {"uv": {"uv", "pip"}, "pip": {"pip", "uv"}, "npm": {"npm", "bun"}}
 
 @dataclass(frozen=True, slots=True)
 class Owned:
-    """A file with those whom the owners file names for it by the last line that matches; `line` is 0 when none does."""
+    """A file with what the owners file says of it: nothing, or what the last line that matches does, on GitLab of each section."""
 
     path: str
-    line: int
-    owners: tuple[str, ...]
+    said: tuple[Ownership, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,8 +159,9 @@ class Codebase(Probe):
             raise Unobservable("the repository has no definition of a pipeline")
         found = []
         for path in paths:
-            read = gitlab_workflow if path.rpartition("/")[2] in _GITLAB else github_workflow
-            found.append(read(path, self._git.text(path)))
+            text = self._git.text(path)
+            of_gitlab = path.rpartition("/")[2] in _GITLAB
+            found.append(gitlab_workflow(path, text, self._git.text) if of_gitlab else github_workflow(path, text))
         return tuple(found)
 
     @look
@@ -193,8 +193,8 @@ class Codebase(Probe):
     def owners(self, area: str) -> tuple[Owned, ...]:
         """Every file of a sensitive area with its owners; empty when the area has no file."""
         described = next(one for one in self.security().areas if one.name == area)
-        rules = list(self._owner_rules())
-        return tuple(_owned(path, rules) for path in self._git.paths() if described.holds(path))
+        owners = self._owners()
+        return tuple(Owned(path, owners(path)) for path in self._git.paths() if described.holds(path))
 
     @look
     def manifests(self) -> tuple[Manifest, ...]:
@@ -243,33 +243,23 @@ class Codebase(Probe):
     def _has_dependencies(self, path: str) -> bool:
         return re.search(r"(?m)^\s*(\[.*dependenc|dependencies\s*=|requires\s*=)", self._git.text(path)) is not None
 
-    def _owner_rules(self) -> Iterator[tuple[int, Any, tuple[str, ...]]]:
-        try:
-            from pathspec import GitIgnoreSpec  # noqa: PLC0415  (only where it is needed)
-        except ImportError as error:
-            raise Unobservable("reading an owners file needs pathspec: pip install 'upheld[code]'") from error
+    def _owners(self) -> OwnersOf:
         present = set(self._git.paths())
         named = self._described.owners_file
-        path = next((one for one in ((named,) if named else _OWNERS) if one in present), None)
+        kind: str = self.target.forge.kind if self.target.forge else ""
+        usual = dict.fromkeys(one for of_kind, places in PLACES.items() for one in places if kind in {"", of_kind})
+        places = (named,) if named else tuple(usual)
+        path = next((one for one in places if one in present), None)
         if path is None:
-            raise Unobservable(f"the repository has no owners file {named or 'where one usually stands'}")
-        for number, line in enumerate(self._git.text(path).splitlines(), 1):
-            words = re.split(r"(?<!\\)\s+", line.partition(" #")[0].strip())
-            if not words[0] or words[0].startswith("#"):
-                continue
-            if words[0].startswith(("[", "^[")):
-                raise Unobservable(f"{path}:{number} begins a section, which cannot be understood yet")
-            # Here, other than in an ignore file, nothing can be taken back by an exclamation mark.
-            if words[0].startswith("!"):
-                continue
-            yield number, GitIgnoreSpec.from_lines([words[0]]), tuple(words[1:])
-
-
-def _owned(path: str, rules: list[tuple[int, Any, tuple[str, ...]]]) -> Owned:
-    for number, pattern, owners in reversed(rules):
-        if pattern.match_file(path):
-            return Owned(path, number, owners)
-    return Owned(path, 0, ())
+            where = named or f"where {kind or 'a forge'} looks for it"
+            raise Unobservable(f"the repository has no owners file {where}")
+        if not kind:
+            kind = {".github": "github", ".gitlab": "gitlab"}.get(path.partition("/")[0], "")
+        if not kind:
+            raise Unobservable(
+                f"the target does not say which forge reads {path} (forge.kind), and they read it differently"
+            )
+        return read_owners(kind, self._git.text(path), path)
 
 
 def _folder_matches(pattern: str, folder: str) -> bool:

@@ -39,6 +39,7 @@ from upheld.probes.forge_gitlab_answers import (
     matches,
 )
 from upheld.probes.git import Person, co_authors
+from upheld.probes.gitlab_pipelines import GENERATIONS
 from upheld.probes.http_client import HttpClient
 
 if TYPE_CHECKING:
@@ -167,15 +168,28 @@ class GitLab:
                 yield run
 
     def jobs(self, run: int) -> tuple[Job, ...]:
-        """The jobs of a pipeline, of those that were tried again the last."""
-        pipeline = self._project.pipelines.get(run, lazy=True)
-        return tuple(map(as_job, self._server.all("jobs", self._iterating(pipeline.jobs.list))))
+        """The jobs of a pipeline and of its child pipelines, of those that were tried again the last."""
+        return tuple(self._jobs(run))
 
     def close(self) -> None:
         """Close every connection."""
         self._client.close()
 
     # --- inside ----------------------------------------------------------------------------------------------------
+
+    def _jobs(self, run: int, generation: int = 0) -> Iterator[Job]:
+        pipeline = self._project.pipelines.get(run, lazy=True)
+        yield from map(as_job, self._server.all("jobs", self._iterating(pipeline.jobs.list)))
+        if generation == GENERATIONS:
+            return
+        for one in self._server.all("trigger jobs", self._iterating(pipeline.bridges.list)):
+            with unreadable("a trigger job"):
+                started = one["downstream_pipeline"]
+                # A pipeline of another project is not of this commit.
+                mine = started is not None and started["project_id"] == one["pipeline"]["project_id"]
+                number = int(started["id"]) if mine else 0
+            if mine:
+                yield from self._jobs(number, generation + 1)
 
     @cached_property
     def _server(self) -> Server:

@@ -12,18 +12,6 @@ from upheld.errors import Unobservable
 
 LARGEST = 1024 * 1024
 """Characters of one definition."""
-_GITLAB_WORDS = {
-    "stages",
-    "variables",
-    "include",
-    "workflow",
-    "default",
-    "image",
-    "services",
-    "cache",
-    "before_script",
-    "after_script",
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,22 +38,27 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class PipelineJob:
-    """A job: its name as builds show it; `tolerant` when its failure does not count, `condition` when it does not always run."""
+    """A job: its name as builds show it; `tolerant` when its failure does not count, `condition` when it does not always run.
+
+    `detached` says why its failure does not fail what was started first, where it runs in a pipeline that another one started.
+    """
 
     id: str
     name: str
     steps: tuple[Step, ...]
     condition: str = ""
     tolerant: bool = False
+    detached: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Workflow:
-    """One definition."""
+    """One definition; `unread` says what runs by it and could not be read."""
 
     path: str
     triggers: tuple[Trigger, ...]
     jobs: tuple[PipelineJob, ...]
+    unread: tuple[str, ...] = ()
 
 
 def load_yaml(path: str, text: str) -> Any:
@@ -126,7 +119,7 @@ def _github_job(key: str, job: Any, path: str, shell: tuple[str, str]) -> Pipeli
                 folder=str(step.get("working-directory") or own[0]),
                 shell=str(step.get("shell") or own[1]),
                 condition=str(step.get("if") or ""),
-                tolerant=_tolerant(step.get("continue-on-error")),
+                tolerant=is_tolerant(step.get("continue-on-error")),
             )
         )
     if job.get("uses"):
@@ -136,7 +129,7 @@ def _github_job(key: str, job: Any, path: str, shell: tuple[str, str]) -> Pipeli
         str(job.get("name") or key),
         tuple(steps),
         str(job.get("if") or ""),
-        _tolerant(job.get("continue-on-error")),
+        is_tolerant(job.get("continue-on-error")),
     )
 
 
@@ -146,34 +139,6 @@ def _shell(where: Mapping[str, Any]) -> tuple[str, str]:
     return str(run.get("working-directory") or ""), str(run.get("shell") or "")
 
 
-def _tolerant(value: Any) -> bool:
+def is_tolerant(value: Any) -> bool:
     """Whether a failure may be passed over: also where an expression decides it, for then it is not certain."""
     return value not in {None, False, "false"}
-
-
-def gitlab_workflow(path: str, text: str) -> Workflow:
-    """A pipeline of GitLab; one that includes or extends others is Unobservable."""
-    found = load_yaml(path, text)
-    if not isinstance(found, dict):
-        raise Unobservable(f"{path} is no object")
-    if "include" in found or "workflow" in found:
-        raise Unobservable(f"{path} includes other definitions or limits when it runs, which cannot be understood yet")
-    jobs = []
-    for name, job in found.items():
-        if name in _GITLAB_WORDS or str(name).startswith(".") or not isinstance(job, dict):
-            continue
-        if "extends" in job:
-            raise Unobservable(f"{path}: the job {name} extends another, which cannot be understood yet")
-        script = job.get("script") or []
-        lines = [script] if isinstance(script, str) else [str(line) for line in script]
-        conditions = [word for word in ("rules", "only", "except") if job.get(word)]
-        if job.get("when") not in {None, "on_success", "always"}:
-            conditions.append(f"when: {job['when']}")
-        step = Step(command="\n".join(lines), shell="bash")  # noqa: S604  (nothing is run)
-        jobs.append(
-            PipelineJob(str(name), str(name), (step,), ", ".join(conditions), _tolerant(job.get("allow_failure")))
-        )
-    if not jobs:
-        raise Unobservable(f"{path} has no jobs")
-    # Without rules of its own a pipeline runs on every push, and so on every revision of a merge request.
-    return Workflow(path, (Trigger("push"), Trigger("pull_request")), tuple(jobs))
