@@ -51,11 +51,12 @@ def _mac(text: str, key: bytes = KEY) -> str:
     return base64.urlsafe_b64encode(hmac.new(key, text.encode(), hashlib.sha256).digest()).decode().rstrip("=")
 
 
-def token(person: str, session: str, *, seconds: float | None = 600) -> str:
-    """An access token as the server issues it, which never expires without `seconds`."""
+def token(person: str, session: str, *, seconds: float | None = 600, more: dict[str, Any] | None = None) -> str:
+    """An access token as the server issues it, which never expires without `seconds`; it says `more` beside that."""
     claims: dict[str, Any] = {"sub": person, "sid": session}
     if seconds is not None:
         claims["exp"] = time.time() + seconds
+    claims |= more or {}
     body = f"{_encoded({'alg': 'HS256'})}.{_encoded(claims)}"
     return f"{body}.{_mac(body)}"
 
@@ -72,6 +73,7 @@ class Workplace:
         self.sessions: dict[str, dict[str, str]] = {}
         self.refresh: dict[str, str] = {}
         self.spent: set[str] = set()
+        self.said: dict[str, dict[str, Any]] = {}
         self.port = 0
 
     # --- who it is -------------------------------------------------------------------------------------------------
@@ -83,9 +85,10 @@ class Workplace:
         refresh = secrets.token_urlsafe(16)
         self.refresh[refresh] = session
         return {
-            "access_token": token(person, session, seconds=seconds),
+            "access_token": token(person, session, seconds=seconds, more=self.said.get("token")),
             "expires_in": 600 if {"no expiry", "says 10 minutes"} & self.on else seconds,
             "refresh_token": refresh,
+            **self.said.get("login", {}),
         }
 
     async def log_in(self, request: Request) -> Response:
@@ -191,7 +194,7 @@ class Workplace:
         return serve
 
     async def getSelf(self, _request: Request, person: str, _tenant: str) -> Response:
-        return JSONResponse({"id": person, "role": self.roles.get(person, "")})
+        return JSONResponse({"id": person, "role": self.roles.get(person, ""), **self.said.get("getSelf", {})})
 
     async def changeSelf(self, request: Request, person: str, tenant: str) -> Response:
         body = await request.json()
@@ -215,7 +218,8 @@ class Workplace:
         return JSONResponse({"days": days})
 
     async def listPeople(self, _request: Request, _person: str, tenant: str) -> Response:
-        return JSONResponse([{"id": one} for one, (whose, _) in PEOPLE.items() if whose == tenant])
+        more = self.said.get("listPeople", {})
+        return JSONResponse([{"id": one, **more} for one, (whose, _) in PEOPLE.items() if whose == tenant])
 
     async def listNotes(self, _request: Request, _person: str, tenant: str) -> Response:
         return JSONResponse([one for one in self.notes.values() if one["tenant"] == tenant])

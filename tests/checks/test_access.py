@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -24,15 +25,19 @@ REVOKED = "sessions.revoked_sessions_are_refused"
 ONCE = "sessions.refresh_tokens_work_once"
 LOWERED = "sessions.lowered_and_disabled_accounts_lose_access_at_once"
 CODE = "sessions.client_code_holds_no_secret"
-ALL = (ROLES, CLAIMS, SELF, SHORT, FORGED, REVOKED, ONCE, LOWERED, CODE)
+HASHES = "sessions.password_hashes_are_never_handed_out"
+ALL = (ROLES, CLAIMS, SELF, SHORT, FORGED, REVOKED, ONCE, LOWERED, CODE, HASHES)
 
 
 @pytest.fixture
 def run(session_of: Callable[..., Any]) -> Callable[..., tuple[list[Any], Workplace]]:
     """Runs a check against a server with these switches; keywords replace parts of the target's description."""
 
-    def call(name: str, *switches: str, expired: str = "", **parts: Any) -> tuple[list[Any], Workplace]:
+    def call(
+        name: str, *switches: str, expired: str = "", said: dict[str, Any] | None = None, **parts: Any
+    ) -> tuple[list[Any], Workplace]:
         with Workplace(*switches).serving() as server:
+            server.said = said or {}
             session = session_of(secret_values=server.secret_values(expired), **server.target(**parts))
             one = CHECKS[name]
             with session.recording("t"):
@@ -285,3 +290,65 @@ def test_a_page_that_leads_to_another_is_read_there(session_of: Callable[..., An
     found, shop = served(session_of, tmp_path, {"/": (302, {"Location": "/login"}, b""), "/login": secret}, pages=["/"])
     assert failed(found) == [f"page https://www.rivet.example:{shop}/login: private key at character 0"]
     assert unseen(found) == []
+
+
+# --- hashes of passwords ----------------------------------------------------------------------------------------------
+
+BCRYPT = "$2b$12$" + "Kc9d" * 13 + "e"
+
+
+@pytest.mark.parametrize(
+    ("said", "subjects", "words"),
+    [
+        ({"getSelf": {"pw": BCRYPT}}, ["getSelf (GET /self)"], "a password hash (bcrypt) at /pw, shown to red-boss"),
+        ({"listPeople": {"note": f"is {BCRYPT}"}}, ["listPeople (GET /t/{tenant_id}/people)"], "at /0/note, shown to red-boss"),
+        ({"login": {"user": {"hashedPassword": "0f" * 20}}}, ["login of red-boss", "login of blue-boss"], "a digest under that name at /answer/user/hashedPassword"),
+        ({"getSelf": {"x": hashlib.sha256(b"password-of-blue-clerk").hexdigest().upper()}}, ["getSelf (GET /self)"], "as its bare SHA256 digest at /x"),
+    ],
+)  # fmt: skip
+def test_hashes_of_passwords_are_found_where_they_are_shown(
+    run: Any, said: Any, subjects: list[str], words: str
+) -> None:
+    found, _ = run(HASHES, said=said)
+    assert [str(one.subject) for one in found if isinstance(one, Finding) and not one.passed] == subjects
+    assert words in failed(found)[0]
+    assert "$2b$" not in "".join(failed(found))
+    assert unseen(found) == []
+
+
+def test_hashes_of_passwords_are_found_in_tokens(run: Any) -> None:
+    found, _ = run(HASHES, said={"token": {"version": BCRYPT}})
+    tokens = [one for one in failed(found) if one.startswith("token of")]
+    assert len(tokens) == 6
+    assert "a password hash (bcrypt) at /part 2/version" in tokens[0]
+    logins = [one for one in failed(found) if one.startswith("login of")]
+    assert len(logins) == 2
+    assert "at /answer/access_token, decoded part 2/version" in logins[0]
+    assert len(failed(found)) == 8
+
+
+def test_what_is_no_hash_of_a_password_is_none(run: Any) -> None:
+    plain = {
+        "sha256": "0f" * 32,
+        "password_changed_at": "2026-01-01T00:00:00Z",
+        "password": "********",
+        "password_policy": "at-least-sixteen-letters-of-them",
+        "password_reset_id": "0f" * 16,
+        "note": "$2b$12$ is how bcrypt begins, and {SSHA} what LDAP writes before it",
+        "password_hash": None,
+    }
+    found, _ = run(HASHES, said=dict.fromkeys(("token", "login", "getSelf", "listPeople"), plain))
+    assert failed(found) == []
+    assert unseen(found) == []
+
+
+def test_hashes_where_nothing_is_shown_are_not_judged(run: Any) -> None:
+    found, _ = run(HASHES, "404 for everybody")
+    assert not [
+        one for one in found if isinstance(one, Finding) and not str(one.subject).startswith(("token", "login"))
+    ]
+    assert any("works for nobody: 404 to red-boss" in one for one in unseen(found))
+    assert any(one.startswith("accounts: no answer shows an account by its name") for one in unseen(found))
+    found, _ = run(HASHES)
+    (empty,) = (one for one in found if isinstance(one, LeftOut) and "listDrafts" in str(one.subject))
+    assert empty.reason == "it shows no value to anybody"

@@ -19,6 +19,7 @@ from upheld.probes.sealed import Column
 from upheld.target.secrets import resolve
 
 if TYPE_CHECKING:
+    from upheld.probes.base import Session
     from upheld.target.credentials import StoredPasswords
 
 ROWS_LIMIT = 200_000
@@ -80,7 +81,7 @@ class Passwords(Probe):
             for row, value in self._read(sa.select(table.c[described.id], table.c[described.column]), described.column)
             if value
         ]
-        known = self._known()
+        known = known_passwords(self.session)
         times = Counter(value for _, value in stored)
         return tuple(
             StoredPassword(row, *form_of(value), known.get(value.lower(), known.get(value, "")), times[value] > 1)
@@ -108,30 +109,29 @@ class Passwords(Probe):
             raise Unobservable(f"{column} holds more than {ROWS_LIMIT} values")
         return rows
 
-    def _known(self) -> dict[str, str]:
-        """The harness's passwords as they are and as bare digests, each with what that is."""
-        found: dict[str, str] = {}
-        for identity in self.target.identities:
-            for reference in identity.secrets.values():
-                try:
-                    password = resolve(reference, self.session.target_folder)
-                except Unobservable:
-                    continue
-                raw = password.encode()
-                found[password] = found[password.lower()] = "as it is"
-                found[base64.b64encode(raw).decode()] = "in base64"
-                found[raw.hex()] = "in hexadecimal"
-                for name in ("md5", "sha1", "sha256", "sha512"):
-                    found[hashlib.new(name, raw, usedforsecurity=False).hexdigest()] = (
-                        f"as its bare {name.upper()} digest"
-                    )
-        return found
-
     @property
     def _description(self) -> StoredPasswords:
         if self.target.stored_passwords is None:
             raise Unobservable("the target describes no stored passwords")
         return self.target.stored_passwords
+
+
+def known_passwords(session: Session) -> dict[str, str]:
+    """The harness's passwords as they are and as bare digests, each with what that is."""
+    found: dict[str, str] = {}
+    for identity in session.target.identities:
+        for reference in identity.secrets.values():
+            try:
+                password = resolve(reference, session.target_folder)
+            except Unobservable:
+                continue
+            raw = password.encode()
+            found[password] = found[password.lower()] = "as it is"
+            found[base64.b64encode(raw).decode()] = "in base64"
+            found[raw.hex()] = "in hexadecimal"
+            for name in ("md5", "sha1", "sha256", "sha512"):
+                found[hashlib.new(name, raw, usedforsecurity=False).hexdigest()] = f"as its bare {name.upper()} digest"
+    return found
 
 
 def form_of(value: str) -> tuple[str, int, int, str]:  # noqa: PLR0911 - one return for each form reads best

@@ -11,8 +11,13 @@ from fastapi.routing import APIRoute
 from upheld_reference.platform import Platform
 
 
-def answer_by(platform: Platform, module: ModuleType, operation: str, function: Callable[..., Any]) -> None:
-    """Has ``function`` answer ``operation`` of a module of routes, with all else as it was; raises LookupError without it."""
+def answer_by(
+    platform: Platform, module: ModuleType, operation: str, function: Callable[..., Any], *, narrowed: bool = True
+) -> None:
+    """Has ``function`` answer ``operation`` of a module of routes, with all else as it was; raises LookupError without it.
+
+    Its answer is ``narrowed`` to what the operation shows, or goes out as it is.
+    """
     routes = list(module.router.routes)
     for index, route in enumerate(routes):
         if isinstance(route, APIRoute) and route.operation_id == operation:
@@ -21,7 +26,7 @@ def answer_by(platform: Platform, module: ModuleType, operation: str, function: 
                 function,
                 methods=route.methods,
                 operation_id=operation,
-                response_model=route.response_model,
+                response_model=route.response_model if narrowed else None,
                 status_code=route.status_code,
                 responses=route.responses,
                 description=route.description,
