@@ -50,6 +50,7 @@ from upheld.probes.rotation_advice import RotationAdvice
 from upheld.probes.sealed import Sealed
 from upheld.probes.sessions import Sessions
 from upheld.probes.shared_roles import SharedRoles
+from upheld.probes.shown_hashes import ShownHashes
 from upheld.probes.site import Site
 from upheld.probes.staff import Staff
 from upheld.probes.staff_changes import StaffChanges
@@ -256,6 +257,11 @@ def _rotation_advice(probe: RotationAdvice, asked: Asked) -> Iterator[Trial]:
     yield Trial("kinds whose age is told", _counted(probe.advised_kinds, "kind"), ("advised_kinds",))
     for one in probe.target.age_advice:
         yield Trial(f"ages of {one.name}", _counted(partial(probe.ages, one.name), "credential"), ("ages",))
+
+
+@tries(ShownHashes, untried="reading every operation as everybody", logs_in=True)
+def _shown_hashes(probe: ShownHashes, asked: Asked) -> Iterator[Trial]:
+    yield from _members(probe.session, asked)
 
 
 @tries(Receivers, untried="registering webhooks, and deliveries to the harness", logs_in=True)
