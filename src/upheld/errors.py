@@ -6,6 +6,7 @@
     │   ├── OutOfScope        the target does not declare that address, so it was not contacted
     │   ├── TimedOut          no answer within the time limit
     │   ├── Throttled         the target's own rate limit stood in the way
+    │   ├── Spent             the harness may send no more there: the target's budget of requests is used up
     │   └── Refused           the connection or the read was refused
     ├── TargetUnavailable     the target as a whole could not be started or read (all claims inconclusive)
     └── InternalFault         a fault of upheld itself (exit 4)
@@ -76,6 +77,10 @@ class TimedOut(Unobservable):
 
 class Throttled(Unobservable):
     """The target's own rate limit answered instead of what was asked."""
+
+
+class Spent(Unobservable):
+    """The budget that the target gives for a host is used up; nothing was sent."""
 
 
 class Refused(Unobservable):

@@ -19,7 +19,6 @@ from upheld.catalogue import Catalogue
 from upheld.probes.base import Session
 from upheld.probes.canaries import Canaries
 from upheld.probes.clock import Clock
-from upheld.probes.planted import left_behind
 from upheld.probes.stores import Stores
 
 CHECKS = Catalogue.load(Path(__file__).parents[2] / "checks")
@@ -205,7 +204,7 @@ def test_a_job_that_works_passes_and_nothing_stays_behind(deployment: Deployment
     assert all(isinstance(one, Finding) and one.passed for one in found.values()), found
     assert deployment.execute("SELECT count(*) FROM logs") == [(0,)]
     assert not list((deployment.folder / "exports").rglob("*.json"))
-    assert not list(left_behind(deployment.folder / "scratch"))
+    assert not list((deployment.folder / "scratch" / "planted").iterdir())
 
 
 @pytest.mark.parametrize(
@@ -262,23 +261,3 @@ def test_what_cannot_be_planted_is_said(deployment: Deployment) -> None:
     assert isinstance(found["logs"], LeftOut)
     found = deployment.removed(deployment.session(table={"plant": {"no_such_column": 1}}, files=False))
     assert "no_such_column" in found["logs of one"].reason
-
-
-def test_a_crash_leaves_a_journal_by_which_the_planted_things_are_removed(deployment: Deployment) -> None:
-    session = deployment.session()
-    probes = (session.probe(Stores), session.probe(Canaries))
-    stores, canaries = probes
-    assert isinstance(stores, Stores)
-    assert isinstance(canaries, Canaries)
-    at = datetime.now(UTC) - 100 * DAY
-    stores.plant("logs", "1", at, canaries.fresh("a").placeholder)
-    stores.plant("exports", "1", at, canaries.fresh("b").placeholder)
-    assert [len(planted) for _, planted in left_behind(session.scratch)] == [2]
-    with next(session.scratch.glob("planted-*")).open("a") as journal:
-        journal.write('{"table": "logs", "id_col')  # The line at which the crash came.
-    fresh = deployment.session().probe(Stores)
-    assert isinstance(fresh, Stores)
-    assert fresh.remove_left_behind() == 2
-    assert deployment.execute("SELECT count(*) FROM logs") == [(0,)]
-    assert not list((deployment.folder / "exports").rglob("*.json"))
-    assert not list(left_behind(session.scratch))

@@ -32,6 +32,7 @@ _OWN = {
     "explain": ("upheld.cli.show", "explain"),
     "validate": ("upheld.cli.show", "validate"),
     "doctor": ("upheld.cli.doctor", "doctor"),
+    "clean": ("upheld.cli.clean", "clean"),
     "calibrate": ("upheld.cli.calibrate", "calibrate"),
 }
 

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import os
 import signal
+from collections.abc import Sequence
 from pathlib import Path
 
 import click
 import pytest
 from rich.console import Console
 
+from upheld.cleaning import Leftover
 from upheld.cli.options import find_policy, find_target
 from upheld.errors import InternalFault
 from upheld.plugin import AUDIT
@@ -46,6 +48,11 @@ class Prepared:
     default=Path("reports/latest"),
     help="Where the reports go. [reports/latest]",
 )
+@click.option(
+    "--state",
+    type=click.Path(path_type=Path),
+    help="Where it is noted what is planted, for upheld clean. [the user's state folder]",
+)
 @click.option("--no-color", is_flag=True, help="Plain text.")
 @click.pass_context
 def run(
@@ -56,6 +63,7 @@ def run(
     sabotages: tuple[str, ...],
     workers: str,
     out: Path,
+    state: Path | None,
     no_color: bool,
 ) -> int:
     """Audit a target against a policy, and write run.json and report.html.
@@ -68,21 +76,25 @@ def run(
     source = find_target(target, path, sabotages)
     # Asked for before the work, so that a folder that cannot be written loses nothing.
     out.mkdir(parents=True, exist_ok=True)
-    with _terminating(), Audit(path, source, claims=[one.strip() for one in claims.split(",") if one.strip()]) as audit:
+    wanted = [one.strip() for one in claims.split(",") if one.strip()]
+    with _terminating(), Audit(path, source, claims=wanted, state=state) as audit:
         count = _workers(workers, len(audit.plan))
         audit.parallel = bool(count)
         progress = Progress(console)
         progress.start(len(audit.plan))
         try:
             audit.start_target()
+            _say_left(audit.left_before, "an earlier run left", source.file, console)
             audit.listeners.append(progress.update)
             _engine(audit, count)
         finally:
             progress.stop()
+        left = [one for one in audit.left_now() if one not in audit.left_before]
         result = assemble(audit)
         accepted = frozenset(claim.id for claim in audit.policy.claims if claim.accept_attested)
     write_reports(result, out)
     terminal.summary(result, console)
+    _say_left(left, "this run left", source.file, console)
     console.print(f"report: {out / 'report.html'}   evidence: {out / 'run.json'}", markup=False)
     code = exit_code(result, accepted)
     context.exit(code)
@@ -116,6 +128,14 @@ def _engine(audit: Audit, workers: int) -> None:
         audit.reconcile("the engine broke before this check")
         raise InternalFault(f"the engine broke (pytest exit code {int(code)})")
     audit.reconcile(f"planned, and never reported (pytest exit code {int(code)})")
+
+
+def _say_left(left: Sequence[Leftover], who: str, target: Path | None, console: Console) -> None:
+    count = sum(len(one.titles) for one in left)
+    if count:
+        things = "1 thing" if count == 1 else f"{count} things"
+        how = f"upheld clean --target {target}"
+        console.print(f"{who} {things} behind in the target; {how} undoes it (--list names it)", markup=False)
 
 
 def _workers(given: str, planned: int) -> int:

@@ -96,5 +96,9 @@ class Accounting:
             for report in reports:
                 reason = f"{report.nodeid}: {getattr(report, INCONCLUSIVE)}"
                 terminalreporter.write_line(report.longreprtext or reason)
+        if self.config.pluginmanager.get_plugin(AUDIT) is None and (left := self.audit.left_now()):
+            target = self.audit.source.file if self.audit.source else None
+            count = sum(len(one.titles) for one in left)
+            terminalreporter.write_line(f"left behind in the target: {count}; upheld clean --target {target} undoes it")
         counts = {status.value: count for status, count in assemble(self.audit).counts().items() if count}
         terminalreporter.write_line("claims: " + ", ".join(f"{count} {name}" for name, count in counts.items()))

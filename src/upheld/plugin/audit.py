@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Self
 
 from upheld.catalogue import Catalogue
+from upheld.cleaning import Leftover, leftovers
 from upheld.errors import TargetUnavailable
 from upheld.execution import unfinished
 from upheld.model import CheckResult, PlannedCheck
@@ -27,6 +28,8 @@ from upheld.plugin.transport import unpack
 from upheld.policies import Policy
 from upheld.policies import load as load_policy
 from upheld.resources import check_folders
+from upheld.state import journal_folder, state_folder
+from upheld.target.load import load_target
 from upheld.target.start import TargetSource
 
 Listener = Callable[[CheckResult], None]
@@ -43,8 +46,12 @@ class Audit:
         claims: Collection[str] = (),
         listeners: Iterable[Listener] = (),
         catalogue: Catalogue | None = None,
+        state: Path | None = None,
     ) -> None:
-        """Load the checks and the policy and make the plan. Raises InputError with every mistake found."""
+        """Load the checks and the policy and make the plan. Raises InputError with every mistake found.
+
+        `state` is where it is noted what is planted in targets that live longer than the run (by default the user's state folder).
+        """
         self.policy_file = policy.resolve()
         self.folders = check_folders(self.policy_file)
         self.catalogue = catalogue or Catalogue.load(*self.folders)
@@ -62,6 +69,8 @@ class Audit:
         self.finished: datetime | None = None
         self.target_file: Path | None = None
         self.target_fault = ""
+        self.state = state
+        self.left_before: tuple[Leftover, ...] = ()
         self._stack = contextlib.ExitStack()
         self._ready = False
         self._by_key = {one.key: one for one in self.plan}
@@ -89,6 +98,19 @@ class Audit:
             self.target_file = self._stack.enter_context(self.source.started([one.id for one in self.catalogue]))
         except TargetUnavailable as error:
             self.target_fault = str(error)
+        self.left_before = self.left_now()
+
+    @cached_property
+    def journal(self) -> Path | None:
+        """Where it is noted for good what is planted; None for a target that is started for the run, and ends with it."""
+        if self.target_file is None or self.source is None or self.source.file is None:
+            return None
+        target, _ = load_target(self.target_file)
+        return journal_folder(target, state_folder(self.state))
+
+    def left_now(self) -> tuple[Leftover, ...]:
+        """What this run and earlier ones left behind in the target, by journals that nobody writes any more."""
+        return leftovers(self.journal) if self.journal is not None else ()
 
     @cached_property
     def brief(self) -> Brief:
@@ -104,6 +126,7 @@ class Audit:
             shared_room=self.parallel,
             target_file=self.target_file,
             target_fault=self.target_fault,
+            journal=self.journal,
         )
 
     def brief_file(self) -> Path:

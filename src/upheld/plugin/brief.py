@@ -11,15 +11,12 @@ from functools import cached_property
 from pathlib import Path
 
 from upheld.catalogue import Catalogue
-from upheld.errors import InputError, TargetUnavailable, Unobservable
+from upheld.errors import InputError, TargetUnavailable
 from upheld.execution import execute, not_applicable, unfinished
 from upheld.model import Basis, CheckResult, PlannedCheck
+from upheld.opening import open_session
 from upheld.plugin.locks import Room
 from upheld.probes.base import Session
-from upheld.probes.scope import Scope
-from upheld.redaction import Redactor
-from upheld.target.load import load_target
-from upheld.target.secrets import resolve
 
 
 @dataclass(frozen=True)
@@ -27,7 +24,7 @@ class Brief:
     """The plan, the folders of checks, and the target, as one process of the run needs them.
 
     `target_fault` says why there is no target to look at; then every check is inconclusive with it. `redaction_key` makes
-    placeholders equal in all workers; the file is readable by its owner only and is removed with the scratch folder.
+    placeholders equal in all workers; `journal` is the folder in which is noted for good what is planted. The file is readable by its owner only and is removed with the scratch folder.
     """
 
     plan: tuple[PlannedCheck, ...]
@@ -40,6 +37,7 @@ class Brief:
     shared_room: bool
     target_file: Path | None = None
     target_fault: str = ""
+    journal: Path | None = None
 
     def write(self, path: Path) -> None:
         """Write it for the workers to read."""
@@ -49,6 +47,7 @@ class Brief:
             "folders": [str(folder) for folder in self.folders],
             "scratch": str(self.scratch),
             "target_file": str(self.target_file) if self.target_file else None,
+            "journal": str(self.journal) if self.journal else None,
         }
         path.touch(mode=0o600)
         path.write_text(json.dumps(data), encoding="utf-8")
@@ -61,6 +60,7 @@ class Brief:
         data["folders"] = tuple(Path(folder) for folder in data["folders"])
         data["scratch"] = Path(data["scratch"])
         data["target_file"] = Path(data["target_file"]) if data["target_file"] else None
+        data["journal"] = Path(data["journal"]) if data["journal"] else None
         data["no_promise"] = tuple(data["no_promise"])
         data["sentences"] = {claim: tuple(sentences) for claim, sentences in data["sentences"].items()}
         return cls(**data)
@@ -105,19 +105,10 @@ class Workshop:
         if self._session is None:
             if self.brief.target_file is None:
                 raise TargetUnavailable(self.brief.target_fault or "there is no target")
-            target, _ = load_target(self.brief.target_file)
-            redactor = Redactor(bytes.fromhex(self.brief.redaction_key))
-            folder = self.brief.target_file.resolve().parent
-            scratch, vantage = self.brief.scratch, target.vantage.name
-            session = Session(target, redactor, Scope(target, scratch), scratch, vantage=vantage, target_folder=folder)
+            brief = self.brief
+            session = open_session(self.brief.target_file, brief.scratch, brief.redaction_key, brief.journal)
             session.policy_sentences = self.brief.sentences
             session.no_promise = self.brief.no_promise
-            for identity in target.identities:
-                for name, reference in identity.secrets.items():
-                    try:
-                        redactor.add(resolve(reference, folder), f"{identity.name}.{name}")
-                    except (Unobservable, ValueError):
-                        continue  # The probe that needs this credential meets the same obstacle and reports it.
             self._session = session
         return self._session
 

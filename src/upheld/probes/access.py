@@ -13,7 +13,8 @@ from upheld.errors import Unobservable
 from upheld.probes.api import Actor, Api, Reply
 from upheld.probes.api_logins import account_of, at
 from upheld.probes.api_requests import Request, build, generated
-from upheld.probes.base import Probe, look
+from upheld.probes.base import Probe, Session, look
+from upheld.probes.planted import Changes, Planted
 
 if TYPE_CHECKING:
     from upheld.target.access import Access as Description
@@ -91,6 +92,11 @@ class Access(Probe):
     name: ClassVar[str] = "access"
     needs: ClassVar[tuple[str, ...]] = ("api", "access")
 
+    def __init__(self, session: Session) -> None:
+        """Contacts nothing yet."""
+        super().__init__(session)
+        self._changes = Changes(session.journal)
+
     @look
     def matrix(self) -> Matrix:
         """The declared matrix; raises Unobservable when it names no role or no operation."""
@@ -148,7 +154,7 @@ class Access(Probe):
             content = json.dumps({**body, claim.name: role}).encode()
             kept = tuple(one for one in request.headers if one[0].lower() != "content-type")
             request = replace(request, content=content, headers=(*kept, ("Content-Type", "application/json")))
-        return self._api.once(operation, identity, request, wait=True)
+        return self._api.once(operation, identity, request, wait=True, objects=objects)
 
     @look
     def own_account(self, identity: str) -> OwnAccount:
@@ -157,7 +163,7 @@ class Access(Probe):
 
     @look
     def assume_role(self, identity: str, role: str) -> ProfileChange:
-        """Change the identity's own account with a role in the body, and read the role back. What changed is not put back."""
+        """Change the identity's own account with a role in the body, and read the role back. What changed is put back at the end only."""
         profile = self._described.profile
         if profile is None or profile.change is None:
             raise Unobservable(
@@ -167,8 +173,15 @@ class Access(Probe):
         request = self._request(profile.change, identity, {})
         body = json.loads(request.content) if request.content is not None else {}
         content = json.dumps({**body, profile.property: role}).encode()
+        title = f"the role of {identity}, which {profile.change} may have changed"
+        back = Planted("call", title, "api", profile.change, identity, body={profile.property: before})
+        self._changes.about(identity, back)
         reply = self._api.once(profile.change, identity, replace(request, content=content), wait=True)
-        return ProfileChange(reply.status, before, self._own_account(identity).role)
+        after = self._own_account(identity).role
+        first = self._changes.first(identity)
+        if first is not None and first.body == {profile.property: after}:
+            self._changes.back(identity)
+        return ProfileChange(reply.status, before, after)
 
     # --- inside ----------------------------------------------------------------------------------------------------
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import secrets
 import threading
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 
@@ -13,7 +15,7 @@ from upheld.errors import Refused, Unobservable
 from upheld.probes import openapi
 from upheld.probes.api_answers import Reply
 from upheld.probes.api_logins import Logins, at
-from upheld.probes.api_objects import Made, Planter
+from upheld.probes.api_objects import Making, Planter
 from upheld.probes.api_requests import Request, build, build_harmless, generated
 from upheld.probes.http_client import Answer, HttpClient
 from upheld.probes.waiting import patient
@@ -56,7 +58,6 @@ class ApiCalls(Generic[Someone]):
         self._clients: dict[str, HttpClient] = {}
         self._making = threading.RLock()
         self._document: Document | None = None
-        self._planter: Planter | None = None
 
     @property
     def description(self) -> Description:
@@ -137,13 +138,9 @@ class ApiCalls(Generic[Someone]):
         return self.document.operations
 
     def close_calls(self) -> None:
-        """Remove what is still planted and close every connection."""
-        try:
-            if self._planter is not None:
-                self._planter.remove_all()
-        finally:
-            while self._clients:
-                self._clients.popitem()[1].close()
+        """Close every connection."""
+        while self._clients:
+            self._clients.popitem()[1].close()
 
     def answer(
         self,
@@ -173,31 +170,52 @@ class ApiCalls(Generic[Someone]):
             request = _with_body(request, {**json.loads(request.content), **body})
         client = self.client(source_address)
         extra = {**self.authorization(identity), **(headers or {})}
-        answer, waited = patient(lambda: self.send_now(request, client, extra), self.description.limited, one.id)
-        if answer.status == HTTPStatus.UNAUTHORIZED and who is not None and self.credentials.forget_old(who):
-            # The token may have been revoked or may have expired sooner than it said; a fresh one decides.
-            extra.update(self.authorization(identity))
-            answer, again = patient(lambda: self.send_now(request, client, extra), self.description.limited, one.id)
-            waited += again
-        reply = self.reply(one.id, identity or "", request, answer, waited)
-        if reply.made and identity and self._planter is not None:
-            kind = next(name for name, recipe in self.description.objects.items() if recipe.create == one.id)
-            self._planter.made.append(Made(kind, reply.made, self.remover(identity), {**own, **objects}))
+        with self.making(one.id, identity, {**own, **objects}, request) as making:
+            answer, waited = patient(lambda: self.send_now(request, client, extra), self.description.limited, one.id)
+            if answer.status == HTTPStatus.UNAUTHORIZED and who is not None and self.credentials.forget_old(who):
+                # The token may have been revoked or may have expired sooner than it said; a fresh one decides.
+                extra.update(self.authorization(identity))
+                answer, again = patient(lambda: self.send_now(request, client, extra), self.description.limited, one.id)
+                waited += again
+            reply = self.reply(one.id, identity or "", request, answer, waited)
+            making.status, making.made = reply.status, reply.made
         return answer, request, reply
+
+    def making(
+        self, operation: str, identity: str | None, objects: Mapping[str, str], request: Request
+    ) -> AbstractContextManager[Making]:
+        """Around a request: where it makes an object, that is noted in the journal before, and what came of it after."""
+        del operation, identity, objects, request
+        return contextlib.nullcontext(Making())
 
     def remover(self, identity: str) -> str:
         """Who takes away what `identity` made."""
         return identity
 
-    def once(self, subject: str, identity: str | None, request: Request, *, wait: bool) -> Reply:
-        """Send a request as `identity`. With `wait` a limit is waited for; otherwise it is the answer."""
+    def once(
+        self,
+        subject: str,
+        identity: str | None,
+        request: Request,
+        *,
+        wait: bool,
+        objects: Mapping[str, str] | None = None,
+    ) -> Reply:
+        """Send a request as `identity`. With `wait` a limit is waited for; otherwise it is the answer.
+
+        With `objects`, the identifiers in it by kind, what it makes is remembered and taken away at the end.
+        """
         headers = self.authorization(identity)
-        if wait:
-            answer, waited = patient(
-                lambda: self.send_now(request, self.client(""), headers), self.description.limited, subject
-            )
-            return self.reply(subject, identity or "", request, answer, waited)
-        return self.reply(subject, identity or "", request, self.send_now(request, self.client(""), headers), 0.0)
+
+        def send() -> Answer:
+            return self.send_now(request, self.client(""), headers)
+
+        held = {**self.own(self.identity(identity)), **objects} if identity and objects is not None else {}
+        with self.making(subject, identity if objects is not None else None, held, request) as making:
+            answer, waited = patient(send, self.description.limited, subject) if wait else (send(), 0.0)
+            reply = self.reply(subject, identity or "", request, answer, waited)
+            making.status, making.made = reply.status, reply.made
+        return reply
 
     def exchange(self, subject: str, request: Request, headers: Mapping[str, str]) -> tuple[Answer, Reply]:
         """Send a request with these headers and nobody's credential, once no limit stands in the way; the answer as it came too."""
@@ -280,6 +298,7 @@ class TenantCalls(ApiCalls[Identity]):
         """Contacts nothing yet."""
         super().__init__(session)
         self._logins: Logins | None = None
+        self._planter: Planter | None = None
 
     @property
     def description(self) -> Description:
@@ -338,12 +357,23 @@ class TenantCalls(ApiCalls[Identity]):
         """The tokens of this session."""
         return self.logins
 
+    def making(
+        self, operation: str, identity: str | None, objects: Mapping[str, str], request: Request
+    ) -> AbstractContextManager[Making]:
+        """Around a request: where it makes an object, that is noted in the journal before, and what came of it after."""
+        kind = next((name for name, recipe in self.description.objects.items() if recipe.create == operation), None)
+        if kind is None or identity is None:
+            return super().making(operation, identity, objects, request)
+        return self.planter.making(kind, self.remover(identity), objects, request)
+
     @property
     def planter(self) -> Planter:
         """What was planted in this session."""
         with self._making:  # One that is lost would lose what it has planted.
             if self._planter is None:
-                self._planter = Planter(self.description, self.document, self.session.redactor, self.send)
+                self._planter = Planter(
+                    self.description, self.document, self.session.redactor, self.send, self.session.journal
+                )
             return self._planter
 
     @property

@@ -13,12 +13,12 @@ from typing import Any, ClassVar, TypeVar, cast
 
 from upheld.errors import Unobservable
 from upheld.probes.api import Api, Case, Reply
-from upheld.probes.api_objects import Made
 from upheld.probes.api_requests import Request, build, generated
 from upheld.probes.base import Probe, Session, look
 from upheld.probes.injections import Effect, Probing, injections
 from upheld.probes.odd_input import Odd, odd_requests, with_body
 from upheld.probes.openapi import Operation
+from upheld.probes.planted import Planted
 from upheld.probes.schemas import Schemas
 
 __all__ = ["ApiInput", "Attempt", "Attempts", "Effect", "Extra", "Extras", "Injected", "Typed"]
@@ -205,6 +205,12 @@ class ApiInput(Probe):
             return Extras(case.id, identity, valid, (), f"{reader or case.id} shows no single object")
         tried = []
         for name, before, value in self._undeclared(case.operation, shown):
+            note = None
+            if not case.creates:
+                title = f"{name} of what {case.id} changes, as {identity}"
+                note = self.session.journal.about(
+                    Planted("call", title, "api", case.id, identity, dict(objects), body={name: before})
+                )
             reply = self._call(case, identity, objects, extra={name: value})
             if reply.status == HTTPStatus.UNAUTHORIZED:
                 raise Unobservable("it answered 401, as if nobody were logged in any more")
@@ -217,7 +223,11 @@ class ApiInput(Probe):
                     unread = unobservable
             taken = reply.worked and after == value
             if (taken or unread) and not case.creates:
-                self._call(case, identity, objects, extra={name: before})
+                back = self._call(case, identity, objects, extra={name: before})
+                if note is not None and back.worked:
+                    note.gone()
+            elif note is not None:
+                note.gone()
             if unread:
                 raise unread
             tried.append(Extra(name, reply.status, _text(value), _text(before), _text(after), taken))
@@ -270,13 +280,10 @@ class ApiInput(Probe):
     def _once(self, case: Case, identity: str | None, request: Request, objects: Mapping[str, str]) -> Reply:
         """The answer once no limit stands in the way; what was made is remembered, so that it is taken away again."""
         api = self._api
-        reply = api.once(case.id, identity, request, wait=True)
+        reply = api.once(case.id, identity, request, wait=True, objects=objects)
         if reply.status == HTTPStatus.UNAUTHORIZED and identity and api.credentials.forget_old(api.identity(identity)):
             # The token may have expired sooner than it said; a fresh one decides.
-            reply = api.once(case.id, identity, request, wait=True)
-        if reply.made and identity and case.creates:
-            held = {**api.own(api.identity(identity)), **objects}
-            api.planter.made.append(Made(case.creates, reply.made, api.remover(identity), held))
+            reply = api.once(case.id, identity, request, wait=True, objects=objects)
         return reply
 
     def _valid(self, case: Case, identity: str | None, request: Request, objects: Mapping[str, str]) -> Reply:
@@ -300,19 +307,19 @@ class ApiInput(Probe):
         """An answer with the names and values of its headers and all text that it and, after a change, the reader shows."""
         api = self._api
         headers = api.authorization(identity)
-        answer, reply = api.exchange(case.id, request, headers)
+        held = {**api.own(api.identity(identity)), **objects} if identity else {}
+        with api.making(case.id, identity, held, request) as making:
+            answer, reply = api.exchange(case.id, request, headers)
+            making.status = reply.status
+            making.made = api.reply(case.id, identity or "", request, answer, 0.0).made
         if reply.status == HTTPStatus.UNAUTHORIZED and identity:
             raise Unobservable("it answered 401, as if nobody were logged in any more")
         reply = replace(reply, identity=identity or "")
         text = answer.text
         if reply.worked and identity and case.changes:
             where = dict(objects)
-            if case.creates:
-                made = api.reply(case.id, identity, request, answer, 0.0).made
-                if made:
-                    held = {**api.own(api.identity(identity)), **objects}
-                    api.planter.made.append(Made(case.creates, made, api.remover(identity), held))
-                    where[case.creates] = made
+            if case.creates and making.made:
+                where[case.creates] = making.made
             if reader:
                 text += "\n" + api.answer(reader, identity, where)[0].text
         return reply, text, answer.headers

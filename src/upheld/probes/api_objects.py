@@ -2,25 +2,42 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
+import re
 import secrets
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from upheld.errors import Unobservable
+from upheld.errors import OutOfScope, Refused, Spent, Throttled, Unobservable
 from upheld.probes.api_answers import PlantedObject, Reply
+from upheld.probes.api_logins import at
 from upheld.probes.api_requests import TENANT, kinds_needed
+from upheld.probes.planted import Planted
 
 if TYPE_CHECKING:
+    from upheld.probes.api_requests import Request
     from upheld.probes.openapi import Document
+    from upheld.probes.planted import Journal, Note
     from upheld.redaction import Redactor
     from upheld.target.api import Api
 
 _LONGEST_NEED_SECONDS = 60.0
+_CANARY = re.compile(r"c[0-9a-f]{16}")
 
 Call = Callable[..., Reply]
 """`Api.send`: operation, identity, objects, and the canary to fill in; gives the reply."""
+
+
+@dataclass
+class Making:
+    """What became of a request that makes an object: the answer's status (0: none), and the object's identifier."""
+
+    status: int = 0
+    made: str = ""
 
 
 @dataclass(frozen=True)
@@ -31,12 +48,14 @@ class Made:
     id: str
     identity: str
     objects: Mapping[str, str]
+    note: Note
 
 
 class Planter:
     """Makes objects by the target's recipes and remembers them until they are removed."""
 
-    def __init__(self, api: Api, document: Document, redactor: Redactor, call: Call) -> None:
+    def __init__(self, api: Api, document: Document, redactor: Redactor, call: Call, journal: Journal) -> None:
+        self._journal = journal
         self._api = api
         self._document = document
         self._redactor = redactor
@@ -111,26 +130,111 @@ class Planter:
             time.sleep(min(recipe.needs_time, _LONGEST_NEED_SECONDS))
         return PlantedObject(kind, reply.made, canary=label)
 
+    # --- the journal -----------------------------------------------------------------------------------------------
+
+    @contextmanager
+    def making(self, kind: str, identity: str, objects: Mapping[str, str], request: Request) -> Iterator[Making]:
+        """Note in the journal that the request inside the block makes an object, and afterwards what became of it.
+
+        Where no answer came there may be an object all the same; where the request was never taken there is none.
+        """
+        create = self._api.objects[kind].create
+        sent = _CANARY.search((request.content or b"").decode("utf-8", "replace") + request.url)
+        mark = hashlib.sha256(sent[0].encode()).hexdigest() if sent else ""
+        title = f"a {kind} made by {create} as {identity}"
+        planted = Planted("object", title, "api", create, identity, dict(objects), kind=kind, mark=mark)
+        note, making = self._journal.about(planted), Making()
+        try:
+            yield making
+        except (Refused, OutOfScope, Spent, Throttled):
+            note.gone()
+            raise
+        if making.made:
+            note.known(making.made)
+            self.made.append(Made(kind, making.made, identity, dict(objects), note))
+        elif not 200 <= making.status < 300:
+            note.gone()
+
     def remove_all(self) -> tuple[int, list[str]]:
         """Delete what was made, the last made first; gives how many are gone, and what stays and why."""
         removed, left = 0, []
         while self.made:
             one = self.made.pop()
-            recipe = self._api.objects[one.kind]
-            if recipe.delete is None:
-                left.append(f"{one.kind} {one.id}: the target names no operation that deletes it")
+            if not one.note.open:
+                removed += 1
                 continue
             try:
-                reply = self._call(recipe.delete, identity=one.identity, objects={**one.objects, one.kind: one.id})
+                self.take_away(one.note.planted, one.id)
             except Unobservable as unobservable:
                 left.append(f"{one.kind} {one.id}: {unobservable.reason}")
                 continue
-            # One that is not there any more (a check deleted it, or its parent) needs no removing.
-            if reply.worked or reply.status in {404, 410}:
-                removed += 1
-            else:
-                left.append(f"{one.kind} {one.id}: {recipe.delete} answered {reply.status}")
+            one.note.gone()
+            removed += 1
         return removed, left
+
+    def forget(self, identifier: str) -> None:
+        """Remember no longer what somebody else took away."""
+        # In place: other threads are adding to the same list.
+        for one in [each for each in self.made if each.id == identifier]:
+            self.made.remove(one)
+            one.note.gone()
+
+    def take_away(self, planted: Planted, identifier: str) -> bool:
+        """Delete an object; gives whether it was there. Raises Unobservable with what keeps it from being deleted."""
+        recipe = self._api.objects.get(planted.kind)
+        if recipe is None or recipe.delete is None:
+            raise Unobservable(f"the target names no operation that deletes a {planted.kind}")
+        reply = self._call(
+            recipe.delete, identity=planted.identity, objects={**planted.objects, planted.kind: identifier}
+        )
+        if reply.worked:
+            return True
+        # One that is not there any more (a check deleted it, or its parent) needs no removing.
+        if reply.status in {404, 410}:
+            return False
+        raise Unobservable(f"{recipe.delete} answered {reply.status}")
+
+    def find(self, planted: Planted) -> str:
+        """The identifier of an object whose making was not answered, by the canary in it; raises Unobservable when there is none.
+
+        It is looked for in what the listing at the same path shows first.
+        """
+        recipe = self._api.objects.get(planted.kind)
+        if recipe is None or not planted.mark:
+            raise Unobservable(
+                "its making was never answered, and it has nothing by which it could be told from others"
+            )
+        path = self._document.operation(recipe.create).path
+        listing = next((one for one in self._document.operations if (one.method, one.path) == ("GET", path)), None)
+        if listing is None:
+            raise Unobservable(f"its making was never answered, and no operation lists what {recipe.create} makes")
+        reply = self._call(listing.id, identity=planted.identity, objects=planted.objects)
+        if not reply.worked:
+            raise Unobservable(f"its making was never answered, and {listing.id} answered {reply.status}")
+        try:
+            found = _marked(json.loads(reply.text), planted.mark, recipe.id)
+        except (ValueError, RecursionError):
+            raise Unobservable(f"its making was never answered, and {listing.id} answers no JSON or too much") from None
+        if found is None:
+            raise Unobservable(f"its making was never answered, and {listing.id} does not show it: it may not exist")
+        return found
+
+
+def _marked(data: Any, mark: str, pointer: str) -> str | None:
+    """The identifier of the innermost object in `data` that holds the canary with that SHA-256 and has an identifier."""
+    children = data.values() if isinstance(data, dict) else data if isinstance(data, list) else ()
+    for child in children:
+        if isinstance(child, dict | list) and (found := _marked(child, mark, pointer)) is not None:
+            return found
+    if not isinstance(data, dict):
+        return None
+    known = _CANARY.findall(json.dumps(data))
+    if not any(hashlib.sha256(one.encode()).hexdigest() == mark for one in known):
+        return None
+    for place in (pointer, f"/{pointer.rpartition('/')[2]}"):
+        with suppress(Unobservable):
+            return str(at(data, place))
+    return None
 
 
 def own_objects(tenant_id: str, objects: Mapping[str, str]) -> dict[str, str]:

@@ -37,8 +37,9 @@ from upheld.probes.backup_restore import Failed, on_this_machine, restored
 from upheld.probes.backup_store import BackupStore, Gone, StoredObject, missing_segments
 from upheld.probes.base import Probe, look
 from upheld.probes.database import Database, table_of
-from upheld.probes.planted import Journal, Planted
+from upheld.probes.planted import Note, Planted
 from upheld.probes.store_rows import fill_in, insert_row, utc
+from upheld.probes.undoing import REMOVED, undo
 from upheld.redaction import SHORTEST
 from upheld.target.manners import BACKUP_STORE
 from upheld.target.secrets import resolve
@@ -73,7 +74,7 @@ class Backups(Probe):
         """Connects to nothing yet."""
         super().__init__(session)
         self._opened: BackupStore | None = None
-        self._journal = Journal(session.scratch)
+        self._notes: list[Note] = []
 
     @look
     def base_backups(self) -> tuple[BaseBackup, ...]:
@@ -215,7 +216,9 @@ class Backups(Probe):
             self._postgresql(connection)
             row = insert_row(connection, table_of(marker.table, *values), values, marker.id)
             # Before the commit: a crash in between leaves a journal without a row, never a row without a journal.
-            self._journal.add(Planted(table=marker.table, id_column=marker.id, id=row))
+            title = f"a row of {marker.table} ({marker.id} {row})"
+            planted = Planted("row", title, table=marker.table, id_column=marker.id, id=row, role="planter")
+            self._notes.append(self.session.journal.about(planted))
         with self._database.reading() as connection:
             statement = "SELECT clock_timestamp(), pg_walfile_name(pg_current_wal_insert_lsn())"
             at, segment = connection.execute(sa.text(statement)).one()
@@ -241,20 +244,13 @@ class Backups(Probe):
     def remove_marks(self) -> int:
         """Remove the rows that `mark` wrote; gives how many there were."""
         removed = 0
-        for planted in self._journal.kept:
-            with self._database.writing() as connection:
-                table = table_of(planted.table, planted.id_column)
-                mine = sa.cast(table.c[planted.id_column], sa.Text) == planted.id
-                removed += int(connection.execute(sa.delete(table).where(mine)).rowcount)
-            self._journal.remove(planted)
+        while self._notes:
+            note = self._notes[-1]
+            if note.open:
+                removed += undo(self.session, note.planted) == REMOVED
+                note.gone()
+            self._notes.pop()
         return removed
-
-    def close(self) -> None:
-        """Remove what is still there of marks; what cannot be removed stays in the journal."""
-        try:
-            self.remove_marks()
-        except Unobservable:
-            return
 
     # --- inside ----------------------------------------------------------------------------------------------------
 

@@ -12,7 +12,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, date, datetime, timedelta
 from enum import Enum
 from pathlib import Path
@@ -23,6 +23,7 @@ from pydantic import BaseModel
 from upheld.errors import TimedOut, Unobservable
 from upheld.model import Observation, Plain, timestamp
 from upheld.probes.meter import Meter
+from upheld.probes.planted import Journal
 from upheld.probes.silence import Silence
 from upheld.redaction import Redactor
 
@@ -152,7 +153,9 @@ class Session:
         scratch: Path,
         vantage: str = "",
         target_folder: Path = Path(),
+        journal: Journal | None = None,
     ) -> None:
+        """`journal` is where it is noted what is planted; by default one that ends with the scratch folder."""
         self.target = target
         self.target_folder = target_folder
         self.redactor = redactor
@@ -160,6 +163,7 @@ class Session:
         self.scratch = scratch
         self.vantage = vantage
         self.silence = Silence()
+        self.journal = journal or Journal(scratch / "planted", target=target.name, clean=redactor.text)
         self.meter = Meter(target.limits, scratch) if target.limits is not None else None
         self._recorder: Recorder | None = None
         self._branch = threading.local()
@@ -171,11 +175,33 @@ class Session:
         self._probes: dict[type[Probe], Probe] = {}
 
     def pace(self, host: str) -> None:
-        """Wait until the target's limits let a request to the host go out; raises Unobservable when its budget is used up."""
-        if self.meter is not None and (wait := self.meter.take(host)):
+        """Wait until the target's limits let a request to the host go out; raises Spent when its budget is used up."""
+        if self.meter is not None and (wait := self.meter.take(host, beyond=getattr(self._branch, "undoing", False))):
             if self.recorder is not None:
                 self.recorder.grant(wait)
             time.sleep(wait)
+
+    @contextmanager
+    def putting_back(self) -> Iterator[None]:
+        """Inside the block this thread undoes something, for which it may go past the budget of requests."""
+        before = getattr(self._branch, "undoing", False)
+        self._branch.undoing = True
+        try:
+            yield
+        finally:
+            self._branch.undoing = before
+
+    def undo_all(self) -> None:
+        """Undo whatever this process planted or changed and did not undo yet; what cannot be undone stays in the journal."""
+        if not self.journal.kept:
+            return
+        from upheld.probes.undoing import undo  # noqa: PLC0415  (it imports the probes)
+
+        for note in self.journal.kept:
+            if note.open:
+                with suppress(Unobservable):
+                    undo(self, note.planted)
+                    note.gone()
 
     def probe(self, kind: type[Probe]) -> Probe:
         """The probe of that kind; one for each session, made when it is first asked for."""
@@ -238,10 +264,14 @@ class Session:
             self._recorder = before
 
     def close(self) -> None:
-        """Close every probe, the last made first."""
-        while self._probes:
-            _, probe = self._probes.popitem()
-            probe.close()
+        """Undo what is not undone yet, and close every probe, the last made first."""
+        try:
+            self.undo_all()
+        finally:
+            while self._probes:
+                _, probe = self._probes.popitem()
+                probe.close()
+            self.journal.close()
 
 
 class Probe:

@@ -18,6 +18,7 @@ from upheld.probes.api import Api
 from upheld.probes.api_requests import Request, build, fill, generated, url_of
 from upheld.probes.base import Probe, look
 from upheld.probes.http_client import agent
+from upheld.probes.planted import Planted
 from upheld.probes.search import Searcher
 from upheld.probes.waiting import patient
 from upheld.target.secrets import resolve
@@ -188,7 +189,26 @@ class Canaries(Probe):
             request = dataclasses.replace(request, headers=tuple(headers.items()), content=body)
         if value.encode() not in (request.content or b"") and value not in request.url:
             raise Unobservable(f"the canary flow {flow.name} has no place for the canary ({{canary}} in its json)")
-        return self._patiently(request, api.logins.header(identity, api.client("")), flow.name)
+        if operation.method in {"GET", "HEAD"}:
+            return self._patiently(request, api.logins.header(identity, api.client("")), flow.name)
+        return self._noted(flow, request, tenant)
+
+    def _noted(self, flow: CanaryFlow, request: Request, tenant: str) -> Answer:
+        """Send it, with a note in the journal of what it may make."""
+        api = self._api
+        identity = api.identity(flow.identity)
+        recipes = {recipe.create for recipe in api.description.objects.values()}
+        note = None
+        if flow.operation not in recipes:
+            title = f"what {flow.operation} made as {flow.identity} for the flow {flow.name!r}"
+            note = self.session.journal.about(Planted("left", title, "api", flow.operation, flow.identity))
+        with api.making(flow.operation, flow.identity, {"tenant": tenant}, request) as making:
+            answer = self._patiently(request, api.logins.header(identity, api.client("")), flow.name)
+            making.status = answer.status
+            making.made = api.reply(flow.operation, flow.identity, request, answer, 0.0).made
+        if note is not None and not 200 <= answer.status < 300:
+            note.gone()
+        return answer
 
     def _patiently(self, request: Request, header: Mapping[str, str], what: str) -> Answer:
         client = self._api.client("")

@@ -21,6 +21,7 @@ from upheld.probes.api_requests import build, fill, generated
 from upheld.probes.base import Probe, look
 from upheld.probes.canaries import Canaries, Canary
 from upheld.probes.logs import LogMark, Logs
+from upheld.probes.planted import Changes, Planted
 from upheld.probes.sealed import Sealed, SealedValue
 from upheld.probes.search import Searcher
 from upheld.probes.waiting import patient
@@ -103,6 +104,7 @@ class Credentials(Probe):
         """Lets nothing in yet."""
         super().__init__(session)
         self._whole: dict[str, str] = {}
+        self._changes = Changes(session.journal)
 
     @look
     def declared(self) -> tuple[Kind, ...]:
@@ -193,16 +195,31 @@ class Credentials(Probe):
         flow = self._flow(entered.kind)
         if flow.remove is None or not entered.belongs_to:
             return 0
+        status, done = self.undo(entered.kind, entered.belongs_to)
+        if done:
+            self._changes.back(f"{entered.kind} {entered.belongs_to}")
+        return status
+
+    def undo(self, kind: str, belongs_to: str) -> tuple[int, bool]:
+        """Undo what let a credential in; gives the status, and whether that shows that it was done. Raises Unobservable."""
+        flow = self._flow(kind)
+        if flow.remove is None:
+            raise Unobservable(f"the target names no operation that removes a {kind} (remove)")
         who = flow.remove.identity or flow.enter.identity
-        return self._call(flow.remove, who, {"id": entered.belongs_to}).status
+        status = self._call(flow.remove, who, {"id": belongs_to}).status
+        return status, status in flow.remove.statuses
 
     # --- how -----------------------------------------------------------------------------------------------------------
 
     def _enter(self, flow: CredentialFlow, call: CredentialCall, belongs_to: str) -> Entered:
         canary, value = self._fresh(flow.name)
         identity = call.identity or flow.enter.identity
+        title = f"a {flow.name} that {call.operation} let in as {identity}"
+        note = None if belongs_to else self.session.journal.about(Planted("credential", title, kind=flow.name))
         answer = self._call(call, identity, {"canary": value, "id": belongs_to})
         done = answer.status in call.statuses
+        if note is not None and not done:
+            note.gone()
         secret = canary.placeholder
         if done and flow.shown is not None:
             shown = at(answer.json(), flow.shown)
@@ -211,6 +228,9 @@ class Credentials(Probe):
             secret = self.session.redactor.add(shown, f"{canary.name}, shown once as {canary.placeholder[10:-1]}")
             self._whole[secret] = shown
         identifier = str(at(answer.json(), flow.id)) if done and not belongs_to else belongs_to
+        if note is not None and done:
+            note.known(identifier)
+            self._changes.has(f"{flow.name} {identifier}", note)
         return Entered(flow.name, secret, answer.status, done, identifier)
 
     def _call(self, call: CredentialCall, identity: str | None, values: Mapping[str, str]) -> Answer:

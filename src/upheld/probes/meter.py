@@ -15,7 +15,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from upheld.errors import Unobservable
+from upheld.errors import Spent
 
 if TYPE_CHECKING:
     from upheld.target.manners import Limits
@@ -32,8 +32,11 @@ class Meter:
         self._folder = folder / "requests"
         self._files: dict[str, Path] = {}
 
-    def take(self, host: str) -> float:
-        """Count one request to the host, and give the seconds that it must wait; raises Unobservable when there is none left."""
+    def take(self, host: str, *, beyond: bool = False) -> float:
+        """Count one request to the host, and give the seconds that it must wait; raises Spent when there is none left.
+
+        `beyond` is for what undoes something: it may go out past the budget, at the rate.
+        """
         host = host.lower().rstrip(".")
         limit = self._limits.of(host)
         if limit.requests is None and limit.per_second is None:
@@ -43,8 +46,8 @@ class Meter:
             fcntl.flock(descriptor, fcntl.LOCK_EX)
             raw = os.pread(descriptor, _STATE.size, 0)
             full_at, count = _STATE.unpack(raw) if len(raw) == _STATE.size else (0.0, 0)
-            if limit.requests is not None and count >= limit.requests:
-                raise Unobservable(f"the budget of {limit.requests} requests to {host} in a run is used up (limits)")
+            if limit.requests is not None and count >= limit.requests and not beyond:
+                raise Spent(f"the budget of {limit.requests} requests to {host} in a run is used up (limits)")
             now, wait = time.monotonic(), 0.0
             if limit.per_second is not None:
                 share = 1.0 / limit.per_second

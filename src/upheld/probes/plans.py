@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any, ClassVar, cast
 from upheld.errors import Unobservable
 from upheld.probes.api import Api, Reply
 from upheld.probes.api_logins import at
-from upheld.probes.base import Probe, look
+from upheld.probes.base import Probe, Session, look
+from upheld.probes.planted import Changes, Planted
 
 if TYPE_CHECKING:
     from upheld.target.access import Plans as Description
@@ -42,6 +43,11 @@ class Plans(Probe):
     name: ClassVar[str] = "plans"
     needs: ClassVar[tuple[str, ...]] = ("api", "plans")
 
+    def __init__(self, session: Session) -> None:
+        """Contacts nothing yet."""
+        super().__init__(session)
+        self._changes = Changes(session.journal)
+
     @look
     def holders(self) -> tuple[Holder, ...]:
         """The tenants that the target names for each plan; raises Unobservable when there is none."""
@@ -72,7 +78,18 @@ class Plans(Probe):
     @look
     def set_period(self, identity: str, days: Any) -> Reply:
         """Set the tenant's period; what is not a number is sent as it is."""
-        return self._api.send(self._described.set, identity=identity, objects={}, body={self._described.property: days})
+        described = self._described
+        if self._changes.first(identity) is None:
+            answer, _, shown = self._api.answer(described.read, identity, {})
+            before = at(answer.json(), described.pointer) if shown.worked else None
+            title = f"the retention period of {identity}'s tenant, which was {before} days"
+            back = Planted("call", title, "api", described.set, identity, body={described.property: before})
+            self._changes.about(identity, back)
+        reply = self._api.send(described.set, identity=identity, objects={}, body={described.property: days})
+        first = self._changes.first(identity)
+        if first is not None and reply.worked and first.body == {described.property: days}:
+            self._changes.back(identity)
+        return reply
 
     @property
     def _described(self) -> Description:

@@ -275,9 +275,7 @@ class Receivers(TenantCalls, Probe):
         if recipe.delete is not None and webhook:
             with contextlib.suppress(Unobservable):
                 if self._call(recipe.delete, webhook).worked:
-                    # In place: other threads are adding to the same list.
-                    for made in [one for one in self.planter.made if one.id == webhook]:
-                        self.planter.made.remove(made)
+                    self.planter.forget(webhook)
 
     def _ping(self, webhook: str) -> None:
         reply = self._call(self._scheme.ping, webhook)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 from upheld.errors import Unobservable
 from upheld.probes import forging
+from upheld.probes.account_changes import AccountChange, AccountChanges
 from upheld.probes.api import Actor, Api, Reply
 from upheld.probes.api_logins import account_of, at
 from upheld.probes.api_requests import build, fill, generated
@@ -86,6 +87,7 @@ class Sessions(Probe):
         super().__init__(session)
         self._kept: dict[str, _Tokens] = {}
         self._accounts: dict[str, str] = {}
+        self._changes = AccountChanges(session.journal, "api")
 
     # --- tokens ----------------------------------------------------------------------------------------------------
 
@@ -208,7 +210,11 @@ class Sessions(Probe):
             raise Unobservable(f"the target names no operation that can {change} an account (access.role_change)")
         objects = {described.kind: self._account_id(identity)}
         body = {described.property: role} if change == "change" else None
-        return self._api.send(operation, identity=by, objects=objects, body=body)
+        one = AccountChange(identity, change, by, objects, role, self._api.identity(identity).role)
+        self._changes.before(one, described)
+        reply = self._api.send(operation, identity=by, objects=objects, body=body)
+        self._changes.after(one, worked=reply.worked)
+        return reply
 
     # --- inside ----------------------------------------------------------------------------------------------------
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, cast
 
 from upheld.errors import Unobservable
+from upheld.probes.account_changes import AccountChange, AccountChanges
 from upheld.probes.api import Reply
 from upheld.probes.base import Probe, Session, look
 from upheld.probes.staff import Staff
@@ -37,6 +38,7 @@ class StaffChanges(Probe):
         super().__init__(session)
         self._headers: dict[str, Mapping[str, str]] = {}
         self._ids: dict[str, str] = {}
+        self._changes = AccountChanges(session.journal, "staff")
 
     @look
     def trial(self, others: tuple[str, ...] = ()) -> Trial:
@@ -86,7 +88,11 @@ class StaffChanges(Probe):
         body = {described.property: role} if change == "change" else None
         # Its own session may have ended by it: the next login is a fresh one.
         self._staff.logins.forget(self._staff.identity(trial.identity))
-        return self._staff.send(operation, identity=trial.by, objects=objects, body=body)
+        one = AccountChange(trial.identity, change, trial.by, objects, role, trial.role)
+        self._changes.before(one, described)
+        reply = self._staff.send(operation, identity=trial.by, objects=objects, body=body)
+        self._changes.after(one, worked=reply.worked)
+        return reply
 
     @property
     def _staff(self) -> Staff:

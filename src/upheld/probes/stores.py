@@ -16,9 +16,10 @@ import sqlalchemy as sa
 from upheld.errors import Unobservable
 from upheld.probes.base import Probe, look
 from upheld.probes.database import Database, table_of
-from upheld.probes.planted import Journal, Planted, left_behind
+from upheld.probes.planted import Note, Planted
 from upheld.probes.store_files import files_in, head_of, write_dated
 from upheld.probes.store_rows import count_rows, fill_in, insert_row, utc
+from upheld.probes.undoing import REMOVED, undo
 from upheld.target.data import TableStore
 
 if TYPE_CHECKING:
@@ -111,7 +112,7 @@ class Stores(Probe):
     def __init__(self, session: Session) -> None:
         """Reads nothing yet."""
         super().__init__(session)
-        self._journal = Journal(session.scratch)
+        self._notes: list[Note] = []
         self._planted: dict[str, Planted] = {}
         self._canaries: dict[str, str] = {}
         self._began = datetime.now(UTC) - timedelta(minutes=1)
@@ -218,28 +219,15 @@ class Stores(Probe):
     def remove_planted(self) -> int:
         """Remove everything that this probe planted and that is still there; gives how many records had to be removed."""
         removed = 0
-        for planted in self._journal.kept:
-            removed += self._remove(planted)
-            self._journal.remove(planted)
+        while self._notes:
+            note = self._notes[-1]
+            if note.open:
+                removed += undo(self.session, note.planted) == REMOVED
+                note.gone()
+            self._notes.pop()
         self._planted.clear()
         self._canaries.clear()
         return removed
-
-    def remove_left_behind(self) -> int:
-        """Remove what earlier runs with this scratch folder planted and left behind; gives how many records that were."""
-        removed = 0
-        for path, found in left_behind(self.session.scratch):
-            for planted in found:
-                removed += self._remove(planted)
-            path.unlink(missing_ok=True)
-        return removed
-
-    def close(self) -> None:
-        """Remove what is still planted; what cannot be removed stays in the journal."""
-        try:
-            self.remove_planted()
-        except Unobservable:
-            return
 
     # --- inside ----------------------------------------------------------------------------------------------------
 
@@ -318,9 +306,10 @@ class Stores(Probe):
         values |= {name: canary for name in store.content if name not in values}
         with self._database.writing() as connection:
             row = insert_row(connection, table, values, store.id)
-            planted = Planted(table=store.table, id_column=store.id, id=row)
+            title = f"a row of {store.table} ({store.id} {row})"
+            planted = Planted("row", title, table=store.table, id_column=store.id, id=row, role="planter")
             # Before the commit: a crash in between leaves a journal without a row, never a row without a journal.
-            self._journal.add(planted)
+            self._notes.append(self.session.journal.about(planted))
         return planted
 
     def _plant_file(self, store: FileStore, tenant: str, at: datetime, canary: str) -> Planted:
@@ -334,8 +323,8 @@ class Stores(Probe):
         path = folder / str(fill_in(store.plant or "", {"tenant": tenant, "uuid": str(uuid.uuid4()), "id": row}))
         if not path.resolve().is_relative_to(folder.resolve()):
             raise Unobservable(f"{store.name}: the planted file would not be inside its folder")
-        planted = Planted(file=str(path))
-        self._journal.add(planted)
+        planted = Planted("file", f"the file {path}", file=str(path))
+        self._notes.append(self.session.journal.about(planted))
         write_dated(path, folder, f'{{"planted": "{canary}"}}\n', at, store.name)
         return planted
 
@@ -355,17 +344,6 @@ class Stores(Probe):
                 record = count_rows(connection, table, mine, *self._counted(store, table))
             content = count_rows(connection, table, sa.or_(*holds)) if holds else record
         return Presence(bool(record), bool(content))
-
-    def _remove(self, planted: Planted) -> int:
-        if planted.file:
-            path = Path(planted.file)
-            there = path.exists()
-            path.unlink(missing_ok=True)
-            return int(there)
-        table = table_of(planted.table, planted.id_column)
-        with self._database.writing() as connection:
-            mine = sa.cast(table.c[planted.id_column], sa.Text) == planted.id
-            return int(connection.execute(sa.delete(table).where(mine)).rowcount)
 
 
 def _bounded(rows: Any, what: str) -> None:

@@ -1,0 +1,42 @@
+"""Opening a session over a target: its description, the border around it, and its secrets made known to the redactor."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from upheld.errors import Unobservable
+from upheld.probes.base import Session
+from upheld.probes.planted import Journal
+from upheld.probes.scope import Scope
+from upheld.redaction import Redactor
+from upheld.target.load import load_target
+from upheld.target.secrets import resolve
+
+
+def open_session(target_file: Path, scratch: Path, key: str, journal: Path | None = None) -> Session:
+    """A session over the target in that file; raises InputError when its description is wrong.
+
+    `key` (hexadecimal) makes placeholders of secrets equal in all processes of a run. `journal` is the folder in which is noted,
+    for good, what is planted; without it the notes end with the scratch folder.
+    """
+    target, _ = load_target(target_file)
+    redactor = Redactor(bytes.fromhex(key))
+    folder = target_file.resolve().parent
+    for identity in target.identities:
+        for name, reference in identity.secrets.items():
+            try:
+                redactor.add(resolve(reference, folder), f"{identity.name}.{name}")
+            except (Unobservable, ValueError):
+                continue  # The probe that needs this credential meets the same obstacle and reports it.
+    notes = Journal(
+        journal or scratch / "planted", target=target.name, durable=journal is not None, clean=redactor.text
+    )
+    return Session(
+        target,
+        redactor,
+        Scope(target, scratch),
+        scratch,
+        vantage=target.vantage.name,
+        target_folder=folder,
+        journal=notes,
+    )
