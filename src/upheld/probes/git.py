@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from upheld.errors import Unobservable
 from upheld.probes.base import Probe, look
@@ -28,7 +28,13 @@ FILES = 200_000
 """Files of one tree that are listed."""
 LARGEST_FILE = 32 * 1024 * 1024
 """Bytes of one file that are read."""
-_CO_AUTHOR = re.compile(r"(?im)^co-authored-by:[ \t]*(.*?)[ \t]*<([^<>\n]*)>[ \t]*$")
+_CO_AUTHOR = "co-authored-by:"
+_HEAD = re.compile(
+    rb"tree [0-9a-f]+\n(?P<parents>(?:parent [0-9a-f]+\n)*)author (?P<author>[^\n]*)\n"
+    rb"committer (?P<committer>[^\n]*) (?P<at>-?[0-9]{1,15}) [+-][0-9]{4}(?:\n|$)"
+)
+"""How a commit begins that git itself made."""
+_COMMIT = 1
 _FOLDER, _LINK, _MODULE = 0o040000, 0o120000, 0o160000
 
 
@@ -232,12 +238,12 @@ class Git(Probe):
             while sha is not None:
                 if sha in places or len(line) >= LONGEST:
                     raise Unobservable(f"the history is longer than {LONGEST:,} commits or goes in a circle")
-                commit = store[sha]
+                made = _read(store, sha)
                 places[sha] = len(line)
                 line.append(sha)
-                if since is None or commit.commit_time >= since.timestamp():
+                if since is None or made.at >= since.timestamp():
                     counted = len(line)
-                sha = commit.parents[0] if commit.parents else None
+                sha = made.parents[0] if made.parents else None
         first = self._described.since_commit
         if first is not None:
             if first.encode("ascii") not in places:
@@ -248,7 +254,7 @@ class Git(Probe):
 
     def _commit(self, sha: bytes) -> Commit:
         with self._reading():
-            made = self._repository().object_store[sha]
+            made = _read(self._repository().object_store, sha)
             message = made.message.decode("utf-8", "replace")
             return Commit(
                 sha=sha.decode("ascii"),
@@ -256,7 +262,7 @@ class Git(Probe):
                 author=_person(made.author),
                 committer=_person(made.committer),
                 also=co_authors(message),
-                at=datetime.fromtimestamp(made.commit_time, UTC),
+                at=datetime.fromtimestamp(made.at, UTC),
                 title=message.partition("\n")[0][:200],
             )
 
@@ -267,6 +273,16 @@ class Git(Probe):
                 found = dict(_walk(store, store[self._head()].tree))
             self._tree = dict(sorted(found.items()))
         return self._tree
+
+
+class _Raw(NamedTuple):
+    """A commit as git keeps it."""
+
+    parents: tuple[bytes, ...]
+    author: bytes
+    committer: bytes
+    at: int
+    message: bytes
 
 
 class _Mapped:
@@ -288,8 +304,27 @@ class _Mapped:
 
 
 def co_authors(message: str) -> tuple[Person, ...]:
-    """Those whom a commit's message names as its authors, too."""
-    return tuple(Person(name, email) for name, email in _CO_AUTHOR.findall(message))
+    """Those whom a commit's message names as its authors, too: `Co-authored-by: Name <address>` on a line of its own."""
+    found = []
+    for line in message.split("\n"):
+        if line[: len(_CO_AUTHOR)].lower() == _CO_AUTHOR and (rest := line[len(_CO_AUTHOR) :].rstrip()).endswith(">"):
+            name, bracket, email = rest[:-1].rpartition("<")
+            if bracket and ">" not in email:
+                found.append(Person(name.strip(), email))
+    return tuple(found)
+
+
+def _read(store: Any, sha: bytes) -> _Raw:
+    """A commit by its first lines and what follows them: so a history of 100,000 is walked in seconds."""
+    kind, raw = store.get_raw(sha)
+    head = _HEAD.match(raw) if kind == _COMMIT else None
+    if head is None:
+        made = store[sha]
+        if made.type_num != _COMMIT:
+            raise Unobservable(f"{sha[:12].decode('ascii')} stands where a commit should, and is none")
+        return _Raw(tuple(made.parents), made.author, made.committer, made.commit_time, made.message)
+    parents = tuple(head["parents"].split()[1::2])
+    return _Raw(parents, head["author"], head["committer"], int(head["at"]), raw.partition(b"\n\n")[2])
 
 
 def _person(raw: bytes) -> Person:

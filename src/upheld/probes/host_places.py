@@ -7,9 +7,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 
-import yaml
-
 from upheld.errors import Unobservable
+from upheld.probes import foreign_yaml
 
 _ZONES: tuple[tuple[str, str, str, str], ...] = (
     ("Hetzner", r"(?:fsn|nbg)\d+(-dc\d+)?", "Falkenstein or Nuremberg", "DE"),
@@ -87,10 +86,7 @@ def location_in(text: str, zones: dict[str, str], collected_at: datetime) -> Loc
 
     `zones` says of further zones or regions in which country they lie, by name.
     """
-    try:
-        data = yaml.safe_load(text)
-    except (yaml.YAMLError, RecursionError):
-        raise Unobservable("the provider's metadata is neither YAML nor JSON") from None
+    data = foreign_yaml.load(text, "the provider's metadata")
     if not isinstance(data, dict) or not data:
         raise Unobservable("the provider's metadata names nothing")
     told = dict(_leaves(data))

@@ -10,9 +10,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
-import yaml
-
 from upheld.errors import Unobservable
+from upheld.probes import foreign_yaml
 from upheld.probes.host_connection import Connection
 
 if TYPE_CHECKING:
@@ -91,10 +90,7 @@ class Recorded:
     def _read_manifest(self) -> dict[str, Any]:
         name = self._manifest_name
         text = _text(self._folder / name, name)
-        try:
-            data = yaml.safe_load(text)
-        except yaml.YAMLError:
-            raise Unobservable(f"{name} is no YAML") from None
+        data = foreign_yaml.load(text, name)
         files = data.get("files") if isinstance(data, dict) else None
         if not isinstance(files, dict):
             raise Unobservable(f"{name} lists no files")

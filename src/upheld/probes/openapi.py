@@ -14,9 +14,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-import yaml
-
 from upheld.errors import Refused, Unobservable
+from upheld.probes import foreign_yaml
 
 if TYPE_CHECKING:
     from upheld.probes.http_client import HttpClient
@@ -28,8 +27,11 @@ DEPTH_LIMIT = 12
 """How deep the properties of a request body are followed; deeper ones are named as unread."""
 OPERATIONS_LIMIT = 5_000
 """Operations that a document may have."""
+BODY_LIMIT = 5_000
+"""Schemas that are looked at for one request body; where there are more, the rest of it is named as unread."""
+SCHEMAS_LIMIT = 500_000
+"""Schemas that are looked at for all request bodies of a document together."""
 
-_LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 METHODS = ("get", "put", "post", "delete", "options", "head", "patch", "trace")
 _CAMEL = re.compile(r"[a-z0-9](?:Id|ID|Ids|IDs|Uuid|UUID|Guid)$")
 _SNAKE = re.compile(r"(?:^|[_\-.])(?:id|ids|uuid|uuids|guid)$", re.IGNORECASE)
@@ -183,11 +185,8 @@ def _data(text: str) -> Any:
     try:
         if text.lstrip("\ufeff \t\r\n").startswith("{"):
             return json.loads(text.lstrip("\ufeff"))
-        # Ten lines of aliases can stand for gigabytes, and the C parser's composer follows them all.
-        if any(isinstance(event, yaml.AliasEvent) for event in yaml.parse(text, Loader=_LOADER)):
-            raise Unobservable("the OpenAPI document is YAML with aliases, and aliases are not followed")
-        return _as_json(yaml.load(text, Loader=_LOADER))  # noqa: S506  (a safe loader)
-    except (ValueError, yaml.YAMLError) as error:
+        return _as_json(foreign_yaml.load(text, "the OpenAPI document"))
+    except ValueError as error:
         raise Unobservable(f"the OpenAPI document is neither JSON nor YAML: {str(error).splitlines()[0]}") from None
     except RecursionError:
         raise Unobservable("the OpenAPI document is nested too deeply") from None
@@ -208,6 +207,8 @@ class _Reader:
     def __init__(self, data: Mapping[str, Any]) -> None:
         self._data = data
         self._unread: list[str] = []
+        self._looked_at = 0
+        self._looked_at_before = 0
 
     def operations(self) -> Iterator[Operation]:
         prefix = self._prefix()
@@ -241,6 +242,7 @@ class _Reader:
 
     def _operation(self, path: str, method: str, item: Mapping[str, Any], operation: Mapping[str, Any]) -> Operation:
         self._unread = []
+        self._looked_at_before = self._looked_at
         merged: dict[tuple[str, str], Parameter] = {}
         for raw in (*_list(item.get("parameters")), *_list(operation.get("parameters"))):
             one = self._resolved(raw)
@@ -291,6 +293,13 @@ class _Reader:
         self, raw: Any, path: str, required: bool, depth: int, above: tuple[str, ...]
     ) -> Iterator[Property]:
         reference = raw.get("$ref") if isinstance(raw, Mapping) else None
+        # References that fan out make a few lines stand for more schemas than could ever be looked at.
+        self._looked_at += 1
+        if self._looked_at > SCHEMAS_LIMIT:
+            raise Unobservable(f"the OpenAPI document has more than {SCHEMAS_LIMIT:,} schemas in its request bodies")
+        if self._looked_at - self._looked_at_before > BODY_LIMIT:
+            self._unread.append(f"the body has more than {BODY_LIMIT:,} schemas")
+            return
         if depth > DEPTH_LIMIT or (isinstance(reference, str) and reference in above):
             self._unread.append(f"body {path or '(whole)'} goes deeper than {DEPTH_LIMIT} or refers to itself")
             return

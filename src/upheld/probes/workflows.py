@@ -6,9 +6,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import yaml
-
 from upheld.errors import Unobservable
+from upheld.probes import foreign_yaml
 
 LARGEST = 1024 * 1024
 """Characters of one definition."""
@@ -65,10 +64,7 @@ def load_yaml(path: str, text: str) -> Any:
     """YAML, loaded safely; raises Unobservable for what is none."""
     if len(text) > LARGEST:
         raise Unobservable(f"{path} is too long")
-    try:
-        return yaml.load(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))  # noqa: S506  (both are safe)
-    except (yaml.YAMLError, RecursionError, ValueError) as error:
-        raise Unobservable(f"{path} is no YAML that can be read") from error
+    return foreign_yaml.load(text, path)
 
 
 def github_workflow(path: str, text: str) -> Workflow:
