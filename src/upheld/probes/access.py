@@ -12,7 +12,7 @@ from urllib.parse import urlencode
 from upheld.errors import Unobservable
 from upheld.probes.api import Actor, Api, Reply
 from upheld.probes.api_logins import account_of, at
-from upheld.probes.api_requests import Request, build, generated
+from upheld.probes.api_requests import Request, build, generated, json_of
 from upheld.probes.base import Probe, Session, look
 from upheld.probes.planted import Changes, Planted
 
@@ -125,7 +125,7 @@ class Access(Probe):
     def anonymous(self, operation: str, objects: Mapping[str, str]) -> Anonymous:
         """The answer to a valid call of an operation without any credential."""
         reply = self._api.send(operation, identity=None, objects=objects)
-        return Anonymous(reply, self._described.unauthenticated.match(reply.status, reply.text))
+        return Anonymous(reply, self._described.unauthenticated.match(reply.status, reply.text, reply.location))
 
     @look
     def claims(self) -> tuple[Claim, ...]:
@@ -150,7 +150,7 @@ class Access(Probe):
             joint = "&" if "?" in request.url else "?"
             request = replace(request, url=f"{request.url}{joint}{urlencode({claim.name: role})}")
         else:
-            body = json.loads(request.content) if request.content is not None else {}
+            body = json_of(request)
             content = json.dumps({**body, claim.name: role}).encode()
             kept = tuple(one for one in request.headers if one[0].lower() != "content-type")
             request = replace(request, content=content, headers=(*kept, ("Content-Type", "application/json")))
@@ -171,7 +171,7 @@ class Access(Probe):
             )
         before = self._own_account(identity).role
         request = self._request(profile.change, identity, {})
-        body = json.loads(request.content) if request.content is not None else {}
+        body = json_of(request)
         content = json.dumps({**body, profile.property: role}).encode()
         title = f"the role of {identity}, which {profile.change} may have changed"
         back = Planted("call", title, "api", profile.change, identity, body={profile.property: before})

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import secrets
 from collections.abc import Mapping
 from typing import Any, ClassVar
+
+from selectolax.lexbor import LexborHTMLParser
 
 from upheld.errors import Unobservable
 from upheld.probes.api_answers import (
@@ -317,6 +320,8 @@ class Api(TenantCalls, Probe):
         if first.present and (operation, tenant) not in self._unstable:
             self._unstable[operation, tenant] = first.differs(read())
         known = self._unstable.get((operation, tenant), ())
+        if first.present and {place for place, _ in first.values} <= set(known):
+            raise Unobservable(f"all that {operation} shows differs from read to read, so that it shows no change")
         return State(operation, tenant, first.status, first.present, first.values, known)
 
     @look
@@ -330,6 +335,17 @@ class Api(TenantCalls, Probe):
             if one.tenant == tenant:
                 return one
         raise Unobservable(f"the target has no tenant {tenant}")
+
+
+def _visible(html: str) -> str:
+    """The digest of what a page shows to a reader: its text, the values of its fields, and where its links lead."""
+    tree = LexborHTMLParser(html)
+    for node in tree.css("script, style, input[type=hidden]"):
+        node.decompose()
+    shown = [" ".join((tree.body.text(separator=" ") if tree.body else "").split())]
+    shown += [str(node.attributes.get("value")) for node in tree.css("input")]
+    shown += [str(node.attributes.get("href")) for node in tree.css("a")]
+    return hashlib.sha256("\n".join(shown).encode()).hexdigest()
 
 
 def _names(items: list[Any]) -> list[str]:
@@ -346,6 +362,9 @@ def _values(answer: Answer) -> tuple[tuple[str, str], ...]:
 
     What a list's objects are called by stands in the place of their number, for others may come before them meanwhile.
     """
+    if answer.media_type in {"text/html", "application/xhtml+xml"}:
+        # What is read, and not what is hidden in it: a token against forged requests differs from page to page.
+        return (("", _visible(answer.text)),)
     try:
         data = answer.json()
     except Unobservable:

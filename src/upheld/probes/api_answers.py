@@ -27,7 +27,8 @@ class Reply:
 
     `shows` holds the labels of the planted canaries that the whole body holds in any common spelling, `sent` the
     identifiers that were sent, `made` the identifier of what was created. `text` is the beginning of the body. `waited_seconds` is
-    how long the target's rate limit was waited for.
+    how long the target's rate limit was waited for. `location` is where it redirects to, `good` the statuses that the
+    target names for it.
     """
 
     subject: str
@@ -47,11 +48,14 @@ class Reply:
     sent: tuple[str, ...] = ()
     made: str = ""
     waited_seconds: float = 0.0
+    location: str = ""
+    good: tuple[int, ...] = ()
 
     @property
     def worked(self) -> bool:
-        """Whether it is a success: a status of 200 to 299 that neither refuses nor limits by the target's description."""
-        return 200 <= self.status < 300 and not self.refused and not self.limited
+        """Whether it is a success: a status in `good` (without any, of 200 to 299) that neither refuses nor limits by the description."""
+        succeeded = self.status in self.good if self.good else 200 <= self.status < 300
+        return succeeded and not self.refused and not self.limited
 
     def words(self) -> frozenset[str]:
         """The pieces of the text of at least 6 characters: identifiers, names, addresses, numbers."""

@@ -4,27 +4,31 @@ from __future__ import annotations
 
 import contextlib
 import json
+import re
 import secrets
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import AbstractContextManager
+from dataclasses import replace
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
+from urllib.parse import parse_qsl
 
 from upheld.errors import Refused, Unobservable
 from upheld.probes import openapi
 from upheld.probes.api_answers import Reply
 from upheld.probes.api_logins import Logins, at
 from upheld.probes.api_objects import Making, Planter
-from upheld.probes.api_requests import Request, build, build_harmless, generated
+from upheld.probes.api_requests import Request, build, build_harmless, encoded, fill, generated, json_of
 from upheld.probes.http_client import Answer, HttpClient
-from upheld.probes.waiting import patient
+from upheld.probes.waiting import matches, patient
 from upheld.target.api import Account, Identity
 
 if TYPE_CHECKING:
     from upheld.probes.base import Session
     from upheld.probes.openapi import Document, Operation
     from upheld.target.api import Api as Description
+    from upheld.target.api import Login, ObjectRecipe
     from upheld.target.endpoints import Endpoint
 
 TEXT_KEPT = 60_000
@@ -119,9 +123,12 @@ class ApiCalls(Generic[Someone]):
     def document(self) -> Document:
         """The OpenAPI document, read once in a session."""
         if self._document is None:
-            self._document = openapi.load(
-                self.description.openapi, self.endpoint, self.session.target_folder, self.client("")
-            )
+            where = self.description.openapi
+            if where is None:
+                found = openapi.Document((), {})
+            else:
+                found = openapi.load(where, self.endpoint, self.session.target_folder, self.client(""))
+            self._document = found.with_declared(self.description)
         return self._document
 
     def client(self, source_address: str) -> HttpClient:
@@ -134,7 +141,7 @@ class ApiCalls(Generic[Someone]):
     def listed_operations(self) -> tuple[Operation, ...]:
         """Every operation of the OpenAPI document; raises Unobservable when it has none."""
         if not self.document.operations:
-            raise Unobservable("the OpenAPI document lists no operation")
+            raise Unobservable("neither the OpenAPI document nor the target (api.declared) lists an operation")
         return self.document.operations
 
     def close_calls(self) -> None:
@@ -165,20 +172,27 @@ class ApiCalls(Generic[Someone]):
             "search": self.search_word,
             "canary": canary or f"c{secrets.token_hex(8)}",
         }
+        chosen = {
+            kind: str(fill(recipe.chosen, values))
+            for kind, recipe in self.description.objects.items()
+            if recipe.create == one.id and recipe.chosen is not None and kind not in objects
+        }
+        values.update(chosen)
         request = build(one, self.description, self.endpoint, values, replaced or {})
         if isinstance(body, Mapping) and request.content is not None:
-            request = _with_body(request, {**json.loads(request.content), **body})
+            request = _with_body(request, body)
         client = self.client(source_address)
         extra = {**self.authorization(identity), **(headers or {})}
-        with self.making(one.id, identity, {**own, **objects}, request) as making:
+        with self.making(one.id, identity, {**own, **objects, **chosen}, request) as making:
             answer, waited = patient(lambda: self.send_now(request, client, extra), self.description.limited, one.id)
             if answer.status == HTTPStatus.UNAUTHORIZED and who is not None and self.credentials.forget_old(who):
                 # The token may have been revoked or may have expired sooner than it said; a fresh one decides.
                 extra.update(self.authorization(identity))
                 answer, again = patient(lambda: self.send_now(request, client, extra), self.description.limited, one.id)
                 waited += again
-            reply = self.reply(one.id, identity or "", request, answer, waited)
+            reply = self.reply(one.id, identity or "", request, answer, waited, values)
             making.status, making.made = reply.status, reply.made
+            making.nothing = bool(reply.good) and not reply.worked
         return answer, request, reply
 
     def making(
@@ -213,7 +227,7 @@ class ApiCalls(Generic[Someone]):
         held = {**self.own(self.identity(identity)), **objects} if identity and objects is not None else {}
         with self.making(subject, identity if objects is not None else None, held, request) as making:
             answer, waited = patient(send, self.description.limited, subject) if wait else (send(), 0.0)
-            reply = self.reply(subject, identity or "", request, answer, waited)
+            reply = self.reply(subject, identity or "", request, answer, waited, held)
             making.status, making.made = reply.status, reply.made
         return reply
 
@@ -230,7 +244,7 @@ class ApiCalls(Generic[Someone]):
         return client.send(
             request.method,
             request.url,
-            headers={**dict(request.headers), **headers},
+            headers=together(request.headers, headers),
             content=request.content,
             verify=request.verify,
         )
@@ -248,7 +262,7 @@ class ApiCalls(Generic[Someone]):
             None,
             *(
                 shape
-                for shape in ((recipe.harmless if recipe else None) or (login.json_body if login else None),)
+                for shape in ((recipe.harmless if recipe else None) or (_login_body(login) if login else None),)
                 if shape
             ),
         ]
@@ -258,26 +272,26 @@ class ApiCalls(Generic[Someone]):
 
         return [maker(shape) for shape in shapes]
 
-    def reply(self, subject: str, identity: str, request: Request, answer: Answer, waited: float) -> Reply:
-        """What an answer comes to by the target's description."""
+    def reply(
+        self,
+        subject: str,
+        identity: str,
+        request: Request,
+        answer: Answer,
+        waited: float,
+        values: Mapping[str, str] | None = None,
+    ) -> Reply:
+        """What an answer comes to by the target's description; `values` are what the request was filled with."""
         api = self.description
-        refused = api.refused.match(answer.status, answer.text)
-        limited = api.limited.match(answer.status, answer.text)
-        made = ""
-        recipe = next((one for one in api.objects.values() if one.create == subject), None)
-        if recipe is not None and identity and 200 <= answer.status < 300 and not refused and not limited:
-            try:
-                made = str(at(answer.json(), recipe.id))
-            except Unobservable:
-                made = ""
-        return Reply(
+        called = api.operations.get(subject)
+        found = Reply(
             subject=subject,
             identity=identity,
             method=request.method,
             url=answer.url,
             status=answer.status,
-            refused=refused,
-            limited=limited,
+            refused=matches(api.refused, answer),
+            limited=matches(api.limited, answer),
             retry_after=answer.header("retry-after") or "",
             media_type=answer.media_type,
             size=answer.size,
@@ -286,9 +300,14 @@ class ApiCalls(Generic[Someone]):
             seconds=answer.seconds,
             shows=self.canaries_in(answer.text),
             sent=request.sent,
-            made=made,
             waited_seconds=round(waited, 3),
+            location=answer.header("location") or "",
+            good=called.statuses if called else (),
         )
+        kind, recipe = next(((name, one) for name, one in api.objects.items() if one.create == subject), ("", None))
+        if recipe is None or not identity or not found.worked:
+            return found
+        return replace(found, made=_made(recipe, answer, (values or {}).get(kind, "")))
 
 
 class TenantCalls(ApiCalls[Identity]):
@@ -335,14 +354,16 @@ class TenantCalls(ApiCalls[Identity]):
             ),
             None,
         )
-        if who is None or not where.startswith("/"):
+        if who is None or where is None or not where.startswith("/"):
             return None
         client = self.client("")
         try:
             headers = self.credentials.header(who, client)
         except Unobservable:
             return None  # Whatever needs a login says so itself.
-        return openapi.load(where, self.endpoint, self.session.target_folder, client, headers)
+        return openapi.load(where, self.endpoint, self.session.target_folder, client, headers).with_declared(
+            self.description
+        )
 
     @property
     def logins(self) -> Logins:
@@ -417,5 +438,35 @@ class TenantCalls(ApiCalls[Identity]):
         raise Unobservable(f"the target has no tenant {tenant}")
 
 
-def _with_body(request: Request, body: Any) -> Request:
-    return Request(request.method, request.url, request.headers, json.dumps(body).encode(), request.sent)
+def _with_body(request: Request, changed: Mapping[str, Any]) -> Request:
+    """The request with some properties of its body, or fields of its form, changed."""
+    given = next((value for name, value in request.headers if name.lower() == "content-type"), "")
+    if given == openapi.FORM and request.content is not None:
+        fields = {**dict(parse_qsl(request.content.decode(), keep_blank_values=True)), **changed}
+        return replace(request, content=encoded(fields, openapi.FORM)[0])
+    return replace(request, content=json.dumps({**json_of(request), **changed}).encode())
+
+
+def together(own: Iterable[tuple[str, str]], more: Mapping[str, str]) -> dict[str, str]:
+    """A request's own headers with more of them, which win; of cookies both stay."""
+    found = {**dict(own), **more}
+    cookies = [value for name, value in (*more.items(), *own) if name.lower() == "cookie"]
+    return {**found, "Cookie": "; ".join(cookies)} if len(cookies) > 1 else found
+
+
+def _login_body(login: Login) -> Any:
+    return login.form if login.form is not None else login.json_body
+
+
+def _made(recipe: ObjectRecipe, answer: Answer, chosen: str) -> str:
+    """The identifier of what was made, by the recipe; empty where it cannot be found."""
+    if recipe.chosen is not None:
+        return chosen
+    where, _, pattern = recipe.id.partition(" ")
+    if where == "location":
+        found = re.search(pattern, answer.header("location") or "")
+        return (found[1] if found.groups() else found[0]) if found else ""
+    try:
+        return str(at(answer.json(), recipe.id))
+    except Unobservable:
+        return ""

@@ -13,7 +13,7 @@ from typing import Any, ClassVar, TypeVar, cast
 
 from upheld.errors import Unobservable
 from upheld.probes.api import Api, Case, Reply
-from upheld.probes.api_requests import Request, build, generated
+from upheld.probes.api_requests import Request, build, generated, json_of
 from upheld.probes.base import Probe, Session, look
 from upheld.probes.injections import Effect, Probing, injections
 from upheld.probes.odd_input import Odd, odd_requests, with_body
@@ -274,7 +274,7 @@ class ApiInput(Probe):
     ) -> Reply:
         request = self._request(case, identity, objects)
         if extra:
-            request = with_body(request, {**json.loads(request.content or b"{}"), **extra})
+            request = with_body(request, {**json_of(request), **extra})
         return self._once(case, identity, request, objects)
 
     def _once(self, case: Case, identity: str | None, request: Request, objects: Mapping[str, str]) -> Reply:

@@ -1,17 +1,25 @@
-"""Logging in as the target's identities; passwords and tokens are made known to the redactor before anything is kept."""
+"""Logging in as the target's identities, by whatever way the target describes; passwords and tokens are made known to the redactor before anything is kept."""
 
 from __future__ import annotations
 
+import base64
+import re
 import secrets
 import threading
 import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote, urlencode
 
-from upheld.errors import Refused, Unobservable
+from selectolax.lexbor import LexborHTMLParser
+
+from upheld.errors import Refused, Throttled, Unobservable
 from upheld.probes.api_answers import LoginAttempt
 from upheld.probes.api_requests import fill, generated, url_of
-from upheld.probes.waiting import patient, seconds_of
+from upheld.probes.http_client import QUERY
+from upheld.probes.openapi import FORM
+from upheld.probes.waiting import matches, patient, seconds_of
+from upheld.redaction import SHORTEST
 from upheld.target.secrets import resolve
 
 if TYPE_CHECKING:
@@ -19,7 +27,7 @@ if TYPE_CHECKING:
 
     from upheld.probes.base import Session
     from upheld.probes.http_client import Answer, HttpClient
-    from upheld.target.api import Account, Api, Identity, Login
+    from upheld.target.api import Account, Api, Identity, Login, LoginRequest
     from upheld.target.endpoints import Endpoint
 
 _MARGIN = 0.8
@@ -28,32 +36,63 @@ _YOUNG_SECONDS = 30.0
 """The age below which a refused token is not replaced: a target may answer 401 to all that it refuses."""
 _ASSUMED_SECONDS = 300.0
 """How long a token is used whose lifetime the answer does not tell."""
+_SEE_ELSEWHERE = frozenset({302, 303})
+"""What a form answers to those whom it lets in; the cookie shows that it did."""
+_ENCODED = re.compile(r"\{base64:([^{}]*)\}")
 
 
 @dataclass(frozen=True)
-class _Token:
-    value: str
+class Credential:
+    """What a login gave: the credential itself, the cookies that came with it, and what fills the placeholders of what carries it.
+
+    It is kept inside of probes and never recorded.
+    """
+
+    token: str
+    cookies: Mapping[str, str]
+    values: Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class Begun:
+    """A login as it went: its last answer (None where nothing was asked for), how it is described, and what it gave (None: nothing)."""
+
+    answer: Answer | None
+    login: Login
+    credential: Credential | None
+
+    def told(self, pointer: str) -> str:
+        """What the answer holds at a JSON pointer, as text; empty where it holds nothing there."""
+        try:
+            return str(at(self.answer.json(), pointer)) if self.answer is not None else ""
+        except Unobservable:
+            return ""
+
+
+@dataclass(frozen=True)
+class _Known:
+    header: Mapping[str, str]
     until: float
     since: float
 
 
 class Logins:
-    """The tokens of one session: fetched when first needed, kept until shortly before they expire."""
+    """The credentials of one session: fetched when first needed, kept until shortly before they expire."""
 
     def __init__(self, session: Session, api: Api, endpoint: Endpoint) -> None:
         self._session = session
         self._api = api
         self._endpoint = endpoint
-        self._tokens: dict[str, _Token] = {}
+        self._tokens: dict[str, _Known] = {}
         self._fetching = threading.Lock()
 
     def header(self, identity: Identity, client: HttpClient) -> dict[str, str]:
-        """The header that makes a request this identity's; raises Refused when the login is, Unobservable when it gives no token."""
+        """The headers that make a request this identity's; raises Refused when the login is, Unobservable when it gives no token."""
         with self._fetching:
             known = self._tokens.get(identity.name)
             if known is None or known.until < time.monotonic():
                 known = self._tokens[identity.name] = self._fetch(identity, client)
-        return {"Authorization": f"Bearer {known.value}"}
+        return dict(known.header)
 
     def forget(self, identity: Identity) -> None:
         """Fetch a new token next time."""
@@ -77,71 +116,205 @@ class Logins:
         headers: Mapping[str, str] | None = None,
     ) -> LoginAttempt:
         """One login with the right or with a made-up password; the token that it gives is not kept for use."""
-        answer = self._send(identity, client, right=right, headers=headers)
-        token = self._token_in(answer, self._login(identity))
-        if token:
-            self._session.redactor.add(token, f"token-{identity.name}")
+        login = self._login(identity)
+        begun = self._begin(identity, client, right=right, headers=headers)
+        answer, accepted = begun.answer, begun.credential is not None
+        if login.path is None:
+            if login.check is None or begun.credential is None:
+                raise Unobservable(
+                    f"the target names no path that shows whether the credential of {identity.name} is right (check)"
+                )
+            answer = client.send(
+                "GET",
+                url_of(self._endpoint, login.check),
+                headers={**(headers or {}), **self.sent_as(login, begun.credential)},
+            )
+            accepted = 200 <= answer.status < 300 and not matches(self._api.refused, answer)
+        if answer is None:
+            raise Unobservable(f"the login of {identity.name} sent nothing")
+        limited = matches(self._api.limited, answer)
         retry_after = answer.header("retry-after") or ""
         return LoginAttempt(
             identity=identity.name,
             account=account_of(identity),
             right_password=right,
             status=answer.status,
-            accepted=bool(token),
-            limited=self._api.limited.match(answer.status, answer.text),
+            accepted=accepted and not limited,
+            limited=limited,
             retry_after=retry_after,
             retry_after_seconds=seconds_of(retry_after),
             seconds=answer.seconds,
             source_address=source,
         )
 
-    def answer(self, identity: Identity, client: HttpClient) -> tuple[Answer, Login]:
-        """The answer to one more login, and how it is described; its token is known to the redactor and not kept for use.
+    def begin(self, identity: Identity, client: HttpClient) -> tuple[Begun, Credential]:
+        """One more login, and what it gave, which is known to the redactor and not kept for use; raises Refused when it is refused."""
+        begun = self._patiently(identity, client)
+        if begun.credential is None:
+            status = begun.answer.status if begun.answer is not None else 0
+            raise Refused(f"the login of {identity.name} gave no token: it answered {status}")
+        return begun, begun.credential
 
-        Raises Refused when it is refused.
-        """
-        login = self._login(identity)
-        answer, _ = patient(
-            lambda: self._send(identity, client, right=True), self._api.limited, f"the login of {identity.name}"
-        )
-        token = self._token_in(answer, login)
-        if not token:
-            raise Refused(f"the login of {identity.name} gave no token: it answered {answer.status}")
-        self._session.redactor.add(token, f"token-{identity.name}-{answer.sha256[:6]}")
-        return answer, login
+    def sent_as(self, login: Login, credential: Credential, token: str | None = None) -> dict[str, str]:
+        """The headers that carry a credential, or another `token` in its place."""
+        used = credential.token if token is None else token
+        values = {**credential.values, **{f"cookie.{name}": one for name, one in credential.cookies.items()}}
+        values["token"] = used
+        found = {name: str(fill(value, values)) for name, value in login.headers.items()}
+        if login.scheme == "cookies":
+            kept = {**credential.cookies, **({_cookie(login): used} if _cookie(login) else {})}
+            return {**found, "Cookie": "; ".join(f"{name}={value}" for name, value in kept.items())}
+        template = login.value or ("{username}:{password}" if login.scheme == "basic" else "{token}")
+        # A secret of the identity is the credential itself where none is asked for, so that another one can take its place.
+        value = used if login.path is None else str(fill(template, values))
+        if login.scheme == "query":
+            return {**found, QUERY: f"{quote(login.name, safe='')}={quote(value, safe='')}"}
+        if login.scheme == "basic":
+            return {**found, "Authorization": f"Basic {base64.b64encode(value.encode()).decode()}"}
+        value = _ENCODED.sub(lambda match: base64.b64encode(match[1].encode()).decode(), value)
+        if login.scheme == "header":
+            return {**found, login.name: value}
+        return {**found, "Authorization": f"Bearer {value}"}
 
-    def _fetch(self, identity: Identity, client: HttpClient) -> _Token:
-        login = self._login(identity)
-        answer, _ = patient(
-            lambda: self._send(identity, client, right=True), self._api.limited, f"the login of {identity.name}"
-        )
-        token = self._token_in(answer, login)
-        if not token:
-            what = "was refused" if not 200 <= answer.status < 300 else f"gave no token at {login.token}"
-            raise Refused(f"the login of {identity.name} {what}: it answered {answer.status}")
-        self._session.redactor.add(token, f"token-{identity.name}")
+    def login_of(self, identity: Identity) -> Login:
+        """How an identity logs in; raises Unobservable when the target does not say it."""
+        return self._login(identity)
+
+    def send_password(self, identity: Identity, client: HttpClient, value: str) -> None:
+        """Log in with `value` in the place of every secret; whatever becomes of it."""
+        begun = self._begin(identity, client, right=False, made_up=value)
+        if begun.answer is None and begun.credential is not None:
+            url = url_of(self._endpoint, begun.login.check or "/")
+            client.send("GET", url, headers=self.sent_as(begun.login, begun.credential))
+
+    def _patiently(self, identity: Identity, client: HttpClient) -> Begun:
+        kept: list[Begun] = []
+        if self._login(identity).path is None:
+            return self._begin(identity, client, right=True)
+
+        def send() -> Answer:
+            kept.append(self._begin(identity, client, right=True))
+            answer = kept[-1].answer
+            assert answer is not None  # noqa: S101  (a login with a path has an answer)
+            return answer
+
+        patient(send, self._api.limited, f"the login of {identity.name}")
+        return kept[-1]
+
+    def _fetch(self, identity: Identity, client: HttpClient) -> _Known:
+        begun = self._patiently(identity, client)
+        if begun.credential is None:
+            status = begun.answer.status if begun.answer is not None else 0
+            what = "was refused" if not 200 <= status < 300 else f"gave no token at {begun.login.token}"
+            raise Refused(f"the login of {identity.name} {what}: it answered {status}")
         try:
-            lifetime = float(at(answer.json(), login.expires_in))
-        except (Unobservable, TypeError, ValueError):
+            lifetime = float(begun.told(begun.login.expires_in))
+        except ValueError:
             lifetime = _ASSUMED_SECONDS
         now = time.monotonic()
-        return _Token(token, now + lifetime * _MARGIN, now)
+        return _Known(self.sent_as(begun.login, begun.credential), now + lifetime * _MARGIN, now)
 
-    def _send(
-        self, identity: Identity, client: HttpClient, *, right: bool, headers: Mapping[str, str] | None = None
-    ) -> Answer:
+    def _begin(
+        self,
+        identity: Identity,
+        client: HttpClient,
+        *,
+        right: bool,
+        headers: Mapping[str, str] | None = None,
+        made_up: str = "",
+    ) -> Begun:
+        """Make every request of the login, the first that gives nothing being the last."""
         login = self._login(identity)
+        values = self._values(identity, right=right, made_up=made_up)
+        if login.path is None:
+            template = login.value or "{username}:{password}"
+            return Begun(None, login, self._credential(str(fill(template, values)), {}, values, identity))
+        # Cookies of one login must not reach another; where none are needed the given connection serves.
+        own = login.scheme == "cookies" or login.token.startswith("cookie ") or any(r.page for r in login.requests())
+        sender = client.with_cookies() if own else client
+        try:
+            answer = self._requests(identity, login, values, sender, headers or {})
+            cookies = sender.cookies(self._endpoint.host) if own else {}
+            token = self._token_in(answer, login, cookies)
+        finally:
+            if own:
+                sender.close()
+        return Begun(answer, login, self._credential(token, cookies, values, identity) if token else None)
+
+    def _requests(
+        self,
+        identity: Identity,
+        login: Login,
+        values: dict[str, str],
+        client: HttpClient,
+        headers: Mapping[str, str],
+    ) -> Answer:
+        requests = login.requests()
+        for index, one in enumerate(requests):
+            url = url_of(self._endpoint, one.path)
+            hidden = self._hidden(one, client, headers)
+            template = one.form if one.form is not None else one.json_body
+            if "{code}" in str(template):
+                values["code"] = self._code(identity, login)
+            if one.form is not None or hidden:
+                fields = {**hidden, **{str(key): str(item) for key, item in (fill(one.form or {}, values)).items()}}
+                given = {**headers, "Content-Type": FORM, "Referer": url}
+                answer = client.send(one.method, url, headers=given, content=urlencode(fields).encode())
+            else:
+                answer = client.send(one.method, url, headers=headers, json=fill(one.json_body, values))
+            if index < len(requests) - 1:
+                if answer.status >= 400 or matches(self._api.limited, answer):
+                    return answer
+                for name, pointer in one.gives.items():
+                    values[name] = str(at(answer.json(), pointer))
+                    self._hide(values[name], f"{name}-{identity.name}")
+        return answer
+
+    def _hidden(self, one: LoginRequest, client: HttpClient, headers: Mapping[str, str]) -> dict[str, str]:
+        """The hidden fields that the page of a form gives; opening it sets the cookies that go with them."""
+        if one.page is None:
+            return {}
+        page = client.send("GET", url_of(self._endpoint, one.page), headers=headers)
+        if matches(self._api.limited, page):
+            raise Throttled(f"{one.page} is limited: it answered {page.status}")
+        if page.status != 200:
+            raise Unobservable(f"the page of the login, {one.page}, answered {page.status}")
+        fields = {
+            str(node.attributes.get("name")): str(node.attributes.get("value") or "")
+            for node in LexborHTMLParser(page.text).css("input[name]")
+        }
+        if missing := [name for name in one.hidden if name not in fields]:
+            raise Unobservable(f"{one.page} has no field {missing[0]}")
+        for name in one.hidden:
+            self._session.redactor.add(fields[name], f"field-{name}") if len(fields[name]) >= SHORTEST else None
+        return {name: fields[name] for name in one.hidden}
+
+    def _code(self, identity: Identity, login: Login) -> str:
+        from upheld.probes.staff_codes import Code, Codes  # noqa: PLC0415  (only second factors need it)
+
+        return Codes(self._session, login.totp).make(identity, Code.EARLIEST) or ""
+
+    def _values(self, identity: Identity, *, right: bool, made_up: str) -> dict[str, str]:
         values = {**generated(), **identity.values}
         for name, reference in identity.secrets.items():
             secret = resolve(reference, self._session.target_folder)
-            try:
-                self._session.redactor.add(secret, f"{name}-{identity.name}")
-            except ValueError as error:
-                raise Unobservable(str(error)) from None
+            self._hide(secret, f"{name}-{identity.name}")
             # As long as the right one and of the same kind, so that it is not refused for its shape.
-            values[name] = secret if right else f"{secrets.token_urlsafe(len(secret) + 8)[: max(8, len(secret) - 2)]}a1"
-        url = url_of(self._endpoint, login.path)
-        return client.send(login.method, url, headers=headers, json=fill(login.json_body, values))
+            wrong = made_up or f"{secrets.token_urlsafe(len(secret) + 8)[: max(8, len(secret) - 2)]}a1"
+            values[name] = secret if right else wrong
+        return values
+
+    def _credential(
+        self, token: str, cookies: Mapping[str, str], values: Mapping[str, str], identity: Identity
+    ) -> Credential:
+        self._hide(token, f"token-{identity.name}")
+        return Credential(token, dict(cookies), dict(values))
+
+    def _hide(self, secret: str, label: str) -> None:
+        try:
+            self._session.redactor.add(secret, label)
+        except ValueError as error:
+            raise Unobservable(str(error)) from None
 
     def _login(self, identity: Identity) -> Login:
         login = self._api.logins.get(identity.login)
@@ -149,15 +322,28 @@ class Logins:
             raise Unobservable(f"the target does not say how {identity.name} logs in")
         return login
 
-    @staticmethod
-    def _token_in(answer: Answer, login: Login) -> str:
-        if not 200 <= answer.status < 300:
+    def _token_in(self, answer: Answer, login: Login, cookies: Mapping[str, str]) -> str:
+        """The credential that the last answer of a login gives; empty for none, and for an answer that lets nobody in."""
+        if login.accepted is not None:
+            if not matches(login.accepted, answer):
+                return ""
+        elif not (200 <= answer.status < 300 or (cookies and answer.status in _SEE_ELSEWHERE)):
             return ""
+        where, _, name = login.token.partition(" ")
+        if where == "cookie":
+            return cookies.get(name, "")
+        if where == "header":
+            return answer.header(name) or ""
         try:
             token = at(answer.json(), login.token)
         except Unobservable:
             return ""
         return token if isinstance(token, str) else ""
+
+
+def _cookie(login: Login) -> str:
+    where, _, name = login.token.partition(" ")
+    return name if where == "cookie" else ""
 
 
 def account_of(identity: Account) -> str:

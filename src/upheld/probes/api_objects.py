@@ -34,10 +34,14 @@ Call = Callable[..., Reply]
 
 @dataclass
 class Making:
-    """What became of a request that makes an object: the answer's status (0: none), and the object's identifier."""
+    """What became of a request that makes an object: the answer's status (0: none), and the object's identifier.
+
+    `nothing` says that the answer shows that nothing was made, whatever its status: a form that is shown again.
+    """
 
     status: int = 0
     made: str = ""
+    nothing: bool = False
 
 
 @dataclass(frozen=True)
@@ -138,12 +142,15 @@ class Planter:
 
         Where no answer came there may be an object all the same; where the request was never taken there is none.
         """
-        create = self._api.objects[kind].create
+        recipe = self._api.objects[kind]
+        create = recipe.create
         sent = _CANARY.search((request.content or b"").decode("utf-8", "replace") + request.url)
         mark = hashlib.sha256(sent[0].encode()).hexdigest() if sent else ""
         title = f"a {kind} made by {create} as {identity}"
         planted = Planted("object", title, "api", create, identity, dict(objects), kind=kind, mark=mark)
         note, making = self._journal.about(planted), Making()
+        if recipe.chosen is not None and kind in objects:
+            note.known(objects[kind])  # Whoever makes it chose what it is called, so that it can be found unanswered too.
         try:
             yield making
         except (Refused, OutOfScope, Spent, Throttled):
@@ -152,7 +159,7 @@ class Planter:
         if making.made:
             note.known(making.made)
             self.made.append(Made(kind, making.made, identity, dict(objects), note))
-        elif not 200 <= making.status < 300:
+        elif making.nothing or not 200 <= making.status < 300:
             note.gone()
 
     def remove_all(self) -> tuple[int, list[str]]:

@@ -12,12 +12,15 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlencode, urlsplit
 
 from upheld.errors import Unobservable
-from upheld.probes.openapi import Operation, Parameter
+from upheld.probes.openapi import FORM, Operation, Parameter
 
 if TYPE_CHECKING:
-    from upheld.target.api import Api
+    from upheld.target.api import Api, ObjectRecipe, OperationRecipe
     from upheld.target.endpoints import Endpoint
 
+JSON = "application/json"
+SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS", "TRACE", "PROPFIND", "REPORT", "SEARCH"})
+"""Methods that are meant to change nothing (RFC 9110, RFC 4918, RFC 3253, RFC 5323)."""
 TENANT = "tenant"
 """The kind of reference that names a tenant."""
 
@@ -72,8 +75,8 @@ class Case:
 
     @property
     def changes(self) -> bool:
-        """Whether it is meant to change something: its method is none of GET, HEAD, OPTIONS and TRACE."""
-        return self.operation.method not in {"GET", "HEAD", "OPTIONS", "TRACE"}
+        """Whether it is meant to change something, by its method."""
+        return self.operation.method not in SAFE_METHODS
 
     def __str__(self) -> str:
         """`id (METHOD /path)`, as findings show it."""
@@ -179,17 +182,56 @@ def kind_of(operation: str, name: str, api: Api) -> str:
 
 def body_template(operation: Operation, api: Api) -> Any:
     """The body that the target gives for `operation`, with placeholders; None when it gives none."""
-    recipe = api.operations.get(operation.id)
-    if recipe is not None and recipe.json_body is not None:
-        return recipe.json_body
-    return next((one.json_body for one in api.objects.values() if one.create == operation.id), None)
+    recipe = body_recipe(operation, api)
+    if recipe is None:
+        return None
+    return recipe.json_body if recipe.json_body is not None else recipe.form if recipe.form is not None else recipe.text
+
+
+def body_recipe(operation: Operation, api: Api) -> OperationRecipe | ObjectRecipe | None:
+    """The recipe that gives the body of `operation`; None where none does."""
+    candidates = (
+        api.operations.get(operation.id),
+        *(one for one in api.objects.values() if one.create == operation.id),
+    )
+    for one in candidates:
+        if one is not None and not (one.json_body is None and one.form is None and one.text is None):
+            return one
+    return None
+
+
+def media_type(operation: Operation, api: Api) -> str:
+    """The media type of the body that the target gives for `operation`: JSON, unless it gives a form or a text."""
+    recipe = body_recipe(operation, api)
+    if recipe is None or recipe.json_body is not None:
+        return JSON
+    return FORM if recipe.form is not None else recipe.media_type
+
+
+def encoded(body: Any, media: str) -> tuple[bytes, str]:
+    """A body as it is sent, and its Content-Type."""
+    if media == FORM:
+        return urlencode({str(key): str(one) for key, one in body.items()}).encode(), FORM
+    return (json.dumps(body).encode(), JSON) if media == JSON else (str(body).encode(), media)
+
+
+def json_of(request: Request) -> Any:
+    """The JSON body of a request, an empty object where it has none; raises Unobservable for a body that is no JSON."""
+    if request.content is None:
+        return {}
+    given = next((value for name, value in request.headers if name.lower() == "content-type"), JSON)
+    if given.partition(";")[0].strip().lower() not in {JSON, ""}:
+        raise Unobservable(f"its body is {given}, and only JSON bodies can be changed in one place")
+    return json.loads(request.content)
 
 
 def kinds_needed(operation: Operation, api: Api) -> tuple[str, ...]:
     """The kinds of object without which `operation` cannot be called, by its path and by the body's placeholders."""
     kinds = [kind_of(operation.id, one.name, api) for one in operation.path_parameters]
     kinds += [kind for _, kind in _kinds_in(body_template(operation, api), "")]
-    return tuple(dict.fromkeys(kind for kind in kinds if kind in api.objects))
+    # Whoever makes an object whose identifier is chosen needs none of its kind.
+    chosen = {name for name, one in api.objects.items() if one.create == operation.id and one.chosen is not None}
+    return tuple(dict.fromkeys(kind for kind in kinds if kind in api.objects and kind not in chosen))
 
 
 def fill(template: Any, values: Mapping[str, str]) -> Any:
@@ -269,8 +311,7 @@ def build(
             if label.startswith("body "):
                 body = put(body, label.removeprefix("body "), value)
                 sent.append(value)
-        content = json.dumps(body).encode()
-        headers["Content-Type"] = "application/json"
+        content, headers["Content-Type"] = encoded(body, media_type(operation, api))
     url = url_of(endpoint, path) + (f"?{urlencode(query)}" if query else "")
     return Request(operation.method, url, tuple(headers.items()), content, tuple(sent))
 
@@ -297,15 +338,17 @@ def build_harmless(
             headers[parameter.name] = value
     content = None
     names_nothing = any(kind_of(operation.id, one.name, api) for one in operation.path_parameters)
-    if operation.has_body:
-        headers["Content-Type"] = "application/json"
+    media = media_type(operation, api)
+    if operation.has_body and media == JSON:
+        headers["Content-Type"] = JSON
         # JSON, but no object, is refused wherever bodies are validated.
         content = json.dumps("upheld" if shape is None else fill(shape, _Nobody(generated()))).encode()
-    elif (
-        operation.method not in {"GET", "HEAD", "OPTIONS", "TRACE"}
-        and not names_nothing
-        and not (anonymous and not operation.public)
-    ):
+    elif operation.has_body and media == FORM:
+        # A form without its fields is shown again.
+        content, headers["Content-Type"] = encoded({} if shape is None else fill(shape, _Nobody(generated())), FORM)
+    elif operation.has_body and not (anonymous and not operation.public):
+        raise Unobservable(f"any text may be a valid {media}, so that a burst of it would do harm")
+    elif operation.method not in SAFE_METHODS and not names_nothing and not (anonymous and not operation.public):
         raise Unobservable("it changes something whenever it is called, so that a burst of it would do harm")
     url = url_of(endpoint, path) + (f"?{urlencode(query)}" if query else "")
     return Request(operation.method, url, tuple(headers.items()), content)

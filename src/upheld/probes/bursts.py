@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from upheld.errors import Unobservable
 from upheld.probes.api_answers import Burst
-from upheld.probes.waiting import LONGEST_WAIT_SECONDS, seconds_of
+from upheld.probes.waiting import LONGEST_WAIT_SECONDS, matches, seconds_of
 
 if TYPE_CHECKING:
     from upheld.probes.api_requests import Request
@@ -73,7 +73,7 @@ class _Shooter:
             with self._lock:
                 self.answers[number] = answer
                 self.faults += answer.status >= _FAULT
-                if self._limited.match(answer.status, answer.text):
+                if matches(self._limited, answer):
                     self.first = number if self.first is None else min(self.first, number)
 
 
@@ -106,9 +106,7 @@ def burst(
                 f"nothing was limited, but the target lets the harness send it only {rate:g} requests per second (limits), "
                 "so that it was no burst"
             )
-        ordinary = [
-            n for n in sorted(shooter.answers) if not limited.match(shooter.answers[n].status, shooter.answers[n].text)
-        ]
+        ordinary = [n for n in sorted(shooter.answers) if not matches(limited, shooter.answers[n])]
         if ordinary or attempt:
             break
         asked = seconds_of(shooter.answers[shooter.first or 0].header("retry-after") or "") if shooter.answers else None

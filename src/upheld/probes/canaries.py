@@ -138,13 +138,13 @@ class Canaries(Probe):
         used: list[UsedSecret] = []
         for actor in api.acting():
             identity = api.identity(actor.name)
-            api.logins.forget(identity)
-            header = api.logins.header(identity, api.client(""))
-            used.append(self._known(header["Authorization"].partition(" ")[2], f"session token of {identity.name}"))
+            begun, credential = api.logins.begin(identity, api.client(""))
+            header = api.logins.sent_as(begun.login, credential)
+            used.append(self._known(credential.token, f"session token of {identity.name}"))
             used += [self._password(identity, name) for name in identity.secrets]
             self._ordinary_requests(header)
         canary, value = self._fresh("made-up token")
-        self._ordinary_requests({"Authorization": f"Bearer {value}"})
+        self._ordinary_requests(api.logins.sent_as(begun.login, credential, value))
         used.append(UsedSecret(canary.placeholder, "made-up token"))
         throwaway = [one for one in self.target.identities if one.throwaway]
         if throwaway:
@@ -223,7 +223,8 @@ class Canaries(Probe):
     def _ordinary_requests(self, header: Mapping[str, str]) -> None:
         """A request to something that is there, one to something that is not, and one whose body is refused."""
         api = self._api
-        there = api.description.openapi if api.description.openapi.startswith("/") else "/"
+        there = api.description.openapi or ""
+        there = there if there.startswith("/") else "/"
         for method, path, content in (
             ("GET", there, None),
             ("GET", "/upheld-nothing-here", None),
@@ -237,11 +238,7 @@ class Canaries(Probe):
 
     def _wrong_password(self, identity: Identity) -> UsedSecret:
         api = self._api
-        login = api.description.logins.get(identity.login)
-        if login is None:
-            raise Unobservable(f"the target does not say how {identity.name} logs in")
         canary, value = self._fresh("made-up password")
-        values = {**generated(), **identity.values, **dict.fromkeys(identity.secrets, value)}
         # Limited or locked is as good as refused here: what matters is that the password was sent.
-        api.client("").send(login.method, url_of(api.endpoint, login.path), json=fill(login.json_body, values))
+        api.logins.send_password(identity, api.client(""), value)
         return UsedSecret(canary.placeholder, "made-up password")

@@ -29,6 +29,8 @@ MAX_BODY = 5 * 1024 * 1024
 """Bytes of a body as it comes over the wire."""
 MAX_DECODED = 20 * 1024 * 1024
 """Bytes of a body after decompression."""
+QUERY = ":query"
+"""Among the headers of a request: what is added to the query of its URL, such as an API key."""
 _SAFE_TO_REPEAT = frozenset({"GET", "HEAD", "OPTIONS"})
 _PLACEHOLDER = re.compile(r"\[redacted:[^\[\]]*\]|%5[Bb]redacted(?::|%3[Aa])(?:(?!%5[Dd])[^\[\]])*%5[Dd]")
 _COOKIE = re.compile(r"^([^=;]*=)([^;]+)")
@@ -160,6 +162,14 @@ class HttpClient:
                 self._session.pace(request.url.host.decode())
                 return self._exchange(request, method, url, verify=verify, whole=whole, started=started)
 
+    def with_cookies(self) -> HttpClient:
+        """Another client that sends from the same address, and keeps cookies of its own."""
+        return HttpClient(self._session, source_address=self._source, cookies=True)
+
+    def cookies(self, host: str) -> dict[str, str]:
+        """The cookies that are kept for a host, by name; none where no cookies are kept."""
+        return dict((self._jar or {}).get(host.lower(), {}))
+
     def close(self) -> None:
         """Close every connection."""
         while self._pools:
@@ -168,7 +178,7 @@ class HttpClient:
     def _request(
         self, method: str, url: str, headers: dict[str, str], json: object, content: bytes | None
     ) -> httpcore.Request:
-        revealed = self._reveal_quoted(url)
+        revealed = self._with_query(self._reveal_quoted(url), headers.pop(QUERY, ""))
         try:
             parts = urlsplit(revealed)
             host, port = parts.hostname or "", parts.port
@@ -219,6 +229,10 @@ class HttpClient:
             scheme=parts.scheme.encode(), host=name.encode(), port=port, target=target.encode("ascii")
         )
         return httpcore.Request(method, address, headers=encoded, content=body)
+
+    def _with_query(self, url: str, query: str) -> str:
+        """`url` with more in its query. It is kept out of the URL that observations show, and added where the request leaves."""
+        return f"{url}{'&' if '?' in url else '?'}{self._reveal_quoted(query)}" if query else url
 
     def _exchange(
         self, request: httpcore.Request, method: str, url: str, *, verify: bool, whole: bool, started: float

@@ -20,7 +20,7 @@ from urllib.parse import quote, quote_plus
 
 from upheld.errors import Unobservable
 from upheld.inputs import FOLDER
-from upheld.probes.api_requests import Request, put
+from upheld.probes.api_requests import Request, json_of, put
 from upheld.probes.odd_input import takes_text, with_body, with_parameter
 
 if TYPE_CHECKING:
@@ -256,7 +256,7 @@ class Probing:
                 self.valid.method, self.valid.url, headers, text.encode(), self.valid.sent, self.valid.verify
             )
         if where == "body":
-            return with_body(self.valid, put(json.loads(self.valid.content or b"{}"), name, text))
+            return with_body(self.valid, put(json_of(self.valid), name, text))
         return with_parameter(self.case.operation, self.valid, where, name, text)
 
     def _effect(self, planned: Planned, text: str, effect: str) -> Effect:

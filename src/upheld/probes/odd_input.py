@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl, quote, urlsplit
 
 from upheld.inputs import FOLDER
-from upheld.probes.api_requests import Request
+from upheld.probes.api_requests import Request, json_of
 
 if TYPE_CHECKING:
     from upheld.probes.openapi import Operation
@@ -155,7 +155,7 @@ def _in_body(operation: Operation, valid: Request, schemas: Schemas) -> Iterator
     schema = schemas.body(operation)
     if not operation.has_body or valid.content is None or not schema:
         return
-    body = json.loads(valid.content)
+    body = json_of(valid)
     yield Odd("body", "no JSON", False, _changed(valid, content=valid.content[:-1]))
     seen = {json.dumps(body)}
     whole: tuple[tuple[str, Any], ...] = (

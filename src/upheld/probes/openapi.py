@@ -1,4 +1,4 @@
-"""Reading an OpenAPI 3.0 or 3.1 document: which operations there are, and where identifiers stand in them.
+"""Reading an OpenAPI 3.0 or 3.1 or a Swagger 2.0 document, or operations that the target declares: which operations there are, and where identifiers stand in them.
 
 The document is data that a stranger sent: its size, its depth, its aliases and its references are bounded, and only
 references inside the document are followed. Whatever cannot be read is Unobservable, with the reason.
@@ -16,9 +16,11 @@ from urllib.parse import urlsplit
 
 from upheld.errors import Refused, Unobservable
 from upheld.probes import foreign_yaml
+from upheld.probes.swagger import as_openapi
 
 if TYPE_CHECKING:
     from upheld.probes.http_client import HttpClient
+    from upheld.target.api import Api
     from upheld.target.endpoints import Endpoint
 
 SIZE_LIMIT = 5 * 1024 * 1024
@@ -32,6 +34,7 @@ BODY_LIMIT = 5_000
 SCHEMAS_LIMIT = 500_000
 """Schemas that are looked at for all request bodies of a document together."""
 
+FORM = "application/x-www-form-urlencoded"
 METHODS = ("get", "put", "post", "delete", "options", "head", "patch", "trace")
 _CAMEL = re.compile(r"[a-z0-9](?:Id|ID|Ids|IDs|Uuid|UUID|Guid)$")
 _SNAKE = re.compile(r"(?:^|[_\-.])(?:id|ids|uuid|uuids|guid)$", re.IGNORECASE)
@@ -133,7 +136,7 @@ class Document:
         for one in self.operations:
             if one.id == identity:
                 return one
-        raise Unobservable(f"the OpenAPI document has no operation {identity}")
+        raise Unobservable(f"neither the OpenAPI document nor the target (api.declared) has an operation {identity}")
 
     def with_more(self, other: Document) -> Document:
         """This document with the operations that only the other one has; the other one itself when that has them all."""
@@ -142,6 +145,37 @@ class Document:
         if len(more) + len(mine) == len({one.id for one in other.operations}):
             return other
         return Document((*self.operations, *more), {**other.data, **self.data}) if more else self
+
+    def with_declared(self, api: Api) -> Document:
+        """This document with the operations that the target declares; raises Unobservable for one that it has already."""
+        known = {one.id for one in self.operations}
+        if twice := sorted(known & set(api.declared)):
+            raise Unobservable(f"the target declares the operation {twice[0]}, which the OpenAPI document has")
+        return Document((*self.operations, *declared(api)), self.data)
+
+
+def declared(api: Api) -> Iterator[Operation]:
+    """The operations that the target declares itself, with the bodies that its recipes give."""
+    for name, one in api.declared.items():
+        method, _, path = one.call.partition(" ")
+        recipes = [each for each in (api.operations.get(name), *api.objects.values()) if each is not None]
+        own = [each for each in recipes if each is api.operations.get(name) or getattr(each, "create", "") == name]
+        body: tuple[Property, ...] = ()
+        media: tuple[str, ...] = ()
+        for recipe in own:
+            if recipe.json_body is not None or recipe.form is not None:
+                template = recipe.json_body if recipe.json_body is not None else recipe.form
+                media = ("application/json" if recipe.json_body is not None else FORM,)
+                names = template if isinstance(template, Mapping) else {}
+                body = tuple(Property(str(each), "", "", required=False) for each in names)
+            elif recipe.text is not None:
+                media = (recipe.media_type,)
+        parameters = [
+            Parameter(each, "path", required=True, type="string", format="")
+            for each in re.findall(r"\{([^{}]+)\}", path)
+        ]
+        parameters += [Parameter(each, "query", required=False, type="string", format="") for each in one.query]
+        yield Operation(name, method, path, one.public, tuple(parameters), body, bool(media), media)
 
 
 def load(
@@ -168,14 +202,19 @@ def load(
 
 
 def parse(text: str) -> Document:
-    """The document in `text`, JSON or YAML; raises Unobservable when it is none, or is not OpenAPI 3.0 or 3.1."""
+    """The document in `text`, JSON or YAML; raises Unobservable when it is none, or is not Swagger 2.0 or OpenAPI 3.0 or 3.1."""
     data = _data(text)
     if not isinstance(data, Mapping):
         raise Unobservable("the OpenAPI document is no object")
+    if str(data.get("swagger", "")) == "2.0":
+        try:
+            data = as_openapi(data)
+        except RecursionError:
+            raise Unobservable("the OpenAPI document is nested too deeply") from None
     version = str(data.get("openapi", ""))
     if not re.match(r"3\.[01]\.", version):
         found = f"OpenAPI {version}" if version else f"Swagger {data['swagger']}" if "swagger" in data else "no version"
-        raise Unobservable(f"the OpenAPI document must be of version 3.0 or 3.1; it has {found}")
+        raise Unobservable(f"the OpenAPI document must be of version 2.0, 3.0 or 3.1; it has {found}")
     return Document(tuple(_Reader(data).operations()), data)
 
 

@@ -20,6 +20,7 @@ from upheld.probes.forging import Forgery
 from upheld.target.secrets import resolve
 
 if TYPE_CHECKING:
+    from upheld.probes.api_logins import Credential
     from upheld.probes.base import Session
     from upheld.target.access import Access, RoleChange
     from upheld.target.sessions import Sessions as Description
@@ -74,6 +75,7 @@ class _Tokens:
     identity: str
     access: str
     refresh: str
+    credential: Credential
 
 
 class Sessions(Probe):
@@ -95,24 +97,22 @@ class Sessions(Probe):
     def issue(self, identity: str = "") -> Issued:
         """Log in anew, as the identity that the target names for it or as another; raises Refused when it is refused."""
         who = self._api.identity(identity or self._described.identity)
-        answer, login = self._api.logins.answer(who, self._api.client(""))
+        begun, credential = self._api.logins.begin(who, self._api.client(""))
+        if begun.answer is None:
+            raise Unobservable(f"{who.name} has a credential that is not asked for, and so begins no session")
         try:
-            told: float | None = float(at(answer.json(), login.expires_in))
-        except (Unobservable, TypeError, ValueError):
+            told: float | None = float(begun.told(begun.login.expires_in))
+        except ValueError:
             told = None
-        try:
-            refresh = str(at(answer.json(), self._described.refresh_token))
-        except Unobservable:
-            refresh = ""
-        token = str(at(answer.json(), login.token))
-        handle = self._keep(who.name, token, refresh)
-        lifetime, algorithm = self._lifetime(token)
+        refresh = begun.told(self._described.refresh_token)
+        handle = self._keep(who.name, credential.token, refresh, credential)
+        lifetime, algorithm = self._lifetime(credential.token)
         return Issued(handle, who.name, self._described.token, algorithm, lifetime, told, bool(refresh))
 
     @look
     def use(self, handle: str) -> Reply:
         """The answer to the operation that whoever has a valid token may call, with the session's token."""
-        return self._use(self._kept[handle].identity, self._kept[handle].access)
+        return self._use(self._kept[handle], self._kept[handle].access)
 
     @look
     def use_none(self) -> Reply:
@@ -124,7 +124,7 @@ class Sessions(Probe):
     def use_in(self, handle: str, operation: str) -> Reply:
         """The answer to another operation without identifiers but the tenant's, with the session's token."""
         known = self._kept[handle]
-        return self._use(known.identity, known.access, operation)
+        return self._use(known, known.access, operation)
 
     @look
     def forgeries(self) -> tuple[Forgery, ...]:
@@ -145,7 +145,7 @@ class Sessions(Probe):
             whole = f"{known.access[:middle]}{other}{known.access[middle + 1 :]}"
             token = whole if forgery == "altered" else known.access[:-1]
         self.session.redactor.add(token, f"forged-token-{secrets.token_hex(3)}")
-        return self._use(known.identity, token)
+        return self._use(known, token)
 
     @look
     def expired(self) -> int:
@@ -158,7 +158,10 @@ class Sessions(Probe):
         token = resolve(self._described.expired[index], self.session.target_folder).strip()
         self.session.redactor.add(token, f"expired-token-{index + 1}")
         lifetime, _ = self._lifetime(token)
-        reply = self._use(self._described.identity, token)
+        latest = [one for one in self._kept.values() if one.identity == self._described.identity]
+        if not latest:
+            raise Unobservable("no session was begun whose place the expired token could take")
+        reply = self._use(latest[-1], token)
         return ExpiredUse(None if lifetime is None else -lifetime, reply)
 
     @look
@@ -178,7 +181,7 @@ class Sessions(Probe):
             refresh = str(at(data, described.refresh_token))
         except Unobservable:
             refresh = ""
-        made = self._keep(known.identity, str(at(data, described.token)), refresh)
+        made = self._keep(known.identity, str(at(data, described.token)), refresh, known.credential)
         return Refreshed(reply.status, made, rotated=bool(refresh) and refresh != known.refresh)
 
     @look
@@ -188,7 +191,7 @@ class Sessions(Probe):
         if described is None:
             raise Unobservable("the target does not say how a session is ended (sessions.revoke)")
         known = self._kept[handle]
-        headers = {} if described.json_body else {"Authorization": f"Bearer {known.access}"}
+        headers = {} if described.json_body else self._carried(known, known.access)
         return self._send(described.operation, described.json_body, {"token": known.access}, headers)[1]
 
     # --- accounts --------------------------------------------------------------------------------------------------
@@ -252,9 +255,9 @@ class Sessions(Probe):
             self._accounts[identity] = str(at(answer.json(), profile.id))
         return self._accounts[identity]
 
-    def _keep(self, identity: str, token: str, refresh: str) -> str:
+    def _keep(self, identity: str, token: str, refresh: str, credential: Credential) -> str:
         handle = f"session {len(self._kept) + 1}"
-        self._kept[handle] = _Tokens(identity, token, refresh)
+        self._kept[handle] = _Tokens(identity, token, refresh, credential)
         try:
             self.session.redactor.add(token, f"token-of-{handle}".replace(" ", "-"))
             if refresh:
@@ -263,9 +266,14 @@ class Sessions(Probe):
             raise Unobservable(str(error)) from None
         return handle
 
-    def _use(self, identity: str, token: str, operation: str = "") -> Reply:
-        tenant = self._api.tenant_id(self._api.identity(identity).tenant)
-        headers = {"Authorization": f"Bearer {token}"}
+    def _carried(self, known: _Tokens, token: str) -> dict[str, str]:
+        """The headers that carry `token` as the session's own is carried."""
+        login = self._api.logins.login_of(self._api.identity(known.identity))
+        return self._api.logins.sent_as(login, known.credential, token)
+
+    def _use(self, known: _Tokens, token: str, operation: str = "") -> Reply:
+        tenant = self._api.tenant_id(self._api.identity(known.identity).tenant)
+        headers = self._carried(known, token)
         return self._api.send(
             operation or self._described.whoami, identity=None, objects={"tenant": tenant}, headers=headers
         )

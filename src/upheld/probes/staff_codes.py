@@ -16,7 +16,7 @@ from upheld.target.secrets import resolve
 
 if TYPE_CHECKING:
     from upheld.probes.base import Session
-    from upheld.target.staff import StaffIdentity, Totp
+    from upheld.target.api import Account, Totp
 
 _MARGIN = 0.2
 """The part of a step within which a code of the oldest step could become too old on its way."""
@@ -49,7 +49,7 @@ class Codes:
         self._totp = totp
         self._used: dict[str, int] = {}
 
-    def make(self, identity: StaffIdentity, code: Code) -> str | None:
+    def make(self, identity: Account, code: Code) -> str | None:
         """The code of that kind, None for none; waits for a new step where every present one was used.
 
         Raises Unobservable when the identity has no seed, or when the code would prove nothing.
@@ -79,17 +79,17 @@ class Codes:
                 raise Unobservable(f"a later code of {identity.name} was used, so that an old one is refused for that")
         return str(generator.generate_otp(old))
 
-    def last_used(self, identity: StaffIdentity) -> int:
+    def last_used(self, identity: Account) -> int:
         """The last step whose code this run has used for the identity; 0 for none."""
         with self._last(identity) as (step, _):
             return step
 
-    def still_counts(self, identity: StaffIdentity) -> None:
+    def still_counts(self, identity: Account) -> None:
         """Raise Unobservable when the code that was used last has become too old to be accepted a second time."""
         if self._used[identity.name] < self._now() - self._totp.window_steps:
             raise Unobservable("the code that was used became too old before it was shown again")
 
-    def _generator(self, identity: StaffIdentity) -> Any:
+    def _generator(self, identity: Account) -> Any:
         try:
             import pyotp  # noqa: PLC0415  (an extra, and nothing that every run needs)
         except ImportError:
@@ -111,7 +111,7 @@ class Codes:
     def _now(self) -> int:
         return int(time.time() // self._totp.step_seconds)
 
-    def _unused_step(self, identity: StaffIdentity, *, earliest: bool) -> int:
+    def _unused_step(self, identity: Account, *, earliest: bool) -> int:
         seconds, window = self._totp.step_seconds, self._totp.window_steps
         with self._last(identity) as (last, file):
             while True:
@@ -127,7 +127,7 @@ class Codes:
                 time.sleep(seconds - into + 0.05)
 
     @contextmanager
-    def _last(self, identity: StaffIdentity) -> Iterator[tuple[int, TextIO]]:
+    def _last(self, identity: Account) -> Iterator[tuple[int, TextIO]]:
         """The last step of the identity that this run used, and the file that keeps it, to oneself."""
         folder = self._session.scratch
         folder.mkdir(parents=True, exist_ok=True)

@@ -37,12 +37,17 @@ def seconds_of(retry_after: str) -> float | None:
     return (moment - datetime.now(UTC)).total_seconds()
 
 
+def matches(described: Answers, answer: Answer) -> bool:
+    """Whether an answer looks as the target describes it, by status, body and where it redirects to."""
+    return described.match(answer.status, answer.text, answer.header("location") or "")
+
+
 def patient(send: Callable[[], Answer], limited: Answers, what: str) -> tuple[Answer, float]:
     """The first answer that is not `limited` and the seconds waited for it; raises Throttled after two repetitions."""
     waited = 0.0
     for attempt in range(WAITS + 1):
         answer = send()
-        if not limited.match(answer.status, answer.text):
+        if not matches(limited, answer):
             return answer, waited
         asked = seconds_of(answer.header("retry-after") or "")
         # A limit that asks for no time at all is not asked again at once.

@@ -5,34 +5,121 @@ from __future__ import annotations
 import re
 from typing import Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
+from pydantic_core import PydanticCustomError
 
 from upheld.target.parts import Name, Part, SecretRef, Template
 
 
 class Answers(Part):
-    """What an answer looks like that means "refused" or "limited" here: a status, or a pattern in the body."""
+    """What an answer looks like that means "refused" or "limited" here: a status, a pattern in the body, or one in `Location`."""
 
     statuses: tuple[int, ...] = ()
     body: str | None = None
+    location: str | None = None
+    """A pattern of where the answer redirects to: `/login`, where whoever is not let in is sent there."""
 
-    def match(self, status: int, text: str) -> bool:
-        """Whether an answer with this status and body is one of these."""
-        return status in self.statuses or (self.body is not None and re.search(self.body, text) is not None)
+    def match(self, status: int, text: str, location: str = "") -> bool:
+        """Whether an answer with this status, body and place of redirection is one of these."""
+        return (
+            status in self.statuses
+            or (self.body is not None and re.search(self.body, text) is not None)
+            or (self.location is not None and re.search(self.location, location) is not None)
+        )
 
 
-class Login(Part):
-    """How an identity gets its credential: a request, and where in the JSON answer the token stands (a JSON pointer).
+class Totp(Part):
+    """The parameters of time-based one-time passwords (RFC 6238), the same for everybody.
 
-    `expires_in` points to the token's lifetime in seconds, where the answer tells it.
+    `window_steps` is how many steps before and after the present one are accepted too, to allow for clocks that differ.
+    """
+
+    step_seconds: int = Field(default=30, ge=5, le=300)
+    digits: int = Field(default=6, ge=6, le=10)
+    algorithm: Literal["sha1", "sha256", "sha512"] = "sha1"
+    window_steps: int = Field(default=1, ge=0, le=10)
+
+
+class LoginRequest(Part):
+    """One request of a login: its body as `json` or as `form`, in which the identity's values and secrets are filled in.
+
+    `page` is the page with the form, which is opened first; `hidden` names fields of the form whose value it gives, such as a
+    token against forged requests. `gives` says where the JSON answer holds what later requests send, by name (`challenge: /challenge`).
+    `{code}` becomes the present code of the identity's second factor.
     """
 
     method: str = "POST"
     path: str
     json_body: Template = Field(default=None, alias="json")
+    form: Template = None
+    page: str | None = None
+    hidden: tuple[str, ...] = ()
+    gives: dict[str, str] = {}
+
+    @model_validator(mode="after")
+    def _one_body(self) -> LoginRequest:
+        if self.json_body is not None and self.form is not None:
+            raise PydanticCustomError("two_bodies", "a request has json or form, not both")
+        return self
+
+
+class Login(Part):
+    """How an identity gets its credential, and how requests carry it.
+
+    One that is asked for has a `path` (and what `LoginRequest` has); `then` are further requests, for a second factor say. `token` says where the last
+    answer holds it: a JSON pointer, `header NAME` or `cookie NAME`. `expires_in` points to its lifetime in seconds, where the
+    answer tells it. `accepted` says what the answer to a right password looks like, where the credential alone does not tell
+    (a cookie that everybody gets). Without a `path` the credential is made of the identity's secrets (basic, API key).
+    """
+
+    method: str = "POST"
+    path: str | None = None
+    json_body: Template = Field(default=None, alias="json")
+    form: Template = None
+    page: str | None = None
+    hidden: tuple[str, ...] = ()
+    gives: dict[str, str] = {}
+    then: tuple[LoginRequest, ...] = ()
     token: str = "/access_token"
     expires_in: str = "/expires_in"
-    scheme: Literal["bearer"] = "bearer"
+    accepted: Answers | None = None
+    totp: Totp = Totp()
+    scheme: Literal["bearer", "basic", "header", "query", "cookies"] = "bearer"
+    """How requests carry the credential: in `Authorization`, in the header or query parameter `name`, or as the cookies that the login set."""
+    name: str = ""
+    value: Template = ""
+    """What is sent: by default `{token}`, and `{username}:{password}` for basic. `{base64:…}` of a header's value is encoded."""
+    headers: dict[str, str] = {}
+    """Headers that requests carry beside it; `{cookie.NAME}` is a cookie's value: `X-CSRFToken: "{cookie.csrftoken}"`."""
+    check: str | None = None
+    """A path that only a valid credential opens: it shows whether one without a `path` is right."""
+
+    @model_validator(mode="after")
+    def _can_be_sent(self) -> Login:
+        if self.scheme in {"header", "query"} and not self.name:
+            raise PydanticCustomError("no_name", "a credential in a header or query needs its name")
+        if self.path is None and not self.value and self.scheme != "basic":
+            raise PydanticCustomError("no_path", "a login without a path needs the value that is sent")
+        if self.path is None and (self.json_body is not None or self.form is not None or self.then):
+            raise PydanticCustomError("no_path", "a login with a body needs the path that it is sent to")
+        if self.path is not None:
+            self.requests()
+        return self
+
+    def requests(self) -> tuple[LoginRequest, ...]:
+        """Every request of the login in order; none for a credential that is not asked for."""
+        if self.path is None:
+            return ()
+        first = {
+            "method": self.method,
+            "path": self.path,
+            "json": self.json_body,
+            "form": self.form,
+            "page": self.page,
+            "hidden": self.hidden,
+            "gives": self.gives,
+        }
+        return (LoginRequest.model_validate(first), *self.then)
 
 
 class Account(Part):
@@ -43,6 +130,8 @@ class Account(Part):
     values: dict[str, str] = {}
     """What fills the placeholders of its login, apart from secrets: `email: ada@example.com`."""
     secrets: dict[str, SecretRef] = {}
+    totp_seed: SecretRef | None = None
+    """The seed of its second factor in base32."""
     throwaway: bool = False
 
 
@@ -75,11 +164,18 @@ class ObjectRecipe(Part):
     object of that kind), `{uuid}`, `{random}` (16 hexadecimal digits) and `{digits}` (9 decimal digits). The identifiers
     are made before it: those of the kinds that the body or the path names, and those in `after` (an export contains the
     message, say). `read` and `delete` name operations.
+
+    `id` is a JSON pointer, or `location PATTERN`: a regular expression over where the answer redirects to, whose group is the
+    identifier. Where whoever makes an object chooses its identifier, `chosen` is a template of it: `upheld-{random}`.
     """
 
     create: str
     json_body: Template = Field(default=None, alias="json")
+    form: Template = None
+    text: str | None = None
+    media_type: str = "text/plain"
     id: str = "/id"
+    chosen: str | None = None
     read: str | None = None
     delete: str | None = None
     needs_time: float = 0.0
@@ -92,9 +188,15 @@ class OperationRecipe(Part):
     `read_back` names the operation whose answer to the owner shows what this one changed, where that is not the object in
     its path. `existing` says of which kinds an object must be used that is there already: `tenant` for the one that the
     tenant's `objects` name, or `operation pointer` (`account: listAccounts /0/id`). `harmless` is a body that has a valid shape and creates nothing.
+
+    A body is sent as `json`, as `form` (URL-encoded) or as `text` of `media_type`. `statuses` are the answers that show that the
+    call did its work, where that is not any from 200 to 299: 302 of a form, which shows itself again with 200 when it refuses.
     """
 
     json_body: Template = Field(default=None, alias="json")
+    form: Template = None
+    text: str | None = None
+    media_type: str = "text/plain"
     query: dict[str, str] = {}
     statuses: tuple[int, ...] = ()
     read_back: str | None = None
@@ -102,15 +204,27 @@ class OperationRecipe(Part):
     harmless: Template = None
 
 
+class DeclaredOperation(Part):
+    """An operation that no document describes: `call` is its method and path (`GET /tickets/{ticket}/`).
+
+    `public` means that nobody has to log in for it; `query` names parameters of its query. Its body is that of its recipe.
+    """
+
+    call: str = Field(pattern=r"^[A-Z]+ /\S*$")
+    public: bool = False
+    query: tuple[str, ...] = ()
+
+
 class Api(Part):
     """The API: its OpenAPI document, how to log in, what its parameters mean and how to make objects.
 
     `openapi` is a path of the endpoint, a URL or a file. By a path it is read as a stranger and as a member of the acting role,
-    because documents may show strangers less.
+    because documents may show strangers less. `declared` are operations that it does not have; without a document, all there are.
     """
 
     endpoint: Name
-    openapi: str
+    openapi: str | None = None
+    declared: dict[str, DeclaredOperation] = {}
     logins: dict[str, Login] = {}
     refused: Answers = Answers(statuses=(401, 403, 404))
     limited: Answers = Answers(statuses=(429,))
@@ -128,6 +242,14 @@ class Api(Part):
     """Operations whose answers are meant for every tenant (published articles, say), with the reason."""
     acting_role: str = "owner"
     """The role that tries to cross the border between tenants: the most powerful one of a tenant."""
+
+    @model_validator(mode="after")
+    def _has_operations(self) -> Api:
+        if self.openapi is None and not self.declared:
+            raise PydanticCustomError(
+                "no_operations", "the API needs its OpenAPI document (openapi) or declared operations"
+            )
+        return self
 
 
 class CanaryFlow(Part):

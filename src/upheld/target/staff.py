@@ -2,26 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Literal
-
 from pydantic import Field, model_validator
 from pydantic_core import PydanticCustomError
 
 from upheld.target.access import RoleChange
-from upheld.target.api import Account, Answers, Api
-from upheld.target.parts import Name, Part, SecretRef, Template
-
-
-class Totp(Part):
-    """The parameters of time-based one-time passwords (RFC 6238), the same for everybody.
-
-    `window_steps` is how many steps before and after the present one are accepted too, to allow for clocks that differ.
-    """
-
-    step_seconds: int = Field(default=30, ge=5, le=300)
-    digits: int = Field(default=6, ge=6, le=10)
-    algorithm: Literal["sha1", "sha256", "sha512"] = "sha1"
-    window_steps: int = Field(default=1, ge=0, le=10)
+from upheld.target.api import Account, Answers, Api, Totp
+from upheld.target.parts import Name, Part, Template
 
 
 class LoginStep(Part):
@@ -52,12 +38,8 @@ class StaffLogin(Part):
 
 
 class StaffIdentity(Account):
-    """An account of staff that the harness may use. `totp_seed` is the second factor's seed in base32.
+    """An account of staff that the harness may use; one that is `disabled` must not work any more and is not used."""
 
-    One that is `disabled` must not work any more and is not used.
-    """
-
-    totp_seed: SecretRef | None = None
     disabled: bool = False
 
 
