@@ -138,8 +138,11 @@ class _Handler(BaseHTTPRequestHandler):
         super().setup()
 
     def _serve(self) -> None:
-        self.rfile.read(int(self.headers.get("content-length") or 0))
-        status, headers, body = type(self).answer(self.command, self.path, dict(self.headers.items()))
+        given = self.rfile.read(int(self.headers.get("content-length") or 0))
+        answer: Any = type(self).answer
+        # Most pages are the same whatever is sent to them.
+        more = (given,) if getattr(type(self), "takes_body", False) else ()
+        status, headers, body = answer(self.command, self.path, dict(self.headers.items()), *more)
         self.send_response(status)
         for name, value in headers.items():
             self.send_header(name, value)
@@ -157,16 +160,17 @@ class _Handler(BaseHTTPRequestHandler):
 
 @contextlib.contextmanager
 def web(
-    pages: Mapping[str, Page] | Callable[[str, str, Mapping[str, str]], Page], context: ssl.SSLContext | None = None
+    pages: Mapping[str, Page] | Callable[..., Page], context: ssl.SSLContext | None = None, *, takes_body: bool = False
 ) -> Iterator[int]:
-    """A web server of `pages` by path, or a function of method, path and headers; gives its port."""
+    """A web server of `pages` by path, or a function of method, path and headers (and body, if it takes it); gives its port."""
 
     def from_pages(method: str, path: str, headers: Mapping[str, str]) -> Page:
         assert isinstance(pages, Mapping)
         return pages.get(path.partition("?")[0], (404, {"Content-Type": "text/plain"}, b"no such page\n"))
 
     answer = pages if callable(pages) else from_pages
-    server = _Web(("127.0.0.1", 0), type("Handler", (_Handler,), {"answer": staticmethod(answer)}))
+    handler = type("Handler", (_Handler,), {"answer": staticmethod(answer), "takes_body": takes_body})
+    server = _Web(("127.0.0.1", 0), handler)
     if context is not None:
         server.socket = context.wrap_socket(server.socket, server_side=True, do_handshake_on_connect=False)
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)

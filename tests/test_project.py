@@ -10,6 +10,7 @@ from pathlib import Path
 
 import click
 import pytest
+import yaml
 
 from upheld.cli.main import cli
 
@@ -89,6 +90,7 @@ def test_the_examples_of_the_documentation_are_valid(tmp_path):
 
     from upheld.catalogue import Catalogue
     from upheld.policies import load
+    from upheld.target.api import Login
     from upheld.target.load import load_target
 
     policy, overlay = blocks("docs/policy.md")
@@ -99,11 +101,13 @@ def test_the_examples_of_the_documentation_are_valid(tmp_path):
     assert [claim.id for claim in loaded.claims] == ["transit-tls12", "everything-encrypted"]
     (override,) = loaded.overrides
     assert (override.base, override.value) == ("TLS 1.2", "TLS 1.3")
-    target, manners, gitlab = blocks("docs/target.md")
+    target, manners, logins, gitlab = blocks("docs/target.md")
     (tmp_path / "manners.yaml").write_text(manners, encoding="utf-8")
     polite = load_target(tmp_path / "manners.yaml", [one.id for one in catalogue])[0]
     assert polite.limits is not None
     assert polite.limits.of("api.example.com").requests == 5000
+    described_logins = yaml.safe_load(logins)["logins"]
+    assert len({one: Login.model_validate(login) for one, login in described_logins.items()}) >= 6
     (tmp_path / "target.yaml").write_text(target, encoding="utf-8")
     assert load_target(tmp_path / "target.yaml")[0].name == "Example shop"
     (tmp_path / "gitlab.yaml").write_text(

@@ -141,7 +141,7 @@ class ApiCalls(Generic[Someone]):
     def listed_operations(self) -> tuple[Operation, ...]:
         """Every operation of the OpenAPI document; raises Unobservable when it has none."""
         if not self.document.operations:
-            raise Unobservable("neither the OpenAPI document nor the target (api.declared) lists an operation")
+            raise Unobservable("the OpenAPI document lists no operation")
         return self.document.operations
 
     def close_calls(self) -> None:
@@ -175,7 +175,7 @@ class ApiCalls(Generic[Someone]):
         chosen = {
             kind: str(fill(recipe.chosen, values))
             for kind, recipe in self.description.objects.items()
-            if recipe.create == one.id and recipe.chosen is not None and kind not in objects
+            if recipe.create == one.id and recipe.chosen is not None
         }
         values.update(chosen)
         request = build(one, self.description, self.endpoint, values, replaced or {})

@@ -108,10 +108,13 @@ def make_case(operation: Operation, api: Api) -> Case:
     references: list[Reference] = []
     unclear: list[str] = list(operation.unread)
     missing: list[str] = []
+    chosen = {name for name, one in api.objects.items() if one.create == operation.id and one.chosen is not None}
     for parameter in operation.parameters:
         if parameter.where not in {"path", "query", "header"}:
             continue
         kind = kind_of(operation.id, parameter.name, api)
+        if kind in chosen:
+            continue  # It names nothing that is there: whoever makes an object gives it its identifier.
         if kind:
             references.append(
                 Reference(parameter.where, parameter.name, kind, parameter.where != "path" and not parameter.required)
@@ -286,6 +289,7 @@ def build(
     recipe = api.operations.get(operation.id)
     if recipe is not None:
         query.update(fill(recipe.query, values))
+        headers.update(fill(recipe.headers, values))
     for parameter in operation.parameters:
         value = replaced.get(f"{parameter.where} {parameter.name}")
         if value is None:
@@ -326,7 +330,8 @@ def build_harmless(
     """
     path = operation.path
     query: dict[str, str] = {}
-    headers: dict[str, str] = {}
+    recipe = api.operations.get(operation.id)
+    headers: dict[str, str] = dict(recipe.headers) if recipe is not None else {}
     for parameter in operation.parameters:
         label = api.values.get(parameter.name) if not kind_of(operation.id, parameter.name, api) else None
         value = label if label is not None else absent(parameter)

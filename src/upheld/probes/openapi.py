@@ -136,7 +136,9 @@ class Document:
         for one in self.operations:
             if one.id == identity:
                 return one
-        raise Unobservable(f"neither the OpenAPI document nor the target (api.declared) has an operation {identity}")
+        raise Unobservable(
+            f"the OpenAPI document has no operation {identity}, and the target declares none (api.declared)"
+        )
 
     def with_more(self, other: Document) -> Document:
         """This document with the operations that only the other one has; the other one itself when that has them all."""

@@ -198,6 +198,8 @@ class OperationRecipe(Part):
     text: str | None = None
     media_type: str = "text/plain"
     query: dict[str, str] = {}
+    headers: dict[str, str] = {}
+    """Headers that the operation needs beside those of its document: `Depth: "1"`."""
     statuses: tuple[int, ...] = ()
     read_back: str | None = None
     existing: dict[str, str] = {}
@@ -207,12 +209,14 @@ class OperationRecipe(Part):
 class DeclaredOperation(Part):
     """An operation that no document describes: `call` is its method and path (`GET /tickets/{ticket}/`).
 
-    `public` means that nobody has to log in for it; `query` names parameters of its query. Its body is that of its recipe.
+    `public` means that nobody has to log in for it; `query` names parameters of its query, `answers` the media types that it
+    answers with. Its body is that of its recipe.
     """
 
     call: str = Field(pattern=r"^[A-Z]+ /\S*$")
     public: bool = False
     query: tuple[str, ...] = ()
+    answers: tuple[str, ...] = ()
 
 
 class Api(Part):

@@ -132,7 +132,7 @@ def test_yaml_is_read_as_json_would_be() -> None:
         ("a: &x [1]\nb: *x\n", "no version"),
         ("a: &x [*x]\n", "something that it is a part of"),
         ("a: !!python/object:os.system {}\n", "no YAML that can be read"),
-        ('{"swagger": "2.0"}', "Swagger 2.0"),
+        ('{"swagger": "1.2"}', "Swagger 1.2"),
         ('{"openapi": "4.0.0"}', "OpenAPI 4.0.0"),
         ('{"x":' + "[" * 100_000, "nested too deeply"),
         ('{"openapi": "3.1.0", "paths": []}', "paths are no object"),
@@ -181,3 +181,39 @@ def test_documents_that_differ_are_put_together() -> None:
     assert document("a").with_more(document("b", "a")).data == {"of": ("b", "a")}
     assert ids(document("a", "b").with_more(document("b", "c"))) == ["a", "b", "c"]
     assert ids(document("a", "b").with_more(document("b"))) == ["a", "b"]
+
+
+SWAGGER = """
+swagger: "2.0"
+basePath: /api
+securityDefinitions: {key: {type: apiKey, in: header, name: X-Key}}
+security: [{key: []}]
+parameters: {page: {name: page, in: query, type: integer}}
+paths:
+  /notes/{note_id}:
+    parameters: [{name: note_id, in: path, required: true, type: string, format: uuid}]
+    put:
+      operationId: changeNote
+      parameters:
+        - {$ref: "#/parameters/page"}
+        - {name: note, in: body, required: true, schema: {$ref: "#/definitions/Note"}}
+      responses: {"200": {schema: {$ref: "#/definitions/Note"}}}
+  /login:
+    post:
+      operationId: login
+      security: []
+      parameters: [{name: user, in: formData, required: true, type: string}]
+      responses: {"200": {description: in}}
+definitions: {Note: {type: object, required: [title], properties: {title: {type: string}, owner_id: {type: string}}}}
+"""
+
+
+def test_swagger_2_says_the_same_as_openapi_3() -> None:
+    found = parse(SWAGGER)
+    change, login = found.operation("changeNote"), found.operation("login")
+    assert (change.method, change.path, change.public) == ("PUT", "/api/notes/{note_id}", False)
+    assert change.identifiers == ("path note_id", "body owner_id")
+    assert [one.name for one in change.query_parameters] == ["page"]
+    assert change.media_types == ("application/json",)
+    assert (login.public, login.media_types) == (True, ("application/x-www-form-urlencoded",))
+    assert [(one.path, one.required) for one in login.body] == [("user", False)]

@@ -1,0 +1,202 @@
+"""Every way to log in that a target can describe, against a small server that knows each of them and refuses the rest."""
+
+from __future__ import annotations
+
+import base64
+import json
+import secrets
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+import pyotp
+import pytest
+
+from upheld.errors import Refused, Unobservable
+from upheld.probes.api import Api
+from upheld.probes.sessions import Sessions
+from upheld.target.api import Login
+
+from ...loopback import endpoint, web
+
+PASSWORD = "correct-horse-battery-9"
+KEY = "key-0123456789abcdef"
+SEED = "JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP"
+HTML = {"Content-Type": "text/html"}
+
+
+class Server:
+    """Knows one account, by every kind of login; `seen` are the requests."""
+
+    def __init__(self) -> None:
+        self.sessions: set[str] = set()
+        self.challenges: set[str] = set()
+        self.csrf = secrets.token_hex(16)
+        self.seen: list[tuple[str, str, dict[str, str]]] = []
+
+    def __call__(self, method: str, path: str, headers: Mapping[str, str], body: bytes = b"") -> Any:  # noqa: PLR0911  (one for each kind)
+        given = {name.lower(): value for name, value in headers.items()}
+        self.seen.append((method, path, given))
+        where = urlsplit(path)
+        cookies = dict(one.strip().split("=", 1) for one in given.get("cookie", "").split(";") if "=" in one)
+        form = {key: values[0] for key, values in parse_qs(body.decode()).items()}
+        if where.path == "/login" and method == "GET":
+            cookie = {"Set-Cookie": f"csrftoken={self.csrf}; Path=/"}
+            return 200, {**HTML, **cookie}, f'<form><input name="csrf" value="{self.csrf}"></form>'.encode()
+        if where.path == "/login":
+            if form.get("csrf") != self.csrf or cookies.get("csrftoken") != self.csrf:
+                return 403, HTML, b"forged"
+            if form.get("password") != PASSWORD:
+                return 200, HTML, b"wrong name or password"
+            return 302, {"Location": "/", "Set-Cookie": f"sessionid={self._session()}; HttpOnly"}, b""
+        if where.path == "/token":
+            right = form.get("grant_type") == "password" and form.get("password") == PASSWORD
+            return self._json(200, {"access_token": self._session()}) if right else self._json(400, {})
+        if where.path == "/first":
+            if json.loads(body).get("password") != PASSWORD:
+                return self._json(401, {})
+            self.challenges.add(challenge := secrets.token_hex(12))
+            return self._json(200, {"challenge": challenge})
+        if where.path == "/second":
+            sent = json.loads(body)
+            right = sent["challenge"] in self.challenges and pyotp.TOTP(SEED).verify(sent["code"], valid_window=1)
+            return self._json(200, {"token": self._session()}) if right else self._json(401, {})
+        return self._json(200, {"name": "ada"}) if self._let_in(where.query, given, cookies) else self._json(401, {})
+
+    def _session(self) -> str:
+        self.sessions.add(made := secrets.token_hex(16))
+        return made
+
+    def _let_in(self, query: str, given: Mapping[str, str], cookies: Mapping[str, str]) -> bool:
+        basic = base64.b64encode(f"ada:{PASSWORD}".encode()).decode()
+        return (
+            given.get("authorization", "").removeprefix("Bearer ") in self.sessions
+            or cookies.get("sessionid") in self.sessions
+            or given.get("authorization") == f"Basic {basic}"
+            or given.get("x-api-key") == f"Token {KEY}"
+            or parse_qs(query).get("api_key") == [KEY]
+        )
+
+    @staticmethod
+    def _json(status: int, data: object) -> Any:
+        return status, {"Content-Type": "application/json"}, json.dumps(data).encode()
+
+
+FORM = {"path": "/login", "page": "/login", "hidden": ["csrf"], "form": {"user": "{username}", "password": "{password}"},
+        "token": "cookie sessionid", "scheme": "cookies", "headers": {"X-CSRFToken": "{cookie.csrftoken}"}}  # fmt: skip
+LOGINS: dict[str, dict[str, Any]] = {
+    "form": FORM,
+    "OAuth2 password": {"path": "/token", "form": {"grant_type": "password", "username": "{username}", "password": "{password}"}},
+    "basic": {"scheme": "basic", "check": "/me"},
+    "key in header": {"scheme": "header", "name": "X-API-Key", "value": "Token {key}", "check": "/me"},
+    "key in query": {"scheme": "query", "name": "api_key", "value": "{key}", "check": "/me"},
+    "second factor": {
+        "path": "/first", "json": {"password": "{password}"}, "gives": {"challenge": "/challenge"}, "token": "/token",
+        "then": [{"path": "/second", "json": {"challenge": "{challenge}", "code": "{code}"}}],
+    },
+}  # fmt: skip
+
+
+@pytest.fixture
+def logging_in(session_of: Callable[..., Any]) -> Iterator[Callable[[dict[str, Any]], tuple[Any, Server]]]:
+    """A session over the server, in which `ada` logs in as described; and the server."""
+    import contextlib
+
+    with contextlib.ExitStack() as stack:
+
+        def make(login: dict[str, Any]) -> tuple[Any, Server]:
+            server = Server()
+            port = stack.enter_context(web(server, takes_body=True))
+            given = {"password": "env:ADA_PASSWORD", "key": "env:ADA_KEY"}
+            ada = {"name": "ada", "tenant": "t", "role": "owner", "login": "l", "values": {"username": "ada"}}
+            session = session_of(
+                secret_values={"ADA_PASSWORD": PASSWORD, "ADA_KEY": KEY, "ADA_SEED": SEED},
+                endpoints=[endpoint("api", port, scheme="http")],
+                tenants=[{"name": "t", "id": "t"}],
+                identities=[{**ada, "secrets": given, "totp_seed": "env:ADA_SEED"}],
+                api={"endpoint": "api", "logins": {"l": login}, "declared": {"me": {"call": "GET /me"}}},
+                sessions={"whoami": "me", "identity": "ada", "token": "opaque"},
+            )
+            return session, server
+
+        yield make
+
+
+@pytest.mark.parametrize("name", LOGINS)
+def test_each_way_to_log_in_lets_in_and_refuses_a_made_up_secret(logging_in: Any, name: str) -> None:
+    session, _ = logging_in(LOGINS[name])
+    api = session.probe(Api)
+    assert api.call("me", "ada", {}).worked
+    assert not api.call("me", None, {}).worked
+    right = api.login("ada")
+    assert (right.accepted, right.account) == (True, "ada")
+    assert not api.login("ada", right_password=False).accepted
+
+
+def test_no_secret_is_in_what_is_recorded(logging_in: Any) -> None:
+    for login in LOGINS.values():
+        session, server = logging_in(login)
+        with session.recording("t") as recorder:
+            session.probe(Api).call("me", "ada", {})
+        text = json.dumps([str(one) for one in recorder.observations])
+        for secret in (PASSWORD, KEY, SEED, *server.sessions, *server.challenges):
+            assert secret not in text
+
+
+def test_headers_beside_the_cookies_are_sent(logging_in: Any) -> None:
+    session, server = logging_in(FORM)
+    session.probe(Api).call("me", "ada", {})
+    assert server.seen[-1][2]["x-csrftoken"] == server.csrf
+
+
+@pytest.mark.parametrize("name", ["form", "OAuth2 password", "second factor"])
+def test_a_session_of_each_kind_is_used_forged_and_not_mixed_up(logging_in: Any, name: str) -> None:
+    session, _ = logging_in(LOGINS[name])
+    sessions = session.probe(Sessions)
+    issued = sessions.issue()
+    assert sessions.use(issued.handle).worked
+    for forgery in sessions.forgeries():
+        assert not sessions.use_forged(issued.handle, forgery.name).worked
+
+
+def test_a_credential_that_is_not_asked_for_begins_no_session(logging_in: Any) -> None:
+    session, _ = logging_in(LOGINS["basic"])
+    with pytest.raises(Unobservable, match="begins no session"):
+        session.probe(Sessions).issue()
+
+
+def test_a_credential_that_nothing_shows_to_be_right_decides_nothing(logging_in: Any) -> None:
+    session, _ = logging_in({"scheme": "basic"})
+    with pytest.raises(Unobservable, match="names no path that shows"):
+        session.probe(Api).login("ada")
+
+
+def test_a_form_that_lacks_its_hidden_field_is_said(logging_in: Any) -> None:
+    session, _ = logging_in({**FORM, "hidden": ["other"]})
+    with pytest.raises(Unobservable, match="/login has no field other"):
+        session.probe(Api).call("me", "ada", {})
+
+
+def test_a_cookie_that_everybody_gets_is_no_login(logging_in: Any) -> None:
+    """The token against forged requests is set for whoever opens the page: only `accepted` tells who was let in."""
+    everybody = {**FORM, "token": "cookie csrftoken"}
+    session, _ = logging_in({**everybody, "accepted": {"statuses": [302]}})
+    assert session.probe(Api).login("ada").accepted
+    assert not session.probe(Api).login("ada", right_password=False).accepted
+    session, _ = logging_in({**FORM, "form": {"user": "x"}})
+    with pytest.raises(Refused):
+        session.probe(Api).call("me", "ada", {})
+
+
+@pytest.mark.parametrize(
+    ("login", "words"),
+    [
+        ({"scheme": "header", "value": "{key}"}, "needs its name"),
+        ({"scheme": "query", "name": "k"}, "needs the value that is sent"),
+        ({"scheme": "basic", "json": {"a": "b"}}, "needs the path"),
+        ({"path": "/x", "json": {"a": "b"}, "form": {"a": "b"}}, "json or form, not both"),
+    ],
+)
+def test_a_login_that_cannot_be_is_a_mistake(login: dict[str, Any], words: str) -> None:
+    with pytest.raises(ValueError, match=words):
+        Login.model_validate(login)
