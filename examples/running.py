@@ -156,7 +156,7 @@ def started(name: str, folder: Path) -> Iterator[Place]:
     shutil.copytree(HERE / name, copy, ignore=shutil.ignore_patterns("__pycache__", "node_modules"))
     ports = _free_ports(copy)
     place = Place(name, copy, ENVIRONMENTS / name, ports)
-    start = importlib.import_module(f"examples.{name.replace('-', '_')}.start").start
+    start = importlib.import_module(f"examples.{name}.start").start
     with start(place):
         yield place
 

@@ -28,7 +28,7 @@ def test_an_example_is_whole(name: str) -> None:
     load_target(folder / "target.yaml")
     assert f"python -m examples {name}" in (folder / "README.md").read_text(encoding="utf-8")
     assert f"[{name}]({name})" in (ROOT / "examples" / "README.md").read_text(encoding="utf-8")
-    assert (ROOT / "tests" / "examples" / f"test_{name.replace('-', '_')}.py").exists()
+    assert (ROOT / "tests" / "examples" / f"test_{name}.py").exists()
 
 
 def claim(status: str, *findings: tuple[str, str, str]) -> dict[str, object]:

@@ -320,7 +320,7 @@ class Api(TenantCalls, Probe):
         if first.present and (operation, tenant) not in self._unstable:
             self._unstable[operation, tenant] = first.differs(read())
         known = self._unstable.get((operation, tenant), ())
-        if first.present and {place for place, _ in first.values} <= set(known):
+        if first.present and first.values and {place for place, _ in first.values} <= set(known):
             raise Unobservable(f"all that {operation} shows differs from read to read, so that it shows no change")
         return State(operation, tenant, first.status, first.present, first.values, known)
 
