@@ -33,6 +33,7 @@ class TwoTenants:
         self.on = set(switches)
         self.log = log
         self.limit = limit
+        self.window_seconds = WINDOW_SECONDS
         self.notes: dict[str, dict[str, str]] = {}
         self.links: dict[str, dict[str, Any]] = {}
         self.tokens: dict[str, str] = {}
@@ -245,9 +246,9 @@ class TwoTenants:
         for key in keys:
             if "address spent before" in self.on and key[0] == "client" and key not in self.windows:
                 self.windows[key] = [now] * (self.limit - 2)  # as if others had just sent from there
-            window = self.windows[key] = [at for at in self.windows[key] if at > now - WINDOW_SECONDS]
+            window = self.windows[key] = [at for at in self.windows[key] if at > now - self.window_seconds]
             if len(window) >= self.limit:
-                wait = WINDOW_SECONDS
+                wait = self.window_seconds
             else:
                 window.append(now)
         if not wait:

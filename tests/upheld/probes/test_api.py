@@ -14,6 +14,7 @@ from upheld.errors import Refused, Throttled, Unobservable
 from upheld.probes.api import Api
 from upheld.probes.api_requests import Request, fill, put
 from upheld.probes.api_variants import OTHER_VERSION, VARIANTS, applies, varied
+from upheld.probes.bursts import THREADS
 from upheld.probes.waiting import seconds_of
 
 from ...two_tenants import LIMIT, PASSWORDS, TwoTenants, secret_values
@@ -126,8 +127,10 @@ def test_what_comes_and_goes_in_a_list_is_no_change_of_an_object_in_it(started: 
 
 def test_a_burst_stops_once_it_is_limited(started: Any) -> None:
     session, server = started(limit=LIMIT)
+    server.window_seconds = 600.0  # A busy machine may take more than a second for a handful of requests.
     found = session.probe(Api).burst("listNotes", None, 50)
-    assert found.first_limited == LIMIT
+    assert found.first_limited is not None
+    assert LIMIT - THREADS < found.first_limited <= LIMIT  # Requests under way together may overtake one another.
     assert (found.ordinary, found.limited_status, found.retry_after) == (401, 429, "1")
     assert LIMIT < found.requests < LIMIT + 5
     assert (

@@ -143,6 +143,26 @@ def test_no_secret_is_in_what_is_recorded(logging_in: Any) -> None:
             assert secret not in text
 
 
+@pytest.mark.parametrize("name", ["form", "OAuth2 password", "second factor", "basic"])
+def test_looks_made_side_by_side_share_one_login(logging_in: Any, name: str) -> None:
+    session, server = logging_in(LOGINS[name])
+    api = session.probe(Api)
+    with session.recording("t") as recorder:
+        replies = api.side_by_side([lambda: api.call("me", "ada", {})] * 6)
+    assert [one.worked for one in replies] == [True] * 6
+    assert len(server.sessions) == (0 if name == "basic" else 1)
+    assert len([path for _, path, _ in server.seen if path == "/me"]) == 6
+    assert len(recorder.observations) == 6
+
+
+def test_a_login_that_is_refused_fails_each_look_made_side_by_side(logging_in: Any) -> None:
+    session, server = logging_in({**FORM, "form": {"user": "x"}})
+    api = session.probe(Api)
+    with session.recording("t"), pytest.raises(Refused):
+        api.side_by_side([lambda: api.call("me", "ada", {})] * 3)
+    assert "/me" not in [path for _, path, _ in server.seen]
+
+
 def test_headers_beside_the_cookies_are_sent(logging_in: Any) -> None:
     session, server = logging_in(FORM)
     session.probe(Api).call("me", "ada", {})
