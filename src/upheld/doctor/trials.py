@@ -163,13 +163,15 @@ def _status_page(probe: StatusPage, _: Asked) -> Iterator[Trial]:
 
 
 def _document(session: Session, described: ApiDescription, what: str) -> Trial:
-    """The OpenAPI document as a stranger is shown it."""
+    """The OpenAPI document as a stranger is shown it, and what the target declares beside or without it."""
 
     def read() -> str:
         where = described.openapi
+        if where is None:
+            return f"{_count(openapi.Document((), {}).with_declared(described).operations, 'operation')}, as the target declares them"
         endpoint = next(one for one in session.target.endpoints if one.name == described.endpoint)
         client = cast("Http", session.probe(Http)).client
-        found = openapi.load(where, endpoint, session.target_folder, client)
+        found = openapi.load(where, endpoint, session.target_folder, client).with_declared(described)
         if not found.operations:
             raise Unobservable(f"the OpenAPI document {where} has no operation")
         return f"{_count(found.operations, 'operation')}, as a stranger is shown it"
@@ -182,7 +184,7 @@ def _members(session: Session, asked: Asked) -> Iterator[Trial]:
     described = session.target.api
     if described is None:
         return
-    yield _document(session, described, "the OpenAPI document")
+    yield _document(session, described, "the OpenAPI document" if described.openapi is not None else "operations")
     yield Trial("tenants", lambda: _declared(session.target.tenants, "tenant"))
     yield Trial("identities", lambda: _declared(session.target.identities, "identity", "identities"))
     for one in session.target.identities if asked.log_in else ():
