@@ -88,7 +88,10 @@ class ShownHashes(Probe):
     @look
     def in_login(self, identity: str) -> Shown:
         """The answer to a login, with the cookies that it sets; raises Refused when it is refused."""
-        answer, _ = self._api.logins.answer(self._api.identity(identity), self._api.client(""))
+        begun, _ = self._api.logins.begin(self._api.identity(identity), self._api.client(""))
+        answer = begun.answer
+        if answer is None:
+            raise Unobservable(f"the credential of {identity} is not asked for, so no login answers")
         cookies = [cookie.partition(";")[0].partition("=")[2] for cookie in answer.headers_all("set-cookie")]
         found = {"answer": _parsed(answer.text), "cookies": cookies}
         return self._searched(found, answer.status, worked=True)
