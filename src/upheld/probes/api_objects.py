@@ -150,9 +150,8 @@ class Planter:
         planted = Planted("object", title, "api", create, identity, dict(objects), kind=kind, mark=mark)
         note, making = self._journal.about(planted), Making()
         if recipe.chosen is not None and kind in objects:
-            note.known(
-                objects[kind]
-            )  # Whoever makes it chose what it is called, so that it can be found unanswered too.
+            # Whoever makes it chose what it is called, so that it can be found unanswered too.
+            note.known(objects[kind])
         try:
             yield making
         except (Refused, OutOfScope, Spent, Throttled):
