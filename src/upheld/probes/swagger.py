@@ -18,6 +18,7 @@ def as_openapi(data: Mapping[str, Any]) -> dict[str, Any]:
 
     Raises RecursionError when it is nested too deeply.
     """
+    data = _map(_moved(data))  # Once for all: what many operations share stays one.
     consumes, produces = _texts(data.get("consumes")) or _JSON, _texts(data.get("produces")) or _JSON
     shared = _map(data.get("parameters"))
     paths: dict[str, Any] = {}
@@ -30,7 +31,7 @@ def as_openapi(data: Mapping[str, Any]) -> dict[str, Any]:
                 made[method] = _operation(item[method], common, shared, consumes, produces)
         paths[str(path)] = made
     components = {
-        "schemas": _moved(_map(data.get("definitions"))),
+        "schemas": dict(_map(data.get("definitions"))),
         "securitySchemes": dict(_map(data.get("securityDefinitions"))),
     }
     found = {
@@ -64,7 +65,7 @@ def _operation(
     body = next((one for one in named.values() if one.get("in") == "body"), None)
     fields = [one for one in named.values() if one.get("in") == "formData"]
     if body is not None:
-        schema = _moved(_map(body.get("schema")))
+        schema = dict(_map(body.get("schema")))
         found["requestBody"] = {
             "required": bool(body.get("required")),
             "content": {media: {"schema": schema} for media in consumes},
@@ -80,7 +81,7 @@ def _operation(
     responses: dict[str, Any] = {}
     for status, one in _map(raw.get("responses")).items():
         answer = _map(one)
-        schema = _moved(_map(answer.get("schema")))
+        schema = dict(_map(answer.get("schema")))
         responses[str(status)] = {"content": {media: {"schema": schema} for media in produces}} if schema else {}
     found["responses"] = responses
     return found
@@ -92,7 +93,7 @@ def _parameter(one: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _schema(one: Mapping[str, Any]) -> dict[str, Any]:
-    found = {key: _moved(item) for key, item in one.items() if key not in _OF_PARAMETERS}
+    found = {key: item for key, item in one.items() if key not in _OF_PARAMETERS}
     return {**found, "type": "string", "format": "binary"} if found.get("type") == "file" else found
 
 
