@@ -119,6 +119,46 @@ def test_a_scan_of_a_part_of_the_packages_does_not_count(auditor: Auditor) -> No
     assert "leaves out a part" in failed_with(auditor, workflow(PIP, f"{NPM} --omit=dev"))["web/package-lock.json"]
 
 
+SHARED = ".github/workflows/shared.yml"
+
+
+def calling(uses: str = f"./{SHARED}", **more: Any) -> str:
+    """A workflow whose only job calls another one, as JSON."""
+    return json.dumps({"on": ["push", "pull_request"], "jobs": {"checks": {"uses": uses, **more}}})
+
+
+def test_scans_in_workflows_that_are_called_count(auditor: Auditor) -> None:
+    shared = workflow(PIP, NPM, on={"workflow_call": None})
+    assert failed_with(auditor, calling(), **{SHARED: shared}) == {}
+    between = {".github/workflows/between.yml": calling().replace("pull_request", "workflow_call")}
+    assert failed_with(auditor, calling("./.github/workflows/between.yml"), **between, **{SHARED: shared}) == {}
+    for wrong in (calling(**{"if": "github.actor != 'bot'"}), calling(**{"continue-on-error": True})):
+        assert set(failed_with(auditor, wrong)) == set(LOCKS)
+    assert set(failed_with(auditor, calling(), **{SHARED: workflow(PIP + " || true", on="workflow_call")})) == set(
+        LOCKS
+    )
+    auditor.shop.merge({CI: calling(), SHARED: shared})
+    built(auditor, "a" * 40, 1, ("checks / scan", "success"))
+    built(auditor, "b" * 40, 2, ("checks", "success"))
+    (failed,) = auditor.failed(BUILDS)
+    assert "builds of bbbbbbbbbbbb" in failed
+
+
+@pytest.mark.parametrize(
+    ("uses", "words"),
+    [
+        ("shop/shared/.github/workflows/scan.yml@v1", "no file of the repository"),
+        ("./.github/workflows/missing.yml", "missing.yml"),
+        (f"./{CI}", "too many below one another"),
+        ("./requirements.lock", "has no jobs"),
+    ],
+)
+def test_a_called_workflow_that_cannot_be_read_decides_nothing(auditor: Auditor, uses: str, words: str) -> None:
+    auditor.shop.merge({CI: calling(uses), **LOCKS})
+    assert words in auditor.unseen(SCANS)
+    assert words in auditor.unseen(BUILDS)
+
+
 def test_the_word_on_is_read_as_yaml_reads_it(auditor: Auditor) -> None:
     text = f"on:\n  push:\n  pull_request:\njobs:\n  a:\n    steps:\n      - run: {PIP}\n      - run: {NPM}\n"
     assert failed_with(auditor, text) == {}

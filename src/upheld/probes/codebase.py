@@ -161,7 +161,8 @@ class Codebase(Probe):
         for path in paths:
             text = self._git.text(path)
             of_gitlab = path.rpartition("/")[2] in _GITLAB
-            found.append(gitlab_workflow(path, text, self._git.text) if of_gitlab else github_workflow(path, text))
+            read = gitlab_workflow if of_gitlab else github_workflow
+            found.append(read(path, text, self._git.text))
         return tuple(found)
 
     @look

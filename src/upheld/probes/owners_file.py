@@ -19,6 +19,8 @@ PLACES = {
 }
 """Where a forge looks for the file; the first that there is counts."""
 
+GITHUB_LOADS = 3 * 1024 * 1024
+"""Bytes below which GitHub reads such a file at all."""
 _UNNAMED = "codeowners"
 _HEADING = re.compile(r"(\^)?\[(.*?)\](?:\[(\d{0,9})\])?(\s+[@\w.+\-/\s]*)?", re.ASCII)
 _GITLAB_OWNER = re.compile(
@@ -65,6 +67,8 @@ OwnersOf = Callable[[str], tuple[Ownership, ...]]
 
 def read_owners(kind: str, text: str, path: str) -> OwnersOf:
     """An owners file as a GitHub or a GitLab reads it; raises Unobservable for a pattern that is not understood."""
+    if kind == "github" and len(text.encode()) >= GITHUB_LOADS:
+        return lambda _path: ()
     return _gitlab(text, path) if kind == "gitlab" else _github(text)
 
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
 from typing import Any
 
 from upheld.errors import Unobservable
@@ -11,6 +11,8 @@ from upheld.probes import foreign_yaml
 
 LARGEST = 1024 * 1024
 """Characters of one definition."""
+_DEEPEST = 10
+_MOST_CALLS = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,16 +69,59 @@ def load_yaml(path: str, text: str) -> Any:
     return foreign_yaml.load(text, path)
 
 
-def github_workflow(path: str, text: str) -> Workflow:
-    """A workflow of GitHub Actions; what is not understood is Unobservable."""
+def github_workflow(path: str, text: str, file: Callable[[str], str]) -> Workflow:
+    """A workflow of GitHub Actions, with the jobs of those that it calls; `file` gives the text of another file.
+
+    What is not understood is Unobservable, but for workflows that it calls: it says which of them are not read.
+    """
+    found = _workflow(path, text)
+    # YAML 1.1 takes the word `on` for true.
+    on = found.get(True, found.get("on"))
+    reader = _Caller(file)
+    return Workflow(path, tuple(_triggers(on, path)), tuple(reader.jobs(path, found)), tuple(reader.unread))
+
+
+def _workflow(path: str, text: str) -> dict[Any, Any]:
     found = load_yaml(path, text)
     if not isinstance(found, dict) or not isinstance(found.get("jobs"), dict):
         raise Unobservable(f"{path} has no jobs")
-    # YAML 1.1 takes the word `on` for true.
-    on = found.get(True, found.get("on"))
-    defaults = _shell(found)
-    jobs = tuple(_github_job(str(name), job, path, defaults) for name, job in found["jobs"].items())
-    return Workflow(path, tuple(_triggers(on, path)), jobs)
+    return found
+
+
+class _Caller:
+    """Reads the jobs of a workflow and of those that its jobs call (`jobs.*.uses`); `unread` says of which it could not, and why."""
+
+    def __init__(self, file: Callable[[str], str]) -> None:
+        self.file = file
+        self.unread: list[str] = []
+        self._calls = 0
+
+    def jobs(self, path: str, found: Mapping[Any, Any], deep: int = 0) -> Iterator[PipelineJob]:
+        """The jobs; one that is called has the name of its caller before its own, as builds show it."""
+        defaults = _shell(found)
+        for key, job in found["jobs"].items():
+            one = _github_job(str(key), job, path, defaults)
+            if not job.get("uses"):
+                yield one
+                continue
+            try:
+                called = list(self._called(str(job["uses"]), deep + 1))
+            except Unobservable as unobservable:
+                self.unread.append(f"the job {one.name} calls a workflow that is not read: {unobservable.reason}")
+                continue
+            for each in called:
+                conditions = ", ".join(condition for condition in (one.condition, each.condition) if condition)
+                tolerant = one.tolerant or each.tolerant
+                yield replace(each, name=f"{one.name} / {each.name}", condition=conditions, tolerant=tolerant)
+
+    def _called(self, uses: str, deep: int) -> Iterator[PipelineJob]:
+        self._calls += 1
+        if not uses.startswith("./"):
+            raise Unobservable(f"it is {uses}, and no file of the repository")
+        if deep >= _DEEPEST or self._calls > _MOST_CALLS:
+            raise Unobservable("there are too many below one another")
+        path = uses.removeprefix("./")
+        yield from self.jobs(path, _workflow(path, self.file(path)), deep)
 
 
 def _triggers(on: Any, path: str) -> Iterable[Trigger]:
@@ -118,8 +163,6 @@ def _github_job(key: str, job: Any, path: str, shell: tuple[str, str]) -> Pipeli
                 tolerant=is_tolerant(step.get("continue-on-error")),
             )
         )
-    if job.get("uses"):
-        steps.append(Step(action=str(job["uses"])))
     return PipelineJob(
         key,
         str(job.get("name") or key),

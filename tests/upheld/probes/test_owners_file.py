@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from upheld import Unobservable
-from upheld.probes.owners_file import read_owners
+from upheld.probes.owners_file import GITHUB_LOADS, read_owners
 
 PATHS = [
     "README.md",
@@ -143,6 +143,11 @@ def test_owners_on_github(text: str, owners: tuple[str, ...]) -> None:
 def test_sections_of_gitlab(text: str, said: list[tuple[object, ...]]) -> None:
     found = read_owners("gitlab", text, "CODEOWNERS")("app/login.py")
     assert [(one.line, one.owners, one.section, one.optional, one.approvals) for one in found] == said
+
+
+def test_a_file_that_github_does_not_load_says_nothing() -> None:
+    assert read_owners("github", "* @a\n" + "#" * (GITHUB_LOADS - 6), "CODEOWNERS")("app/login.py")
+    assert read_owners("github", "* @a\n" + "#" * (GITHUB_LOADS - 5), "CODEOWNERS")("app/login.py") == ()
 
 
 def test_odd_patterns_come_to_an_end() -> None:
