@@ -80,7 +80,7 @@ def lists_every_public_component(status_page: StatusPage) -> Iterator[Finding]:
 def samples_have_no_gap(
     status_page: StatusPage, clock: Clock, *, grace_intervals: float = 2.0, least_samples: int = 3
 ) -> Iterator[Finding | NotObserved]:
-    """Between two looks that the status page keeps never lies more than its interval and the grace.
+    """No two neighbouring looks that the status page keeps are further apart than its interval and the grace.
 
     Decides: whether the platform was watched without holes as far back as the page remembers.
     How: the instants of the kept samples are read and compared; a page that has just begun to watch is read again after a while.

@@ -26,10 +26,10 @@ def every_lock_file_is_scanned_on_every_build(
     Decides: for each lock file of the repository and for pushes as well as pull requests, whether a job that always runs
     then scans that file with a scanner whose findings fail the build.
 
-    How: reads the definitions at the branch's head, on GitLab with those of child pipelines. A scan counts when its workflow
+    How: reads the definitions at the branch's head, with those of called workflows and of GitLab's child pipelines. A scan counts when its workflow
     starts on every push (of the production branch at the least) and every pull request to it, its job and step have no condition
     and no continue-on-error, and neither the shell, what follows the command nor its options swallow a failure. In a child
-    pipeline it counts when the job that starts that waits for it. Where a pipeline that is started cannot be read, what no other
+    pipeline it counts when the job that starts that waits for it. Where what is called or started cannot be read, what no other
     scan covers stays undecided.
 
     Refuted by: a lock file that no scan covers; a scan on a schedule only, or on some paths only; `continue-on-error`, `|| true`,
@@ -70,7 +70,8 @@ def every_build_was_scanned(
 
     How: lists the builds that the forge has recorded and their jobs. A job scans when it has the name of one that does in
     today's definitions, or one of `jobs`. It counts when it succeeded, or when it failed and the build with it, as it should.
-    On GitLab the jobs of child pipelines are of the build. Where one cannot be read, a build without a scan stays undecided.
+    On GitLab the jobs of child pipelines are of the build. Where a child, or a workflow that is called, cannot be read, a build
+    without a scan stays undecided.
 
     Refuted by: a commit of which no build has such a job; one that was skipped or cancelled; a build that succeeded although
     its scan failed. A build that is still going on is left for the next time.

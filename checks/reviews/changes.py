@@ -54,7 +54,7 @@ def every_commit_was_approved_by_someone_else(git: Git, forge: Forge) -> Iterato
 
 @check(basis=INSPECTED)
 def protection_forbids_unreviewed_changes(forge: Forge, *, approvals: int = 1) -> Iterator[Finding]:
-    """The forge lets nothing onto the production branch without `approvals` approvals of its last revision, from nobody.
+    """Nobody at all gets anything onto the production branch without `approvals` approvals of its last revision.
 
     Decides: whether the branch is protected so that what the history shows had to be so.
 
