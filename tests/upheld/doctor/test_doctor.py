@@ -83,7 +83,7 @@ def test_every_probe_can_be_tried_and_every_part_that_it_needs_has_an_example(ki
 
 def test_the_examples_are_one_valid_target_with_every_part():
     target, _ = load_target(SAMPLE)
-    settings = {"allow_intrusive", "ca", "networks", "domains", "samples"}
+    settings = {"allow_intrusive", "ca", "networks", "domains", "samples", "limits", "contact"}
     assert {name for name in Target.model_fields if not getattr(target, name)} <= settings
 
 
