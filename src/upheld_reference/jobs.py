@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,11 @@ TABLES = ("message_logs", "messages", "automation_runs", "notices", "webhook_del
 ENDED = ("sessions", "invitations")
 """The tables of schema app whose rows go as soon as their expires_at is over."""
 
+Due = Mapping[UUID, datetime]
+"""Workspaces, and the moment before which everything of each has expired."""
+DUE = sql.SQL("unnest(%s::uuid[], %s::timestamptz[]) AS due (workspace_id, before)")
+"""The same as a table, to which columns() gives the values."""
+
 
 def cutoff(now: datetime, retention_days: int) -> datetime:
     """The moment before which everything of a workspace that keeps ``retention_days`` days has expired."""
@@ -28,28 +34,36 @@ async def periods(db: AsyncConnection[Any]) -> list[tuple[UUID, int]]:
     return list(await (await db.execute("SELECT id, retention_days FROM app.workspaces")).fetchall())
 
 
-async def expire_rows(db: AsyncConnection[Any], table: str, workspace_id: UUID, before: datetime) -> int:
-    """Removes the rows of ``table`` that the workspace created ``before``, and returns how many those were."""
-    query = sql.SQL("DELETE FROM {} WHERE workspace_id = %s AND created_at < %s").format(sql.Identifier("app", table))
-    return (await db.execute(query, [workspace_id, before])).rowcount
+def columns(due: Due) -> tuple[list[UUID], list[datetime]]:
+    """What DUE is filled with."""
+    return list(due), list(due.values())
 
 
-async def expire_exports(db: AsyncConnection[Any], folder: Path, workspace_id: UUID, before: datetime) -> int:
-    """Removes the workspace's exports that hold a record from ``before``, rows and files, and returns how many.
+async def expire_rows(db: AsyncConnection[Any], table: str, due: Due) -> int:
+    """Removes the rows of ``table`` that each workspace of ``due`` created before its time, and returns how many."""
+    query = sql.SQL(
+        "DELETE FROM {} AS kept USING {} WHERE kept.workspace_id = due.workspace_id AND created_at < before"
+    )
+    return (await db.execute(query.format(sql.Identifier("app", table), DUE), columns(due))).rowcount
+
+
+async def expire_exports(db: AsyncConnection[Any], folder: Path, due: Due) -> int:
+    """Removes the exports that hold a record from before their workspace's time, rows and files, and returns how many.
 
     A file that no row speaks of any more is removed by its own date.
     """
-    query = """
-        DELETE FROM app.exports WHERE workspace_id = %s AND least(created_at, oldest_record_at) < %s RETURNING id
-    """
-    expired = [row[0] for row in await (await db.execute(query, [workspace_id, before])).fetchall()]
-    of_workspace = folder / str(workspace_id)
-    for export_id in expired:
-        (of_workspace / f"{export_id}.json").unlink(missing_ok=True)
-    leftovers = [path for path in of_workspace.glob("*.json") if path.stat().st_mtime < before.timestamp()]
-    for path in leftovers:
+    query = sql.SQL("""
+        DELETE FROM app.exports AS kept USING {} WHERE kept.workspace_id = due.workspace_id
+            AND least(created_at, oldest_record_at) < before RETURNING kept.workspace_id, id
+    """).format(DUE)
+    expired = await (await db.execute(query, columns(due))).fetchall()
+    files = [folder / str(workspace_id) / f"{export_id}.json" for workspace_id, export_id in expired]
+    for workspace_id, before in due.items():
+        of_workspace = (folder / str(workspace_id)).glob("*.json")
+        files += [path for path in of_workspace if path not in files and path.stat().st_mtime < before.timestamp()]
+    for path in files:
         path.unlink(missing_ok=True)
-    return len(expired) + len(leftovers)
+    return len(files)
 
 
 async def remove_ended(db: AsyncConnection[Any], table: str) -> int:
@@ -73,11 +87,11 @@ class Retention(DatabaseJob):
         db = await self.connected()
         removed = 0
         async with db.transaction():
-            for workspace_id, retention_days in await periods(db):
-                before = cutoff(datetime.now(UTC), retention_days)
-                for table in TABLES:
-                    removed += await expire_rows(db, table, workspace_id, before)
-                removed += await expire_exports(db, self._exports, workspace_id, before)
+            now = datetime.now(UTC)
+            due = {workspace_id: cutoff(now, retention_days) for workspace_id, retention_days in await periods(db)}
+            for table in TABLES:
+                removed += await expire_rows(db, table, due)
+            removed += await expire_exports(db, self._exports, due)
             for table in ENDED:
                 removed += await remove_ended(db, table)
         if removed:

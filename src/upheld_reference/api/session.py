@@ -71,8 +71,7 @@ async def authenticated(
     claims = shared.signer.verify(credentials.credentials) if credentials else None
     if claims is None:
         raise errors.unauthenticated()
-    async with workspace_scope(shared.pool, claims.workspace_id) as db:
-        holder = await sessions.holder(db, claims)
+    holder = await sessions.holder(shared.pool, claims)
     if holder is None or not sessions.admits(holder):
         raise errors.unauthenticated()
     return Caller(

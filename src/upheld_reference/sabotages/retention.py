@@ -5,12 +5,11 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
-from uuid import UUID
 
 from psycopg import AsyncConnection, sql
 
 from upheld_reference import jobs
-from upheld_reference.jobs import Retention
+from upheld_reference.jobs import Due, Retention
 from upheld_reference.platform import Platform
 from upheld_reference.sabotages import rewriting, sabotage
 
@@ -76,7 +75,7 @@ def retention_forgets_automation_runs(platform: Platform) -> None:
 def retention_keeps_exports(platform: Platform) -> None:
     """Exports, which hold copies of message logs, are kept for ever."""
 
-    async def expire_exports(_db: AsyncConnection[Any], _folder: Path, _workspace_id: UUID, _before: datetime) -> int:
+    async def expire_exports(_db: AsyncConnection[Any], _folder: Path, _due: Due) -> int:
         return 0
 
     platform.replace(jobs, "expire_exports", expire_exports)
@@ -104,12 +103,13 @@ def retention_soft_delete_keeps_content(platform: Platform) -> None:
             f"GRANT UPDATE (deleted_at) ON app.{table} TO rivet_retention;"
         )
 
-    async def expire_rows(db: AsyncConnection[Any], table: str, workspace_id: UUID, before: datetime) -> int:
+    async def expire_rows(db: AsyncConnection[Any], table: str, due: Due) -> int:
         if table not in hidden:
-            return await remove(db, table, workspace_id, before)
+            return await remove(db, table, due)
         query = sql.SQL(
-            "UPDATE {} SET deleted_at = now() WHERE workspace_id = %s AND created_at < %s AND deleted_at IS NULL"
-        ).format(sql.Identifier("app", table))
-        return (await db.execute(query, [workspace_id, before])).rowcount
+            "UPDATE {} AS kept SET deleted_at = now() FROM {}"
+            " WHERE kept.workspace_id = due.workspace_id AND created_at < before AND deleted_at IS NULL"
+        ).format(sql.Identifier("app", table), jobs.DUE)
+        return (await db.execute(query, jobs.columns(due))).rowcount
 
     platform.replace(jobs, "expire_rows", expire_rows)
