@@ -15,6 +15,7 @@ from upheld_reference.pki import Authority
 from upheld_reference.platform import Listener, ListenerPlan, Platform, Receive, Scope, Send
 
 _DRAIN_SECONDS = 1
+_LOOK_SECONDS = 0.02
 _ALPN = {"http": "http/1.1", "postgresql": "postgresql"}
 """The name of each protocol in TLS (RFC 7301)."""
 
@@ -103,7 +104,13 @@ class Servers:
         """Ends them, giving requests in progress a second."""
         for server in self._servers:
             server.should_exit = True
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        ending = asyncio.gather(*self._tasks, return_exceptions=True)
+        while not ending.done() and any(server.server_state.tasks for server in self._servers):
+            await asyncio.sleep(_LOOK_SECONDS)
+        for server in self._servers:
+            # Connections with no request in progress are not waited for: a client that is idle never says goodbye.
+            server.force_exit = True
+        await ending
 
 
 def _socket(address: str) -> socket.socket:
