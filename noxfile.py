@@ -1,4 +1,4 @@
-"""One command per promise, the same here and in CI: `nox -s audit`, `tests`, `lint`, `bench`, `calibrate`, `mutants`, `package`."""
+"""One command per promise, the same here and in CI: `nox -s audit`, `tests`, `lint`, `bench`, `calibrate`, `fuzz`, `mutants`, `package`."""
 
 from __future__ import annotations
 
@@ -104,6 +104,14 @@ def steady(session: nox.Session) -> None:
     """Audit the untouched reference five times in random order: every verdict is the same in all, and holds."""
     session.install("-e", ".[all,dev]")
     session.run("python", "tests/steadiness.py", *session.posargs)
+
+
+@nox.session
+def fuzz(session: nox.Session) -> None:
+    """Load 100,000 damaged policies and targets (or as many as UPHELD_FUZZ says), and say how many a second."""
+    session.install("-e", ".[all,dev]")
+    inputs = os.environ.get("UPHELD_FUZZ", "100000")
+    session.run("pytest", "tests/upheld/test_fuzz.py", *session.posargs, env={"UPHELD_FUZZ": inputs})
 
 
 @nox.session

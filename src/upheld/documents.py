@@ -156,11 +156,13 @@ def _read(path: Path, file: str, limits: Limits) -> bytes:
         with path.open("rb") as stream:
             raw = stream.read(limits.size + 1)
     except FileNotFoundError:
-        raise wrong("the file does not exist", nearest=_neighbour(path)) from None
+        near = _neighbour(path)
+        raise wrong("the file does not exist", expected="" if near else "a YAML file", nearest=near) from None
     except OSError as error:
-        raise wrong(f"the file cannot be read: {error.strerror or error}") from None
+        why = error.strerror or str(error)
+        raise wrong(f"the file cannot be read: {why}", expected="a file that may be read") from None
     except ValueError as error:  # A NUL or a lone surrogate in the name.
-        raise wrong(f"the file name is not valid: {error}") from None
+        raise wrong(f"the file name is not valid: {error}", expected="a name that a file can have") from None
     if len(raw) > limits.size:
         raise wrong("the file is too large", expected=f"at most {limits.size:,} bytes")
     return raw
@@ -187,6 +189,11 @@ class Suggestions:
 
     def __init__(self, comparisons: int = 200_000) -> None:
         self._left = comparisons
+
+    @property
+    def spent(self) -> bool:
+        """Whether the budget is used up."""
+        return self._left < 0
 
     def nearest(self, word: str, words: Collection[str]) -> str:
         """The one of `words` that is most like `word`; an empty text when none is or the budget is used up."""
@@ -250,19 +257,31 @@ def mistakes_in(
 ) -> list[Mistake]:
     """Every error that pydantic found in the part of `document` at the location `at`, as mistakes with places."""
     errors = (one for one in error.errors(include_url=False) if one["type"] not in ignore)
-    return [_mistake(one, document, model, at) for one in errors]
+    known: dict[Location, list[str]] = {}
+    suggestions = Suggestions()
+    return [_mistake(one, document, model, at, known, suggestions) for one in errors]
 
 
-def _mistake(error: Any, document: Document, model: type[BaseModel], at: Location) -> Mistake:
+def _mistake(
+    error: Any,
+    document: Document,
+    model: type[BaseModel],
+    at: Location,
+    keys: dict[Location, list[str]],
+    suggestions: Suggestions,
+) -> Mistake:
     kind, location, context = error["type"], error["loc"], error.get("ctx") or {}
     whole = (*at, *location)
     name = str(location[-1]) if location else ""
     if kind == "missing":
         return document.mistake(whole[:-1], f"{name!r} is missing", expected=f"a value for {name!r}")
     if kind == "extra_forbidden":
-        known = list(_keys_at(model, location[:-1]))
-        close = nearest(name, known)
-        expected = "" if close or not known else f"one of {', '.join(known)}"
+        if location[:-1] not in keys:
+            keys[location[:-1]] = list(_keys_at(model, location[:-1]))
+        known = keys[location[:-1]]
+        close = suggestions.nearest(name, known)
+        listed = "a key that is known here" if suggestions.spent else f"one of {', '.join(known)}"
+        expected = "" if close else listed if known else "no further key"
         return document.mistake(whole, f"{shorten(name)} is not known here", key=True, expected=expected, nearest=close)
     if "[key]" in location:
         return document.mistake(whole[:-1], f"the key is not valid: {error['msg']}", key=True)

@@ -39,6 +39,7 @@ _FLOAT = re.compile(r"[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?"
 _NOT_FINITE = re.compile(r"[-+]?\.(?:inf|Inf|INF)|\.(?:nan|NaN|NAN)")
 _NUMERIC = frozenset("+-.0123456789")
 _LONGEST_NUMBER = 400
+_SHOWN = 60
 _INT_LIMIT = 2**63
 _TAGS = {f"tag:yaml.org,2002:{name}": name for name in ("str", "int", "float", "bool", "null", "map", "seq")}
 _CONTROL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x84\x86-\x9f\ud800-\udfff\ufffe\uffff]")
@@ -283,22 +284,25 @@ class _Composer:
         """What the alias stands for; raises _StopError for one that is unknown or stands inside what it stands for."""
         anchor = self.anchors.get(event.anchor)
         if anchor is None:
-            close = difflib.get_close_matches(event.anchor, self.anchors, n=1)
+            close = difflib.get_close_matches(event.anchor[:_SHOWN], self.anchors, n=1)
             self.wrong(
                 event.start_mark,
-                f"the alias *{event.anchor} has no anchor before it",
+                f"the alias *{event.anchor[:_SHOWN]} has no anchor before it",
+                expected="" if close else "an anchor of that name (&name) before it",
                 nearest=close[0] if close else "",
             )
             raise _StopError
         if not anchor.complete:
-            raise self.stop(event.start_mark, f"the alias *{event.anchor} stands inside what it stands for (a cycle)")
+            message = f"the alias *{event.anchor[:_SHOWN]} stands inside what it stands for (a cycle)"
+            raise self.stop(event.start_mark, message, expected="an alias outside of what it stands for")
         return anchor
 
     def unusual(self, event: Any) -> Any:
         """The value of a scalar that has a tag, or of one in double quotes, whose escapes can spell any character."""
         value = event.value
         if event.style == '"' and (found := _CONTROL.search(value)):
-            self.wrong(event.start_mark, "the text contains a control character", got=f"U+{ord(found.group()):04X}")
+            got = f"U+{ord(found.group()):04X}"
+            self.wrong(event.start_mark, "the text contains a control character", got=got, expected="text")
             return ""
         name = "str" if event.tag in {None, "!"} else _TAGS.get(event.tag, "")
         if name == "str":
@@ -311,12 +315,14 @@ class _Composer:
         try:
             resolved = scalar(value)
         except ValueError as error:
-            self.wrong(event.start_mark, str(error), got=_short(value))
+            expected = "a finite number of at most 64 bits"
+            self.wrong(event.start_mark, str(error), got=_short(value), expected=expected)
             return value
         if name == "float" and resolved.__class__ is int:
             resolved = float(resolved)
         if {"int": int, "float": float, "bool": bool, "null": type(None)}[name] is not resolved.__class__:
-            self.wrong(event.start_mark, f"the value is not what its tag !!{name} says", got=_short(value))
+            message = f"the value is not what its tag !!{name} says"
+            self.wrong(event.start_mark, message, got=_short(value), expected="a value without a tag")
         return resolved
 
     def container_tag(self, event: Any, name: str) -> None:
@@ -339,7 +345,7 @@ def compose(text: str, file: str, limits: Limits) -> Tree:
     except yaml.YAMLError as error:
         composer.mistakes.append(_syntax(error, file, limits))
     except (ValueError, OverflowError) as error:  # PyYAML's pure parser, for an escape that is no character.
-        composer.mistakes.append(Mistake(file, 0, 0, f"no valid YAML: {error}"))
+        composer.mistakes.append(Mistake(file, 0, 0, f"no valid YAML: {error}", expected="escapes that are characters"))
     except RecursionError:
         composer.mistakes.append(
             Mistake(file, 0, 0, "the document is nested too deeply", expected=f"at most {limits.depth} levels")
@@ -358,7 +364,7 @@ def _syntax(error: yaml.YAMLError, file: str, limits: Limits) -> Mistake:
         return Mistake(
             file, line, column, "the document is nested too deeply", expected=f"at most {limits.depth} levels"
         )
-    hint = next((hint for part, hint in _HINTS if part in problem), "")
+    hint = next((hint for part, hint in _HINTS if part in problem), "valid YAML 1.2")
     return Mistake(file, line, column, f"no valid YAML: {f'{context}: ' if context else ''}{problem}", expected=hint)
 
 

@@ -21,10 +21,13 @@ import click
 
 from upheld import __version__
 from upheld.errors import InputError, UpheldError
+from upheld.reporting.text import safe, safe_lines
 
 COMMANDS = "upheld.commands"
 """The entry point group under which installed packages add commands (the reference deployment adds `reference`)."""
 
+_SHOWN = 200
+"""Mistakes that are shown; nobody reads more of them, and a damaged file may have many thousands."""
 _OWN = {
     "init": ("upheld.cli.init", "init"),
     "run": ("upheld.cli.run", "run"),
@@ -76,16 +79,18 @@ def main() -> None:
         click.echo("interrupted", err=True)
         code = 3
     except InputError as error:
-        for mistake in error.mistakes:
-            click.echo(str(mistake), err=True)
         count = len(error.mistakes)
+        for mistake in error.mistakes[:_SHOWN]:
+            click.echo(safe(mistake), err=True)
+        if count > _SHOWN:
+            click.echo(f"and {count - _SHOWN} more", err=True)
         click.echo(f"{count} mistake{'s' if count != 1 else ''}: nothing was run", err=True)
         code = 2
     except (UpheldError, OSError) as error:
-        click.echo(f"upheld failed: {error}", err=True)
+        click.echo(safe_lines(f"upheld failed: {error}"), err=True)
         code = 4
     except Exception as error:  # The last border: whatever is left is our own fault, and never looks like a verdict.
-        click.echo(f"upheld failed by a fault of its own: {type(error).__name__}: {error}", err=True)
+        click.echo(safe(f"upheld failed by a fault of its own: {type(error).__name__}: {error}"), err=True)
         if os.environ.get("UPHELD_DEBUG"):
             traceback.print_exc()
         else:

@@ -21,6 +21,7 @@ from upheld.policies.waivers import FILE_NAME, load_waivers
 
 MOST_FILES = 500
 MOST_LEVELS = 50
+_CIRCLE_SHOWN = 20
 
 
 @dataclass(slots=True)
@@ -82,7 +83,8 @@ class _Loader:
         state = self._state.get(identity)
         if state == "open" and referrer is not None:
             document, at = referrer
-            self.mistakes.append(document.mistake(at, f"the files refer to each other in a circle: {path}"))
+            message = f"the files refer to each other in a circle: {path}"
+            self.mistakes.append(document.mistake(at, message, expected="a file that does not lead back here"))
         if state is not None:
             return
         levels = sum(state == "open" for state in self._state.values())
@@ -212,7 +214,9 @@ class _Loader:
                 document = entry.source.document
                 if name not in by_id and self.complete:
                     message = f"decided_by names no claim: {shorten(name)}"
-                    self.mistakes.append(document.mistake(at, message, nearest=self._suggestions.nearest(name, by_id)))
+                    close = self._suggestions.nearest(name, by_id)
+                    expected = "" if close else "the id of a claim"
+                    self.mistakes.append(document.mistake(at, message, expected=expected, nearest=close))
                 if name in seen:
                     self.mistakes.append(
                         document.mistake(at, f"decided_by names {shorten(name)} twice", expected="each claim once")
@@ -222,8 +226,14 @@ class _Loader:
             {one: [name for _, name in _texts(e.data.get("decided_by"))] for one, e in by_id.items()}
         ):
             entry = by_id[circle[0]]
-            message = f"claims decide each other in a circle: {' -> '.join((*circle, circle[0]))}"
-            self.mistakes.append(entry.source.document.mistake((*entry.location, "decided_by"), message))
+            shown = [*circle, circle[0]]
+            if len(shown) > _CIRCLE_SHOWN:
+                shown[6:-3] = [f"({len(shown) - 9} more)"]
+            message = f"claims decide each other in a circle: {' -> '.join(shown)}"
+            expected = "claims that this one does not decide in turn"
+            self.mistakes.append(
+                entry.source.document.mistake((*entry.location, "decided_by"), message, expected=expected)
+            )
 
     def _overrides(
         self, uses_of: Mapping[str, list[Use]], names_of: Mapping[str, set[str]] | None
@@ -252,10 +262,13 @@ class _Loader:
                 at = ("no_promise", index, "sentence")
                 if sentence in carried:
                     message = f"the sentence is said to promise nothing, and the claim {carried[sentence]} carries it"
-                    self.mistakes.append(source.document.mistake(at, message, got=shorten(sentence)))
+                    expected = "it in one place: a claim, or no_promise"
+                    self.mistakes.append(source.document.mistake(at, message, got=shorten(sentence), expected=expected))
                 if sentence in listed:
                     self.mistakes.append(
-                        source.document.mistake(at, "the sentence is listed twice", got=shorten(sentence))
+                        source.document.mistake(
+                            at, "the sentence is listed twice", got=shorten(sentence), expected="each sentence once"
+                        )
                     )
                 listed[sentence] = str(item.get("why"))
         return tuple(listed.items())

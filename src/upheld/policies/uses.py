@@ -102,7 +102,9 @@ class Uses:
                 self._mistakes.append(mistake)
         if name not in self._catalogue:
             close = self._nearest_check(name)
-            mistake = document.mistake(location, f"no check is called {shorten(name)}", key=True, nearest=close)
+            expected = "" if close else "one of those that `upheld list checks` shows"
+            message = f"no check is called {shorten(name)}"
+            mistake = document.mistake(location, message, key=True, expected=expected, nearest=close)
             self._mistakes.append(mistake)
             return None
         if not isinstance(given, dict):
@@ -148,12 +150,17 @@ class Uses:
             if names_of is not None and claim not in names_of:
                 close = self._suggestions.nearest(claim, names_of)
                 message = f"the override is for a claim that is not there: {shorten(claim)}"
-                self._mistakes.append(document.mistake(("override", claim), message, key=True, nearest=close))
+                expected = "" if close else "the id of a claim"
+                self._mistakes.append(
+                    document.mistake(("override", claim), message, key=True, expected=expected, nearest=close)
+                )
             for check, parameters in checks.items() if isinstance(checks, dict) and claim in uses_of else ():
                 if names_of is not None and check not in names_of[claim]:
                     close = nearest(check, names_of[claim])
                     message = f"the override is for a check that {claim} does not use: {shorten(check)}"
-                    mistake = document.mistake(("override", claim, check), message, key=True, nearest=close)
+                    where = ("override", claim, check)
+                    expected = "" if close else "a check of that claim"
+                    mistake = document.mistake(where, message, key=True, expected=expected, nearest=close)
                     self._mistakes.append(mistake)
                 if isinstance(parameters, dict):
                     chosen = [use for use in uses_of[claim] if use.check == check]

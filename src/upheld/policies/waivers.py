@@ -65,7 +65,11 @@ def _wrong_names(
             continue
         if claim not in checks_of:
             message = f"the waiver is for a claim that is not there: {shorten(claim)}"
-            yield document.mistake((*at, "claim"), message, nearest=suggestions.nearest(claim, checks_of))
+            close = suggestions.nearest(claim, checks_of)
+            expected = "" if close else "the id of a claim"
+            yield document.mistake((*at, "claim"), message, expected=expected, nearest=close)
         elif isinstance(check, str) and check not in checks_of[claim]:
             message = f"the waiver is for a check that {claim} does not use: {shorten(check)}"
-            yield document.mistake((*at, "check"), message, nearest=nearest(check, checks_of[claim]))
+            close = nearest(check, checks_of[claim])
+            expected = "" if close else "a check of that claim"
+            yield document.mistake((*at, "check"), message, expected=expected, nearest=close)

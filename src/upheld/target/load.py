@@ -13,6 +13,7 @@ from upheld.errors import InputError, Mistake
 from upheld.target.model import Target
 
 _SECRET_NAME = re.compile(r"(?i)passw|passphrase|secret|token|api_?key|credential")
+_SHOWN = 5
 _SAID_BETTER_HERE = frozenset({"duplicate", "unknown"})
 """What the model says about names that are twice or not there, without a place and one at a time."""
 
@@ -68,9 +69,10 @@ def _wrong_names(document: Document) -> Iterator[Mistake]:
         references.append(((*at, "identity"), entry.get("identity"), "identities", "identity"))
     for at, name, part, what in references:
         if isinstance(name, str) and name not in known[part]:
-            yield document.mistake(
-                at, f"no {what} is called {shorten(name)}", nearest=suggestions.nearest(name, known[part])
-            )
+            close = suggestions.nearest(name, known[part])
+            there = ", ".join(list(known[part])[:_SHOWN]) or f"a name that stands under {part}"
+            expected = "" if close else f"one of {there}" if known[part] else there
+            yield document.mistake(at, f"no {what} is called {shorten(name)}", expected=expected, nearest=close)
 
 
 def _unknown_checks(document: Document, checks: Collection[str]) -> Iterator[Mistake]:

@@ -59,3 +59,19 @@ def test_validate_a_good_project(project):
     done = project.upheld("validate", "--target", "target.yaml")
     assert done.returncode == 0, done.stderr
     assert done.stdout.endswith("valid\n")
+
+
+def test_what_a_file_holds_cannot_act_on_the_terminal(project):
+    project.claims(("good", "own.holds"), extra=', decided_by: ["\u202eevil\u2028x"]')
+    done = project.upheld("validate")
+    assert done.returncode == 2
+    assert "\\u202eevil" in done.stderr
+    assert not {"\u202e", "\u2028", "\x1b"} & set(done.stdout + done.stderr)
+
+
+def test_of_very_many_mistakes_the_first_are_shown(project):
+    project.policy("claims: []\n" + "".join(f"k{number}: 1\n" for number in range(1000)))
+    done = project.upheld("validate")
+    assert done.returncode == 2
+    assert len(done.stderr.splitlines()) == 202
+    assert "and 801 more" in done.stderr

@@ -45,7 +45,7 @@ def test_the_policy_may_name_its_waivers(two, claim) -> None:
     two.policy(claim("alpha"), head="name: T\nwaivers: w/other.yaml\n")
     assert two.load().waivers == ()
     two.policy(claim("alpha"), head="name: T\nwaivers: w/missing.yaml\n")
-    assert two.mistakes() == ["w/missing.yaml: the file does not exist"]
+    assert two.mistakes() == ["w/missing.yaml: the file does not exist; expected a YAML file"]
 
 
 def test_the_waivers_of_a_base_are_not_those_of_its_overlay(two) -> None:
@@ -101,7 +101,7 @@ def test_a_file_that_holds_no_waivers_is_said(two, text: str) -> None:
 
 def test_waivers_that_cannot_be_read_are_not_passed_over(two) -> None:
     (two.folder / "waivers.yaml").symlink_to(two.folder / "gone.yaml")
-    assert two.mistakes() == ["waivers.yaml: the file does not exist"]
+    assert two.mistakes() == ["waivers.yaml: the file does not exist; expected a YAML file"]
     (two.folder / "waivers.yaml").unlink()
     (two.folder / "waivers.yaml").mkdir()
     assert two.mistakes() == ["waivers.yaml: is a folder; expected a YAML file"]

@@ -84,7 +84,7 @@ def test_a_target_may_describe_little(file: Path) -> None:
 
 
 def test_a_missing_file_is_said(tmp_path: Path) -> None:
-    assert mistakes(tmp_path / "target.yaml") == ["target.yaml: the file does not exist"]
+    assert mistakes(tmp_path / "target.yaml") == ["target.yaml: the file does not exist; expected a YAML file"]
 
 
 @pytest.mark.parametrize(
