@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import gzip
 import hashlib
+import sqlite3
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -161,3 +163,23 @@ def test_a_digest_of_a_name_leads_back_to_it(deployment: Deployment, value: str,
 def test_an_anonymised_table_without_rows_shows_nothing(deployment: Deployment) -> None:
     deployment.execute("DELETE FROM bills")
     assert unseen(deployment.run(ANONYMOUS)) == ["bills: it holds no value to try"]
+
+
+def test_a_sqlite_database_is_searched_in_every_table_and_form(session_of: Callable[..., Any], tmp_path: Path) -> None:
+    def found(*statements: str) -> list[Any]:
+        with contextlib.closing(sqlite3.connect(tmp_path / "a.sqlite3")) as connection, connection:
+            for one in statements:
+                connection.execute(one)
+        deployment = Deployment.__new__(Deployment)
+        deployment.url, deployment.session_of = f"sqlite:///{tmp_path / 'a.sqlite3'}", session_of
+        return deployment.run(LEFT, deletion={"folders": [], "kept_tables": {}, "anonymised": []})
+
+    found("CREATE TABLE customers (name text, raw)", 'CREATE TABLE "odd name" (x)')
+    assert not failed(found("INSERT INTO customers VALUES ('Umbrella', NULL)"))
+    assert failed(found("INSERT INTO customers VALUES ('', 'at ACME in town')"))
+    assert failed(
+        found("DELETE FROM customers WHERE raw IS NOT NULL", "INSERT INTO customers VALUES (1, x'0041636d6500')")
+    )
+    (one,) = failed(found("DELETE FROM customers WHERE raw IS NOT NULL", "INSERT INTO \"odd name\" VALUES ('Acme')"))
+    assert one.startswith("odd name: 1 rows of acme")
+    assert unseen(found("DELETE FROM customers", 'DELETE FROM "odd name"'))

@@ -17,9 +17,9 @@ from urllib.parse import parse_qsl
 from upheld.errors import Refused, Unobservable
 from upheld.probes import openapi
 from upheld.probes.api_answers import Reply
-from upheld.probes.api_logins import Logins, at
+from upheld.probes.api_logins import Logins, at, fields_of
 from upheld.probes.api_objects import Making, Planter
-from upheld.probes.api_requests import Request, build, build_harmless, encoded, fill, generated, json_of
+from upheld.probes.api_requests import SAFE_METHODS, Request, build, build_harmless, encoded, fill, generated, json_of
 from upheld.probes.http_client import Answer, HttpClient
 from upheld.probes.waiting import matches, patient
 from upheld.target.api import Account, Identity
@@ -183,6 +183,9 @@ class ApiCalls(Generic[Someone]):
             request = _with_body(request, body)
         client = self.client(source_address)
         extra = {**self.authorization(identity), **(headers or {})}
+        called = self.description.operations.get(one.id)
+        if called is not None and called.hidden:
+            request = self._with_hidden(request, called.hidden, client, extra)
         with self.making(one.id, identity, {**own, **objects, **chosen}, request) as making:
             answer, waited = patient(lambda: self.send_now(request, client, extra), self.description.limited, one.id)
             if answer.status == HTTPStatus.UNAUTHORIZED and who is not None and self.credentials.forget_old(who):
@@ -237,6 +240,18 @@ class ApiCalls(Generic[Someone]):
             lambda: self.send_now(request, self.client(""), headers), self.description.limited, subject
         )
         return answer, self.reply(subject, "", request, answer, waited)
+
+    def _with_hidden(
+        self, request: Request, names: tuple[str, ...], client: HttpClient, headers: Mapping[str, str]
+    ) -> Request:
+        """The request with hidden fields of its form as the form's page gives them now; whoever is not shown it has none to send."""
+        page, _ = patient(
+            lambda: self.send_now(replace(request, method="GET", content=None), client, headers),
+            self.description.limited,
+            f"the page of {request.url}",
+        )
+        shown = fields_of(page.text)
+        return _with_body(request, {name: shown[name] for name in names if name in shown})
 
     @staticmethod
     def send_now(request: Request, client: HttpClient, headers: Mapping[str, str]) -> Answer:
@@ -383,7 +398,8 @@ class TenantCalls(ApiCalls[Identity]):
     ) -> AbstractContextManager[Making]:
         """Around a request: where it makes an object, that is noted in the journal before, and what came of it after."""
         kind = next((name for name, recipe in self.description.objects.items() if recipe.create == operation), None)
-        if kind is None or identity is None:
+        # What a page shows was there already.
+        if kind is None or identity is None or request.method in SAFE_METHODS:
             return super().making(operation, identity, objects, request)
         return self.planter.making(kind, self.remover(identity), objects, request)
 
@@ -465,6 +481,9 @@ def _made(recipe: ObjectRecipe, answer: Answer, chosen: str) -> str:
     where, _, pattern = recipe.id.partition(" ")
     if where == "location":
         found = re.search(pattern, answer.header("location") or "")
+        return (found[1] if found.groups() else found[0]) if found else ""
+    if where == "body":
+        found = re.search(pattern, answer.text)
         return (found[1] if found.groups() else found[0]) if found else ""
     try:
         return str(at(answer.json(), recipe.id))

@@ -279,10 +279,7 @@ class Logins:
             raise Throttled(f"{one.page} is limited: it answered {page.status}")
         if page.status != 200:
             raise Unobservable(f"the page of the login, {one.page}, answered {page.status}")
-        fields = {
-            str(node.attributes.get("name")): str(node.attributes.get("value") or "")
-            for node in LexborHTMLParser(page.text).css("input[name]")
-        }
+        fields = fields_of(page.text)
         if missing := [name for name in one.hidden if name not in fields]:
             raise Unobservable(f"{one.page} has no field {missing[0]}")
         for name in one.hidden:
@@ -352,6 +349,14 @@ def account_of(identity: Account) -> str:
         if name in identity.values:
             return identity.values[name]
     return next(iter(identity.values.values()), identity.name)
+
+
+def fields_of(html: str) -> dict[str, str]:
+    """The values of a page's input fields by name, hidden ones too; of two with one name the last."""
+    return {
+        str(node.attributes.get("name")): str(node.attributes.get("value") or "")
+        for node in LexborHTMLParser(html).css("input[name]")
+    }
 
 
 def at(data: Any, pointer: str) -> Any:

@@ -130,13 +130,19 @@ def make_case(operation: Operation, api: Api) -> Case:
                 f"the target does not say what {parameter.where} {parameter.name} names (api.parameters or api.values)"
             )
     template = body_template(operation, api)
-    in_template = {path: kind for path, kind in _kinds_in(template, "") if kind in api.objects or kind == TENANT}
+    in_template = {
+        path: kind
+        for path, kind in _kinds_in(template, "")
+        if (kind in api.objects and kind not in chosen) or kind == TENANT
+    }
     for one in operation.body:
         kind = (
             kind_of(operation.id, one.path, api)
             or kind_of(operation.id, one.name, api)
             or in_template.get(one.path, "")
         )
+        if kind in chosen:
+            continue
         if kind:
             references.append(Reference("body", one.path, kind, one.path not in in_template))
         elif one.identifier and one.name not in api.values:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import gzip
 import hashlib
+import re
 import zlib
 from base64 import b64encode
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -33,6 +34,9 @@ _CHUNK = 1 << 20
 _GZIP = b"\x1f\x8b"
 _ALGORITHMS = ("md5", "sha1", "sha224", "sha256", "sha384", "sha512", "blake2b", "blake2s", "sha3_256")
 
+_TABLES_OF_SQLITE = """
+SELECT name, 0 FROM sqlite_master WHERE type = 'table' AND substr(name, 1, 7) <> 'sqlite_' ORDER BY name LIMIT :limit
+"""
 _TABLES = """
 SELECT n.nspname || '.' || c.relname,
        row_security_active(c.oid) AND NOT EXISTS (
@@ -187,9 +191,10 @@ class Traces(Probe):
 
     def _read_catalogue(self, role: str) -> dict[str, bool]:
         with self._database.reading(role) as connection:
-            if connection.dialect.name != "postgresql":
+            if connection.dialect.name not in {"postgresql", "sqlite"}:
                 raise Unobservable(f"the catalogue of a {connection.dialect.name} database is not known to upheld")
-            found = connection.execute(sa.text(_TABLES), {"limit": TABLES_LIMIT + 1}).all()
+            statement = _TABLES if connection.dialect.name == "postgresql" else _TABLES_OF_SQLITE
+            found = connection.execute(sa.text(statement), {"limit": TABLES_LIMIT + 1}).all()
         if len(found) > TABLES_LIMIT:
             raise Unobservable(f"the database has more than {TABLES_LIMIT} tables")
         if not found:
@@ -197,20 +202,17 @@ class Traces(Probe):
         return {str(name): bool(limited) for name, limited in found}
 
     def _search_table(self, role: str, table: str) -> SearchedStore:
-        clause = table_of(table).alias("searched")
-        # Of the whole row, every column in its textual form; what is binary stands in it in hexadecimal.
-        row = sa.func.lower(sa.cast(sa.literal_column("searched"), sa.Text))
-
-        def holding(texts: Sequence[str]) -> sa.ColumnElement[int]:
-            spelled = [spelling for text in texts for spelling in (text.lower(), text.encode().hex())]
-            holds = sa.or_(*(row.contains(text, autoescape=True) for text in spelled))
-            return sa.func.count().filter(holds)
-
         departed = self._described.terminated
-        columns: list[Any] = [sa.func.count(), holding(self._described.living)]
-        columns += [holding(one.traces) for one in departed]
         limited = self._tables(role).get(table, False)
         with self._database.reading(role) as connection:
+            clause, holds = _searched(connection, table)
+
+            def holding(texts: Sequence[str]) -> sa.ColumnElement[int]:
+                spelled = {spelling for text in texts for spelling in _spellings(text)}
+                return sa.func.count().filter(sa.or_(*map(holds, sorted(spelled))))
+
+            columns: list[Any] = [sa.func.count(), holding(self._described.living)]
+            columns += [holding(one.traces) for one in departed]
             total, living, *counts = connection.execute(sa.select(*columns).select_from(clause)).one()
         found = tuple((one.name, int(count)) for one, count in zip(departed, counts, strict=True) if count)
         return SearchedStore(table, int(total), int(living), found, limited)
@@ -244,6 +246,28 @@ class Traces(Probe):
                     yield digest.hexdigest()[:SHORTEST_PREFIX], (algorithm, name)
                     yield b64encode(digest.digest()).decode()[:SHORTEST_PREFIX], (algorithm, name)
                     yield b64encode(digest.digest(), b"-_").decode()[:SHORTEST_PREFIX], (algorithm, name)
+
+
+def _searched(connection: sa.Connection, table: str) -> tuple[sa.FromClause, Callable[[str], sa.ColumnElement[bool]]]:
+    """A table, and whether a row holds a text: every column in its textual form and in small letters, what is binary in hexadecimal."""
+    if connection.dialect.name == "postgresql":
+        clause: sa.FromClause = table_of(table).alias("searched")
+        whole = sa.func.lower(sa.cast(sa.literal_column("searched"), sa.Text))
+        return clause, lambda text: whole.contains(text, autoescape=True)
+    names = [str(one["name"]) for one in sa.inspect(connection).get_columns(table)]
+    clause = table_of(table, *names).alias("searched")
+    # A column of SQLite takes values of any type; what is binary is cast to text byte by byte.
+    row: sa.ColumnElement[str] = sa.literal("")
+    for name in names:
+        row = row + sa.func.coalesce(sa.cast(clause.c[name], sa.Text), "") + "\n"
+    # LIKE would end at the first zero byte.
+    return clause, lambda text: sa.func.instr(sa.func.lower(row), text) > 0
+
+
+def _spellings(text: str) -> set[str]:
+    """How a text can stand in a row in small letters, also where the database makes only ASCII letters small."""
+    written = {text.lower(), *(re.sub("[A-Z]+", lambda match: match[0].lower(), one) for one in (text, text.upper()))}
+    return written | {text.encode().hex()}
 
 
 def _pieces(value: str) -> Iterator[str]:

@@ -165,8 +165,8 @@ class ObjectRecipe(Part):
     are made before it: those of the kinds that the body or the path names, and those in `after` (an export contains the
     message, say). `read` and `delete` name operations.
 
-    `id` is a JSON pointer, or `location PATTERN`: a regular expression over where the answer redirects to, whose group is the
-    identifier. Where whoever makes an object chooses its identifier, `chosen` is a template of it: `upheld-{random}`.
+    `id` is a JSON pointer, `location PATTERN`: a regular expression over where the answer redirects to, whose group is the
+    identifier, or `body PATTERN`: one over what the answer shows. Where whoever makes an object chooses its identifier, `chosen` is a template of it: `upheld-{random}`.
     """
 
     create: str
@@ -191,6 +191,7 @@ class OperationRecipe(Part):
 
     A body is sent as `json`, as `form` (URL-encoded) or as `text` of `media_type`. `statuses` are the answers that show that the
     call did its work, where that is not any from 200 to 299: 302 of a form, which shows itself again with 200 when it refuses.
+    `hidden` names fields of a form that its page, at the same address, gives to whoever is shown it: the revision that is edited, say.
     """
 
     json_body: Template = Field(default=None, alias="json")
@@ -201,6 +202,7 @@ class OperationRecipe(Part):
     headers: dict[str, str] = {}
     """Headers that the operation needs beside those of its document: `Depth: "1"`."""
     statuses: tuple[int, ...] = ()
+    hidden: tuple[str, ...] = ()
     read_back: str | None = None
     existing: dict[str, str] = {}
     harmless: Template = None
