@@ -12,6 +12,7 @@ import base64
 import html
 import json
 import re
+from bisect import bisect_left
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -27,9 +28,11 @@ HITS_KEPT = 100
 _LONG = 24  # From here on a half of a needle is a leak of its own, and still cannot turn up by chance.
 _OVERLAP = 64 * 1024
 _LOCATED = 20
+_SOUGHT = 400
+"""Hidden occurrences that are sought in one stream: each costs many passes over a window, and a log can be full of them."""
 _ANSI = re.compile(rb"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]{0,2000}(?:\x07|\x1b\\)|[()][0-9a-z])")
 _ESCAPE = re.compile(
-    rb"\\+(?:u(?:[0-9a-f]{4}|\{[0-9a-f]{1,6}\})|x[0-9a-f]{2}|[nrt])|%(?:25){0,4}[0-9a-f]{2}|&#(?:x[0-9a-f]{1,6}|[0-9]{1,7});"
+    rb"(?<!\\)\\++(?:u(?:[0-9a-f]{4}|\{[0-9a-f]{1,6}\})|x[0-9a-f]{2}|[nrt])|%(?:25){0,4}[0-9a-f]{2}|&#(?:x[0-9a-f]{1,6}|[0-9]{1,7});"
 )
 _WHITE = b" \t\r\n\x0b\x0c\0"
 
@@ -47,7 +50,10 @@ class Found:
 
 @dataclass(frozen=True, slots=True)
 class Searched:
-    """What one stream came to: the occurrences that were kept, how many there were, and how much was read."""
+    """What one stream came to: the occurrences that were kept, how many there were, and how much was read.
+
+    Of a stream with very many occurrences those that only its squeezed form shows are not all counted.
+    """
 
     found: tuple[Found, ...]
     count: int
@@ -72,6 +78,42 @@ class _Span:
     def meets(self, other: _Span) -> bool:
         """Whether both are of one needle and share bytes."""
         return self.pattern.needle == other.pattern.needle and self.start < other.end and other.start < self.end
+
+
+class _Apart:
+    """Stretches of which none shares a byte with another."""
+
+    def __init__(self) -> None:
+        self._starts: list[int] = []
+        self._ends: list[int] = []
+
+    def takes(self, start: int, end: int) -> bool:
+        """Whether the stretch shares no byte with those that are there; then it is one of them."""
+        place = bisect_left(self._starts, start)
+        if (place and self._ends[place - 1] > start) or (place < len(self._starts) and self._starts[place] < end):
+            return False
+        self._starts.insert(place, start)
+        self._ends.insert(place, end)
+        return True
+
+
+class _Near:
+    """The occurrences that are known by the needle and by where they start, and those that were found since."""
+
+    def __init__(self, known: Sequence[_Span]) -> None:
+        self.found: list[_Span] = []
+        self._known: dict[int, list[_Span]] = {}
+        for span in sorted(known, key=lambda span: span.start):
+            self._known.setdefault(span.pattern.needle, []).append(span)
+        self._starts = {needle: [span.start for span in spans] for needle, spans in self._known.items()}
+        self._longest = max((span.end - span.start for span in known), default=0)
+
+    def holds(self, span: _Span) -> bool:
+        """Whether one of them shares bytes with `span`, is of its needle and of a spelling that is no shorter."""
+        starts = self._starts.get(span.pattern.needle, [])
+        first, last = bisect_left(starts, span.start - self._longest), bisect_left(starts, span.end)
+        nearby = (*self.found, *self._known.get(span.pattern.needle, [])[first:last])
+        return any(span.meets(other) and len(other.pattern.text) >= len(span.pattern.text) for other in nearby)
 
 
 class Searcher:
@@ -102,6 +144,7 @@ class Searcher:
     def stream(self, chunks: Iterable[bytes]) -> Searched:
         """Search the stream that `chunks` make up; memory is bounded by `window` and the size of a chunk."""
         kept: list[Found] = []
+        sought = [0]
         count = size = lines = 0
         last = b"\n"
         buffer, begin, before = (
@@ -116,7 +159,7 @@ class Searcher:
             last = piece[-1:] or last
             # What starts near the end may go on in the next window, and be the whole of what looks like a part here.
             end = len(buffer) if final else max(begin, len(buffer) - self._overlap)
-            for span in self._spans(buffer):
+            for span in self._spans(buffer, sought):
                 if begin <= span.start < end:
                     count += 1
                     if len(kept) < HITS_KEPT:
@@ -142,15 +185,16 @@ class Searcher:
         """Which needles (by index) `data` holds, each with the spelling in which it does, each pair once."""
         return tuple(dict.fromkeys((one.needle, one.encoding) for one in self.stream([data]).found))
 
-    def _spans(self, buffer: bytes) -> list[_Span]:
-        """All occurrences in `buffer`, in order, none inside another of its needle."""
+    def _spans(self, buffer: bytes, sought: list[int]) -> list[_Span]:
+        """All occurrences in `buffer`, in order, none inside another of its needle; `sought` counts those that were hidden."""
         lowered = buffer.lower()
         spans = [_Span(start, end, pattern, "") for pattern, start, end in self._matches(lowered)]
         if self._spellings:
-            spans += self._hidden(lowered, spans)
+            spans += self._hidden(lowered, spans, sought)
         kept: list[_Span] = []
+        apart: dict[int, _Apart] = {}
         for span in sorted(spans, key=lambda span: (-len(span.pattern.text), span.start)):
-            if not any(span.meets(other) for other in kept):
+            if apart.setdefault(span.pattern.needle, _Apart()).takes(span.start, span.end):
                 kept.append(span)
         return sorted(kept, key=lambda span: span.start)
 
@@ -159,7 +203,7 @@ class Searcher:
             for index, start, end in self._automaton.find_matches_as_indexes(text, overlapping=True):
                 yield self._patterns[index], start, end
 
-    def _hidden(self, lowered: bytes, known: Sequence[_Span]) -> Iterator[_Span]:
+    def _hidden(self, lowered: bytes, known: Sequence[_Span], sought: list[int]) -> Iterator[_Span]:
         """The occurrences that only the squeezed text shows, found again in the text itself by bisection."""
         seen: dict[int, int] = {}
         for span in known:
@@ -167,16 +211,19 @@ class Searcher:
         squeezed: dict[int, tuple[_Pattern, int]] = {}
         for pattern, _, _ in self._matches(_squeeze(lowered)):
             squeezed[id(pattern)] = (pattern, squeezed.get(id(pattern), (pattern, 0))[1] + 1)
-        taken = list(known)
+        near = _Near(known)
         # Whole spellings before halves, so that a half inside a whole is not located again.
         for pattern, times in sorted(squeezed.values(), key=lambda one: -len(one[0].text)):
             if times <= seen.get(id(pattern), 0):
                 continue
             for nth in range(1, min(times, _LOCATED) + 1):
+                sought[0] += 1
+                if sought[0] > _SOUGHT:
+                    return
                 start, end = _locate(lowered, pattern.text, nth)
                 span = _Span(start, end, pattern, _how(lowered[start:end]))
-                if not any(span.meets(other) and len(other.pattern.text) >= len(pattern.text) for other in taken):
-                    taken.append(span)
+                if not near.holds(span):
+                    near.found.append(span)
                     yield span
 
     def _describe(self, buffer: bytes, span: _Span, lines: int) -> Found:
