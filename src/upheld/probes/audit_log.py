@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, cast
@@ -15,6 +16,7 @@ import sqlalchemy as sa
 from upheld.errors import Unobservable
 from upheld.probes.base import Probe, look
 from upheld.probes.database import Database, ReadDenied, table_of
+from upheld.probes.database_rows import rows_of
 
 if TYPE_CHECKING:
     from sqlalchemy.engine import Connection
@@ -123,7 +125,7 @@ class AuditLog(Probe):
         sequence = self._column(self.description.columns.sequence)
         query = self._select(self._entry_columns).where(sequence > mark).order_by(sequence).limit(ENTRIES_LIMIT + 1)
         with self._database.reading() as connection:
-            found = [dict(row) for row in connection.execute(query).mappings()]
+            found = list(rows_of(connection, query, self.description.table))
         if len(found) > ENTRIES_LIMIT:
             raise Unobservable(f"the log has more than {ENTRIES_LIMIT} entries since number {mark}")
         return tuple(self._entry(row) for row in found)
@@ -142,7 +144,7 @@ class AuditLog(Probe):
         wanted = (names.request, names.approve, names.start, names.end)
         query = self._select(self._entry_columns).where(action.in_(wanted)).order_by(sequence).limit(ENTRIES_LIMIT + 1)
         with self._database.reading() as connection:
-            rows = [dict(row) for row in connection.execute(query).mappings()]
+            rows = list(rows_of(connection, query, self.description.table))
         if len(rows) > ENTRIES_LIMIT:
             raise Unobservable(f"the log has more than {ENTRIES_LIMIT} entries about emergency access")
         steps: dict[str, dict[str, Entry]] = {}
@@ -165,8 +167,11 @@ class AuditLog(Probe):
         breaks = _Breaks()
         count, expected, previous = 0, chain.first_sequence, chain.first_previous
         noted = 0
-        with self._database.reading() as connection:
-            for row in _streamed(connection, query):
+        with (
+            self._database.reading() as connection,
+            closing(rows_of(connection, query, described.table, kept_limit=None)) as rows,
+        ):
+            for row in rows:
                 count += 1
                 number, digest = int(row[columns.sequence]), str(row[columns.digest])
                 if number != expected:
@@ -343,12 +348,6 @@ class _Breaks:
         self.count += 1
         if len(self.first) < BREAKS_KEPT:
             self.first.append(words)
-
-
-def _streamed(connection: Connection, query: sa.Select[Any]) -> Iterator[dict[str, Any]]:
-    """The rows in batches, so that a log of any length fits into memory."""
-    for row in connection.execution_options(yield_per=_BATCH).execute(query).mappings():
-        yield dict(row)
 
 
 def _digest(chain: Chain, row: Mapping[str, Any]) -> str:

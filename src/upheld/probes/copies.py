@@ -38,6 +38,7 @@ _SYSTEM = ("pg_largeobject", "pg_proc", "pg_description", "pg_db_role_setting", 
 
 _WAL_NAME = re.compile(r"[0-9A-F]{24}(\.partial)?")
 _PAGE = 8192
+_PIECE = 1 << 20
 _LONG_HEADER = 0x0002
 
 
@@ -112,7 +113,7 @@ class Copies(Probe):
                 statement = f"COPY (SELECT * FROM {quoted}) TO STDOUT"  # noqa: S608 - the server quoted the name
                 try:
                     with raw.transaction(), raw.cursor() as cursor, cursor.copy(statement) as rows:
-                        found = searcher.stream(bytes(block) for block in rows)
+                        found = searcher.stream(piece for block in rows for piece in _pieces(block))
                 except Exception as error:  # Whatever the driver says: this table was not searched.
                     unread.append(Unread(place, _said(error)))
                     continue
@@ -242,6 +243,13 @@ def _copies(found: Any, secrets: tuple[str, ...], place: str) -> list[Copy]:
         key = (secrets[one.needle], one.encoding)
         times[key] = times.get(key, 0) + 1
     return [Copy(secret, place, encoding, count) for (secret, encoding), count in times.items()]
+
+
+def _pieces(block: Any) -> Iterator[bytes]:
+    """A row as the driver gives it, in pieces: one value may be larger than a search should hold several times over."""
+    whole = memoryview(block)
+    for start in range(0, len(whole), _PIECE):
+        yield bytes(whole[start : start + _PIECE])
 
 
 def _said(error: Exception) -> str:

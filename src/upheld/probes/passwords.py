@@ -15,6 +15,7 @@ import sqlalchemy as sa
 from upheld.errors import Unobservable
 from upheld.probes.base import Probe, look
 from upheld.probes.database import Database, table_of
+from upheld.probes.database_rows import rows_of
 from upheld.probes.sealed import Column
 from upheld.target.secrets import resolve
 
@@ -104,7 +105,7 @@ class Passwords(Probe):
 
     def _read(self, statement: sa.Select[Any], column: str) -> list[Any]:
         with cast("Database", self.session.probe(Database)).reading("auditor") as connection:
-            rows = [tuple(row) for row in connection.execute(statement.limit(ROWS_LIMIT + 1))]
+            rows = [tuple(row.values()) for row in rows_of(connection, statement.limit(ROWS_LIMIT + 1), column)]
         if len(rows) > ROWS_LIMIT:
             raise Unobservable(f"{column} holds more than {ROWS_LIMIT} values")
         return rows

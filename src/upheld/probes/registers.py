@@ -17,6 +17,7 @@ from upheld.model import Plain
 from upheld.probes.base import Probe, look
 from upheld.probes.countries import countries_in
 from upheld.probes.database import Database, table_of
+from upheld.probes.database_rows import rows_of
 from upheld.probes.entries import Entry, renamed, zone_of
 from upheld.probes.html_text import content
 from upheld.probes.http import Http
@@ -277,12 +278,12 @@ class Registers(Probe):
         names = [described.account, *filter(None, (described.since, described.off))]
         table = table_of(described.table, *names)
         with self._database.reading() as connection:
-            rows = connection.execute(sa.select(*(table.c[name] for name in names)).limit(_ACCOUNTS_LIMIT + 1)).all()
+            query = sa.select(*(table.c[name] for name in dict.fromkeys(names))).limit(_ACCOUNTS_LIMIT + 1)
+            rows = list(rows_of(connection, query, described.table))
         if len(rows) > _ACCOUNTS_LIMIT:
             raise Unobservable(f"{described.table} has more than {_ACCOUNTS_LIMIT} accounts")
         found = []
-        for row in rows:
-            values: dict[str, Any] = dict(zip(names, row, strict=True))
+        for values in rows:
             since = values.get(described.since) if described.since else None
             if since is not None and not isinstance(since, datetime):
                 raise Unobservable(f"{described.table}.{described.since} is no instant")

@@ -10,6 +10,7 @@ import json
 import re
 import secrets
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import closing
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, cast
 
@@ -21,6 +22,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from upheld.errors import Unobservable
 from upheld.probes.base import Probe, look
 from upheld.probes.database import CELL_LIMIT, Database, table_of
+from upheld.probes.database_rows import rows_of
 from upheld.target.secrets import resolve
 
 if TYPE_CHECKING:
@@ -138,16 +140,16 @@ class Sealed(Probe):
         name = f"{described.table}.{described.column}"
         with (
             cast("Database", self.session.probe(Database)).reading(self._role) as connection,
-            connection.execution_options(yield_per=500).execute(statement) as result,
+            closing(rows_of(connection, statement, name, kept_limit=None)) as found_rows,
         ):
-            for number, row in enumerate(result.mappings()):
+            for number, row in enumerate(found_rows):
                 if number == VALUES_LIMIT:
                     raise Unobservable(f"{name} holds more than {VALUES_LIMIT} values")
                 value = _bytes(row[described.column])
                 if len(value) > CELL_LIMIT:
                     raise Unobservable(f"{name}: a value is longer than {CELL_LIMIT} bytes")
                 if value:
-                    associated = _filled(described.associated_data, dict(row))
+                    associated = _filled(described.associated_data, row)
                     found, plaintext = self._value(str(row[described.id]), value, associated.encode())
                     yield found, value, plaintext
 

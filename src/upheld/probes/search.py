@@ -191,11 +191,12 @@ class Searcher:
         spans = [_Span(start, end, pattern, "") for pattern, start, end in self._matches(lowered)]
         if self._spellings:
             spans += self._hidden(lowered, spans, sought)
-        kept: list[_Span] = []
         apart: dict[int, _Apart] = {}
-        for span in sorted(spans, key=lambda span: (-len(span.pattern.text), span.start)):
-            if apart.setdefault(span.pattern.needle, _Apart()).takes(span.start, span.end):
-                kept.append(span)
+        kept = [
+            span
+            for span in sorted(spans, key=lambda span: (-len(span.pattern.text), span.start))
+            if apart.setdefault(span.pattern.needle, _Apart()).takes(span.start, span.end)
+        ]
         return sorted(kept, key=lambda span: span.start)
 
     def _matches(self, text: bytes) -> Iterator[tuple[_Pattern, int, int]]:

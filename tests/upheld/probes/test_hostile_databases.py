@@ -1,0 +1,122 @@
+"""A database with millions of rows and a value of 200 MB (a plain run takes fewer and less): what is read is true or inconclusive, in bounded memory."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+MEMORY = 1 << 30
+"""Bytes that the process which reads may have in memory at its peak."""
+WORD = "upheld-canary-in-a-huge-value"
+SCHEMA = """
+CREATE SCHEMA app;
+CREATE TABLE app.huge (id int, tenant_id text, sealed bytea, word text, at timestamptz DEFAULT now());
+INSERT INTO app.huge SELECT n, 't', '\\x00'::bytea, '$2b$12$' || repeat('a', 53) FROM generate_series(1, 3) n;
+INSERT INTO app.huge SELECT 4, 't', convert_to(repeat('x', {huge}), 'UTF8'), 'w';
+INSERT INTO app.huge SELECT 5, 't', NULL, repeat('x', {huge}) || '{word}';
+"""
+MANY = "CREATE TABLE app.many AS SELECT n AS id, (n % 3)::text AS tenant_id, now() AS at, 'x' AS word FROM generate_series(1, {rows}) n"
+READING = Path(__file__).parents[3]
+
+
+def read_all(folder: str) -> None:
+    """Look at the database that the environment names by every probe that reads rows, and print what came of it."""
+    import resource
+
+    from upheld.errors import Unobservable
+    from upheld.probes.base import Session
+    from upheld.probes.copies import Copies
+    from upheld.probes.database import Database
+    from upheld.probes.passwords import Passwords
+    from upheld.probes.scope import Scope
+    from upheld.probes.sealed import Sealed
+    from upheld.probes.stores import Stores
+    from upheld.redaction import Redactor
+    from upheld.target.model import Target
+
+    roles = dict.fromkeys(("url", "application_url", "dump_url"), "env:URL")
+    stores = [
+        {"name": name, "table": f"app.{name}", "timestamp": "at", "tenant_column": "tenant_id"}
+        for name in ("huge", "many")
+    ]
+    target = Target.model_validate(
+        {
+            "name": "hostile",
+            "environment": "reference",
+            "timeout_seconds": 60,
+            "database": {**roles, "tenant_column": "tenant_id"},
+            "encryption": {
+                "columns": [{"table": "app.huge", "column": "sealed", "what": "tokens"}],
+                "keys": {"k": "env:KEY"},
+            },
+            "stored_passwords": {
+                "columns": [{"table": f"app.{one}", "column": "word", "what": "p"} for one in ("huge", "many")]
+            },
+            "retention": {"tables": stores},
+            "stores_searched": {},
+        }
+    )
+    session = Session(target, Redactor(), Scope(target), Path(folder), target_folder=Path(folder))
+    word = session.redactor.add(WORD, "word")
+
+    def tried(look: Any) -> Any:
+        try:
+            return look()
+        except Unobservable as unobservable:
+            return f"unobservable: {unobservable.reason}"
+
+    sealed, passwords, database, copies, kept = (
+        session.probe(kind) for kind in (Sealed, Passwords, Database, Copies, Stores)
+    )
+    assert isinstance(sealed, Sealed)
+    assert isinstance(passwords, Passwords)
+    assert isinstance(database, Database)
+    assert isinstance(copies, Copies)
+    assert isinstance(kept, Stores)
+    huge, many = passwords.columns()
+    found = {
+        "copies": tried(lambda: [one.place for one in copies.tables((word,)).copies]),
+        "sealed": tried(lambda: len(sealed.values(sealed.columns()[0]))),
+        "passwords": tried(lambda: len(passwords.values(huge))),
+        "many passwords": tried(lambda: len(passwords.values(many))),
+        "rows": tried(lambda: database.rows_without_tenant("app.many").rows),
+        "ages": tried(lambda: sum(one.records for one in kept.ages("many"))),
+        "peak": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
+    }
+    session.close()
+    print(json.dumps(found))
+
+
+@pytest.mark.parametrize(
+    ("rows", "huge"), [(200_001, 20_000_000), pytest.param(10_000_000, 200_000_000, marks=pytest.mark.exhaustive)]
+)
+def test_many_rows_and_huge_values_are_read_in_bounded_memory(
+    rows: int, huge: int, postgres: Any, tmp_path: Path
+) -> None:
+    url = postgres.database(SCHEMA.format(huge=huge, word=WORD), MANY.format(rows=rows))
+    script = f"from tests.upheld.probes.test_hostile_databases import read_all; read_all({str(tmp_path)!r})"
+    done = subprocess.run(
+        [sys.executable, "-c", script],
+        capture_output=True,
+        text=True,
+        timeout=600,
+        check=False,
+        cwd=READING,
+        env={**os.environ, "URL": url, "KEY": "00" * 32},
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+    found = json.loads(done.stdout)
+    peak = found.pop("peak")
+    assert f"a row holds {2 * huge + 3:,} bytes" in found.pop("sealed")
+    assert "app.huge" not in found["passwords"]
+    assert f"a row holds {huge + len(WORD) + 1:,} bytes" in found.pop("passwords")
+    assert "holds more than 200000 values" in found.pop("many passwords")
+    assert found == {"rows": 1_000, "ages": rows, "copies": ["table app.huge"]}
+    assert peak < MEMORY
+    assert [path.name for path in tmp_path.rglob("*") if path.is_file() and path.stat().st_size > 1_000_000] == []
