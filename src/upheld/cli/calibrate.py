@@ -14,6 +14,7 @@ from upheld.calibration import FILE
 from upheld.catalogue import Catalogue
 from upheld.cli.options import EMBEDDED, find_policy
 from upheld.policies import load
+from upheld.reporting.text import safe
 from upheld.resources import check_folders
 
 
@@ -86,7 +87,7 @@ def _tell(outcome: calibrating.Outcome) -> None:
     mark = "WRONG " if not outcome.right else "caught" if outcome.caught else "open  "
     click.echo(f"{mark} {outcome.name}: {said} ({seconds:.1f} s)")
     for finding in outcome.found()[:3]:
-        click.echo(f"         {finding}")
+        click.echo(f"         {safe(finding)}")
     for claim in outcome.audited.run["claims"]:
         if claim["id"] in outcome.wrong or claim["id"] in outcome.missed:
-            click.echo(f"         {claim['id']} is {claim['status']}: {claim['reason']}")
+            click.echo(f"         {claim['id']} is {claim['status']}: {safe(claim['reason'])}")

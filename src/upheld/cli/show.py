@@ -17,6 +17,7 @@ from upheld.cli.options import find_policy
 from upheld.errors import InputError, Mistake
 from upheld.policies import Claim, Policy, load
 from upheld.probes.base import Probe
+from upheld.reporting.text import safe
 from upheld.resources import check_folders
 from upheld.target.load import load_target
 
@@ -88,21 +89,23 @@ def explain(name: str, policy: Path | None) -> None:
 
 
 def _explain_claim(claim: Claim, catalogue: Catalogue) -> None:
-    click.echo(f"{claim.id}  ({claim.severity.value}, owner {claim.owner}, section {claim.section})")
-    click.echo(f"  “{claim.statement}”")
+    click.echo(f"{claim.id}  ({claim.severity.value}, owner {safe(claim.owner)}, section {safe(claim.section)})")
+    click.echo(f"  “{safe(claim.statement)}”")
     for framework, points in claim.references.items():
         click.echo(f"  {framework}: {', '.join(points)}")
     for use in claim.uses:
         one = catalogue[use.check]
-        click.echo(f"\n  {one.id}  ({one.marks.basis.value})\n    {one.title}\n    parameters: {use.arguments_json}")
+        click.echo(
+            f"\n  {one.id}  ({one.marks.basis.value})\n    {one.title}\n    parameters: {safe(use.arguments_json)}"
+        )
         if use.not_applicable:
-            click.echo(f"    not applicable: {use.not_applicable}")
+            click.echo(f"    not applicable: {safe(use.not_applicable)}")
     if claim.decided_by:
         click.echo(f"\n  decided by the claims: {', '.join(claim.decided_by)} (the worst of them)")
     if not claim.uses and not claim.decided_by:
         click.echo("\n  uncovered: no check decides it yet")
     if claim.note:
-        click.echo(f"\n  note: {claim.note}")
+        click.echo(f"\n  note: {safe(claim.note)}")
 
 
 def _explain_check(one: Check, claims: list[str]) -> None:
@@ -144,7 +147,7 @@ def validate(policy: Path | None, target: Path | None) -> None:
     if target is not None:
         try:
             described, _ = load_target(target, names)
-            said.append(f"{target}: {described.name} ({described.environment.value})")
+            said.append(f"{target}: {safe(described.name)} ({described.environment.value})")
         except InputError as error:
             mistakes.extend(error.mistakes)
     for line in said:

@@ -60,7 +60,10 @@ def wrong_input_is_a_usage_error() -> Iterator[None]:
     try:
         yield
     except InputError as error:
-        raise pytest.UsageError(f"{len(error.mistakes)} mistake(s)\n{error}") from error
+        from upheld.reporting.text import safe  # noqa: PLC0415
+
+        said = "\n".join(safe(mistake) for mistake in error.mistakes)
+        raise pytest.UsageError(f"{len(error.mistakes)} mistake(s)\n{said}") from None
 
 
 def _policy_named(config: pytest.Config) -> Path | None:

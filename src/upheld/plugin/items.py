@@ -82,7 +82,9 @@ class CheckItem(pytest.Function):
         if self.result.verdict is Verdict.INCONCLUSIVE:
             raise CheckInconclusive(self.result.reason)
         if self.result.verdict is Verdict.NOT_APPLICABLE:
-            pytest.skip(f"not applicable, says the policy: {self.result.reason}")
+            from upheld.reporting.text import safe  # noqa: PLC0415  (seldom needed)
+
+            pytest.skip(f"not applicable, says the policy: {safe(self.result.reason)}")
 
     def repr_failure(self, excinfo: ExceptionInfo[BaseException]) -> str | TerminalRepr:  # type: ignore[override]
         """The finding, not a traceback; a traceback only for what is no verdict."""
