@@ -6,6 +6,7 @@ suppresses is found all the same, and marked. What they could not scan is told, 
 
 from __future__ import annotations
 
+import errno
 import re
 import shutil
 import tempfile
@@ -26,6 +27,11 @@ if TYPE_CHECKING:
 
 SECONDS = 300.0
 """How long one tool may take."""
+LARGEST = 1024 * 1024 * 1024
+"""Bytes of all code that is analysed."""
+_NO_NAME_HERE = frozenset(
+    {errno.ENAMETOOLONG, errno.EINVAL, errno.EILSEQ, errno.ENOTDIR, errno.EISDIR, errno.EEXIST, errno.ELOOP}
+)
 _SEVERITIES = {"ERROR": "high", "CRITICAL": "high", "HIGH": "high", "WARNING": "medium", "MEDIUM": "medium"}
 _PYTHON = (".py", ".pyi", ".pyw")
 _SCRIPTS = (".js", ".jsx", ".mjs", ".cjs", ".ts", ".tsx", ".mts", ".cts")
@@ -167,10 +173,14 @@ class Code(Probe):
         scratch = Path(tempfile.mkdtemp(prefix="code-", dir=self.session.scratch))
         try:
             folder = scratch / "code"
+            folder.mkdir()
+            left = LARGEST
             for path in wanted:
-                place = folder / path
-                place.parent.mkdir(parents=True, exist_ok=True)
-                place.write_bytes(self._git.content(path))
+                content = self._git.content(path)
+                left -= len(content)
+                if left < 0:  # A few objects can stand for terabytes of files.
+                    raise Unobservable(f"the code is larger than {LARGEST // 1024**2} MiB")
+                _write(folder / path, content)
             yield folder, wanted, scratch
         finally:
             shutil.rmtree(scratch, ignore_errors=True)
@@ -182,6 +192,16 @@ class Code(Probe):
             if 0 < number <= len(text) and (found := re.search(rf"(#|//|/\*).*\b{word}\w*.*", text[number - 1])):
                 return found[0].strip()[:200]
         return ""
+
+
+def _write(place: Path, content: bytes) -> None:
+    """Write a file, unless this machine takes no such name: then no tool scans it, and it is told as unscanned."""
+    try:
+        place.parent.mkdir(parents=True, exist_ok=True)
+        place.write_bytes(content)
+    except (OSError, UnicodeEncodeError) as error:
+        if isinstance(error, OSError) and error.errno not in _NO_NAME_HERE:
+            raise Unobservable(f"the code cannot be laid out for analysis: {error.strerror}") from error
 
 
 def _below(path: str, folders: Sequence[str]) -> bool:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from upheld.errors import Unobservable
 from upheld.probes.base import Probe, look
+from upheld.probes.git_settings import look_at_settings
 
 if TYPE_CHECKING:
     from upheld.probes.base import Session
@@ -184,16 +185,22 @@ class Git(Probe):
         if self._opened is None:
             try:
                 from dulwich.errors import NotGitRepository  # noqa: PLC0415  (only where it is needed)
-                from dulwich.repo import Repo  # noqa: PLC0415  (only where it is needed)
+                from dulwich.repo import Repo, UnsupportedExtension, UnsupportedVersion  # noqa: PLC0415  (only where it is needed)
             except ImportError as error:
                 raise Unobservable("reading git needs dulwich: pip install 'upheld[code]'") from error
             folder = self.session.target_folder / self._described.path
+            look_at_settings(folder, self._described.path)
             try:
                 opened = Repo(str(folder))
             except NotGitRepository as error:
                 raise Unobservable(f"{self._described.path} is no git repository") from error
+            except (UnsupportedExtension, UnsupportedVersion) as error:
+                reason = f"{type(error).__name__}: {error}"[:200]
+                raise Unobservable(f"{self._described.path} is of a form that cannot be read ({reason})") from error
             except (OSError, ValueError) as error:
-                raise Unobservable(f"{self._described.path} cannot be read as a git repository: {error}") from error
+                raise Unobservable(
+                    f"{self._described.path} cannot be read as a git repository: {type(error).__name__}"
+                ) from error
             control = Path(opened.controldir())
             if (control / "shallow").exists():
                 opened.close()

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, cast
 
 from upheld.errors import TimedOut, Unobservable
 from upheld.probes.base import Probe, look
+from upheld.probes.git_settings import look_at_settings
 from upheld.probes.sealed import Sealed
 from upheld.probes.search import Searcher
 
@@ -163,7 +164,9 @@ class Repositories(Probe):
             raise Unobservable("the repository holds no file in any commit")
         today = set(
             re.findall(
-                r"^\d+ blob ([0-9a-f]{40,64})", self._git(repository, "ls-tree", "-r", "HEAD").decode(), re.MULTILINE
+                r"^\d+ blob ([0-9a-f]{40,64})",
+                self._git(repository, "ls-tree", "-r", "HEAD").decode("utf-8", "replace"),
+                re.MULTILINE,
             )
         )
         process = subprocess.Popen(
@@ -195,8 +198,19 @@ class Repositories(Probe):
 
     def _command(self, repository: SearchedRepository) -> list[str]:
         folder = Path(self.session.target_folder, repository.path)
+        look_at_settings(folder, repository.path)
         # Whoever owns the folder, nothing of its settings is to be run: only objects are read.
-        return ["git", "-c", f"safe.directory={folder}", "-c", "core.fsmonitor=false", "-C", str(folder)]
+        return [
+            "git",
+            "-c",
+            f"safe.directory={folder}",
+            "-c",
+            "core.fsmonitor=false",
+            "-c",
+            "core.quotePath=true",
+            "-C",
+            str(folder),
+        ]
 
     def _git(self, repository: SearchedRepository, *arguments: str) -> bytes:
         try:
