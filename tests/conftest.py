@@ -84,6 +84,7 @@ def session_of(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Call
             monkeypatch.setenv(name, value)
         target = Target.model_validate({"name": "test", "environment": "reference", **parts})
         sessions.append(Session(target, Redactor(), Scope(target), tmp_path / "scratch", target_folder=tmp_path))
+        sessions[-1].strict = True
         return sessions[-1]
 
     yield make

@@ -40,7 +40,7 @@ def execute(planned: PlannedCheck, one: Check, session: Session, obstacle: str |
     clean = session.redactor.text
     with session.recording(planned.key) as recorder:
         try:
-            fault = _obstacle(planned, one, session) if obstacle is None else obstacle
+            fault = hindrance(planned, one, session.target) if obstacle is None else obstacle
             if not fault:
                 arguments, _ = one.arguments(planned.parameters)
                 probes = [session.probe(kind) for kind in one.probes.values()]
@@ -118,10 +118,11 @@ def undescribed(part: str) -> str:
     return f"the target describes no {part.replace('_', ' ')}"
 
 
-def _obstacle(planned: PlannedCheck, one: Check, session: Session) -> str:
-    if reason := forbidden(planned, session.target):
+def hindrance(planned: PlannedCheck, one: Check, target: Target) -> str:
+    """Why this check does not run against the target at all; empty where it does."""
+    if reason := forbidden(planned, target):
         return reason
-    missing = [part for kind in one.probes.values() for part in lacking(kind, session.target)]
+    missing = [part for kind in one.probes.values() for part in lacking(kind, target)]
     return undescribed(missing[0]) if missing else ""
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 from upheld.errors import Unobservable
@@ -31,7 +32,7 @@ def open_session(target_file: Path, scratch: Path, key: str, journal: Path | Non
     notes = Journal(
         journal or scratch / "planted", target=target.name, durable=journal is not None, clean=redactor.text
     )
-    return Session(
+    session = Session(
         target,
         redactor,
         Scope(target, scratch),
@@ -40,3 +41,5 @@ def open_session(target_file: Path, scratch: Path, key: str, journal: Path | Non
         target_folder=folder,
         journal=notes,
     )
+    session.strict = bool(os.environ.get("UPHELD_STRICT"))
+    return session

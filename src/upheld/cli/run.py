@@ -12,6 +12,7 @@ import pytest
 from rich.console import Console
 
 from upheld.cleaning import Leftover
+from upheld.cli.dry_run import lines
 from upheld.cli.options import find_policy, find_target
 from upheld.errors import InternalFault
 from upheld.plugin import AUDIT
@@ -53,6 +54,7 @@ class Prepared:
     type=click.Path(path_type=Path),
     help="Where it is noted what is planted, for upheld clean. [the user's state folder]",
 )
+@click.option("--dry-run", is_flag=True, help="Only print every class of requests that the run would send.")
 @click.option("--no-color", is_flag=True, help="Plain text.")
 @click.pass_context
 def run(
@@ -64,6 +66,7 @@ def run(
     workers: str,
     out: Path,
     state: Path | None,
+    dry_run: bool,
     no_color: bool,
 ) -> int:
     """Audit a target against a policy, and write run.json and report.html.
@@ -74,9 +77,14 @@ def run(
     console = Console(no_color=no_color or None, highlight=False, soft_wrap=True)
     path = find_policy(policy)
     source = find_target(target, path, sabotages)
+    wanted = [one.strip() for one in claims.split(",") if one.strip()]
+    if dry_run:
+        with Audit(path, source, claims=wanted) as audit:
+            for line in lines(audit):
+                console.print(line, markup=False)
+        return 0
     # Asked for before the work, so that a folder that cannot be written loses nothing.
     out.mkdir(parents=True, exist_ok=True)
-    wanted = [one.strip() for one in claims.split(",") if one.strip()]
     with _terminating(), Audit(path, source, claims=wanted, state=state) as audit:
         count = _workers(workers, len(audit.plan))
         audit.parallel = bool(count)

@@ -15,6 +15,7 @@ from upheld.probes.api_logins import account_of, at
 from upheld.probes.api_requests import Request, build, generated, json_of
 from upheld.probes.base import Probe, Session, look
 from upheld.probes.planted import Changes, Planted
+from upheld.probes.sending import AS_MEMBERS, CHANGES, HTTP, WRITES, Sending, Sends
 
 if TYPE_CHECKING:
     from upheld.target.access import Access as Description
@@ -91,6 +92,16 @@ class Access(Probe):
 
     name: ClassVar[str] = "access"
     needs: ClassVar[tuple[str, ...]] = ("api", "access")
+    sends: ClassVar[Sending] = {
+        "anonymous": (*AS_MEMBERS, Sends(HTTP, "{operations}, validly", most=1, does=WRITES)),
+        "claiming": (*AS_MEMBERS, Sends(HTTP, "{operations}, as if of another role", "{members}", 1, WRITES)),
+        "own_account": (*AS_MEMBERS, Sends(HTTP, "{call:access.profile.read}", "{members}", 1)),
+        "assume_role": (
+            *AS_MEMBERS,
+            Sends(HTTP, "{call:access.profile.read}", "{members}", 2),
+            Sends(HTTP, "{call:access.profile.change}, with a role", "{members}", 1, CHANGES),
+        ),
+    }
 
     def __init__(self, session: Session) -> None:
         """Contacts nothing yet."""

@@ -39,6 +39,7 @@ from upheld.probes.base import Probe, Session, look
 from upheld.probes.bursts import burst
 from upheld.probes.http_client import Answer
 from upheld.probes.openapi import Operation
+from upheld.probes.sending import AS_MEMBERS, HTTP, PAGES, PLANTING, WRITES, Sending, Sends
 from upheld.probes.waiting import patient
 
 __all__ = [
@@ -71,6 +72,40 @@ class Api(TenantCalls, Probe):
 
     name: ClassVar[str] = "api"
     needs: ClassVar[tuple[str, ...]] = ("api",)
+    sends: ClassVar[Sending] = {
+        **dict.fromkeys(("operations", "cases"), AS_MEMBERS),
+        "call": (
+            *AS_MEMBERS,
+            Sends(HTTP, "{operations}, validly, also with others' identifiers", "nobody, {members}", 1, WRITES),
+        ),
+        "harmless": (*AS_MEMBERS, Sends(HTTP, "{operations}, such that it changes nothing", "nobody, {members}", 1)),
+        "page": PAGES,
+        "variant": (
+            *AS_MEMBERS,
+            *PAGES,
+            Sends(HTTP, "{operations}, such that it changes nothing, in other guises", most=1),
+        ),
+        "unknown_path": (Sends(HTTP, "GET {url}/… of nothing", most=1, each="endpoints"),),
+        "login": (Sends(HTTP, "{logins}, also with made-up passwords", "{throwaway} and others", 1, WRITES),),
+        "burst": (
+            *AS_MEMBERS,
+            Sends(
+                HTTP,
+                "{operations}, a burst of each that changes nothing",
+                "nobody, {members}",
+                "budget_requests",
+                WRITES,
+            ),
+        ),
+        "burst_page": (
+            Sends(HTTP, "GET {url}{pages}, a burst of each", "nobody", "budget_requests", WRITES, each="endpoints"),
+        ),
+        **dict.fromkeys(("plant", "plant_one", "remove_planted"), PLANTING),
+        **dict.fromkeys(
+            ("existing", "state"),
+            (*AS_MEMBERS, Sends(HTTP, "{operations} that read, to see what is there", "{acting}", 2)),
+        ),
+    }
 
     def __init__(self, session: Session) -> None:
         """Contacts nothing yet."""

@@ -20,6 +20,7 @@ from upheld.probes.odd_input import Odd, odd_requests, with_body
 from upheld.probes.openapi import Operation
 from upheld.probes.planted import Planted
 from upheld.probes.schemas import Schemas
+from upheld.probes.sending import AS_MEMBERS, CHANGES, HTTP, PLANTING, WRITES, Sending, Sends
 
 __all__ = ["ApiInput", "Attempt", "Attempts", "Effect", "Extra", "Extras", "Injected", "Typed"]
 
@@ -124,6 +125,18 @@ class ApiInput(Probe):
 
     name: ClassVar[str] = "api_input"
     needs: ClassVar[tuple[str, ...]] = ("api",)
+    sends: ClassVar[Sending] = {
+        "attempts": (
+            *PLANTING,
+            Sends(HTTP, "{operations}, validly, and such as differ in one place", "nobody, {members}", None, WRITES),
+        ),
+        "injected": (
+            *PLANTING,
+            Sends(HTTP, "{operations}, with injections in each place", "nobody, {members}", None, WRITES),
+        ),
+        "extras": (*PLANTING, Sends(HTTP, "{operations}, with one property more", "{members}", None, CHANGES)),
+        "typed": (*AS_MEMBERS, Sends(HTTP, "{operations}, for the type of the answer", "nobody, {members}", 2)),
+    }
 
     def __init__(self, session: Session) -> None:
         """Contacts nothing yet."""

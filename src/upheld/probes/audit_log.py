@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, ClassVar, cast
 from uuid import UUID
 
 import sqlalchemy as sa
@@ -17,6 +17,7 @@ from upheld.errors import Unobservable
 from upheld.probes.base import Probe, look
 from upheld.probes.database import Database, ReadDenied, table_of
 from upheld.probes.database_rows import rows_of
+from upheld.probes.sending import DATABASE, WRITES, Sending, Sends, reading
 
 if TYPE_CHECKING:
     from sqlalchemy.engine import Connection
@@ -108,6 +109,21 @@ class AuditLog(Probe):
 
     name = "audit_log"
     needs = ("audit_log", "database")
+    sends: ClassVar[Sending] = {
+        **dict.fromkeys(("chain", "emergency_sessions", "mark", "since"), reading("url", "of the audit log")),
+        **dict.fromkeys(
+            ("attempt", "control"),
+            (
+                Sends(
+                    DATABASE,
+                    "a try to change the audit log, rolled back",
+                    "the role of {name:database.application_url}",
+                    1,
+                    WRITES,
+                ),
+            ),
+        ),
+    }
 
     @look
     def mark(self) -> int:

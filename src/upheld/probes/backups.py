@@ -10,7 +10,7 @@ import secrets
 import uuid
 from collections.abc import Iterable
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, ClassVar, cast
 
 import sqlalchemy as sa
 from sqlalchemy.engine import make_url
@@ -38,6 +38,7 @@ from upheld.probes.backup_store import BackupStore, Gone, StoredObject, missing_
 from upheld.probes.base import Probe, look
 from upheld.probes.database import Database, table_of
 from upheld.probes.planted import Note, Planted
+from upheld.probes.sending import COMMAND, DATABASE, PLANTS, STORE, Sending, Sends, reading
 from upheld.probes.store_rows import fill_in, insert_row, utc
 from upheld.probes.undoing import REMOVED, undo
 from upheld.redaction import SHORTEST
@@ -69,6 +70,28 @@ class Backups(Probe):
     name = "backups"
     detached = True
     needs = ("backups",)
+    sends: ClassVar[Sending] = {
+        **dict.fromkeys(
+            ("archive", "base_backups", "contents", "holds_segment"),
+            (Sends(STORE, "lists and reads of {backups.store}", "the account of backups.store_secrets"),),
+        ),
+        **dict.fromkeys(("archiver", "database_bytes"), reading("url", "of the state of the archive and of sizes")),
+        "restore": (
+            Sends(COMMAND, "your own command of {name:backups.restore}, on this machine", "whoever runs upheld", 1),
+        ),
+        **dict.fromkeys(
+            ("mark", "remove_marks"),
+            (
+                Sends(
+                    DATABASE,
+                    "INSERT and DELETE of a row of {backups.marker.table}",
+                    "the role of {name:database.planting_url}",
+                    2,
+                    PLANTS,
+                ),
+            ),
+        ),
+    }
 
     def __init__(self, session: Session) -> None:
         """Connects to nothing yet."""

@@ -24,6 +24,7 @@ from upheld.errors import TimedOut, Unobservable
 from upheld.model import Observation, Plain, timestamp
 from upheld.probes.meter import Meter
 from upheld.probes.planted import Journal
+from upheld.probes.sending import Sending
 from upheld.probes.silence import Silence
 from upheld.redaction import Redactor
 
@@ -164,6 +165,8 @@ class Session:
         self.vantage = vantage
         self.silence = Silence()
         self.journal = journal or Journal(scratch / "planted", target=target.name, clean=redactor.text)
+        self.strict = False
+        """Whether a look that sends what it does not say (`Probe.sends`) is a fault: in tests it is."""
         self.meter = Meter(target.limits, scratch) if target.limits is not None else None
         self._recorder: Recorder | None = None
         self._branch = threading.local()
@@ -176,10 +179,29 @@ class Session:
 
     def pace(self, host: str) -> None:
         """Wait until the target's limits let a request to the host go out; raises Spent when its budget is used up."""
+        if self.strict and (now := self.looking) is not None and now[1] not in now[0].sends:
+            raise AssertionError(f"{now[0].name}.{now[1]} sends something to {host}, and does not say so (sends)")
         if self.meter is not None and (wait := self.meter.take(host, beyond=getattr(self._branch, "undoing", False))):
             if self.recorder is not None:
                 self.recorder.grant(wait)
             time.sleep(wait)
+
+    @property
+    def looking(self) -> tuple[type[Probe], str] | None:
+        """The look that this thread is making, by its probe and its name; the outer one of two."""
+        return getattr(self._branch, "looking", None)
+
+    @contextmanager
+    def making(self, kind: type[Probe], name: str) -> Iterator[None]:
+        """Inside the block this thread makes that look, unless it is a part of another one."""
+        if self.looking is not None:
+            yield
+            return
+        self._branch.looking = (kind, name)
+        try:
+            yield
+        finally:
+            self._branch.looking = None
 
     @contextmanager
     def putting_back(self) -> Iterator[None]:
@@ -284,6 +306,9 @@ class Probe:
     """Whether what other checks do to the running system shows in nothing that it sees, nor what it does in what they see: code,
     history, documents, handshakes, the store of backups."""
 
+    sends: ClassVar[Sending] = {}
+    """What each look sends; one that is not in it sends nothing."""
+
     kinds: ClassVar[dict[str, type[Probe]]] = {}
 
     def __init__(self, session: Session) -> None:
@@ -319,10 +344,12 @@ def look(method: Callable[P, T]) -> Callable[P, T]:
         probe = cast("Probe", args[0])
         recorder = probe.session.recorder
         if recorder is None:
-            return method(*args, **kwargs)
+            with probe.session.making(type(probe), name):
+                return method(*args, **kwargs)
         arguments: dict[str, object] = dict(zip(names, args[1:], strict=False))
         arguments.update(kwargs)
-        return recorder.record(probe.name, name, arguments, lambda: method(*args, **kwargs))
+        with probe.session.making(type(probe), name):
+            return recorder.record(probe.name, name, arguments, lambda: method(*args, **kwargs))
 
     recorded.__dict__["__look__"] = True
     return recorded

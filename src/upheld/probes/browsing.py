@@ -20,6 +20,7 @@ from upheld.probes.base import Probe, Session, look
 from upheld.probes.chromium import Asked, Chromium, Given
 from upheld.probes.http import place
 from upheld.probes.http_client import Answer, HttpClient
+from upheld.probes.sending import HTTP, PLANTING, Sending, Sends
 from upheld.probes.waiting import patient
 from upheld.target.api import Answers, Identity
 from upheld.target.secrets import resolve
@@ -116,6 +117,28 @@ class Browsing(Probe):
 
     name: ClassVar[str] = "browsing"
     needs: ClassVar[tuple[str, ...]] = ("browsing", "api")
+    sends: ClassVar[Sending] = {
+        **dict.fromkeys(
+            ("control", "documents", "get", "open", "open_echo", "plant"),
+            (
+                *PLANTING,
+                Sends(HTTP, "GET and POST of {login.page}, to log in", "{browsing.identity}", 4, each="browsing"),
+                Sends(
+                    HTTP,
+                    "GET {pages} and what it loads in scope, in a browser",
+                    "nobody, {browsing.identity}",
+                    each="browsing",
+                ),
+                Sends(HTTP, "GET {data}", "nobody, {browsing.identity}", each="browsing"),
+                Sends(
+                    HTTP,
+                    "GET {page}?{parameter}=…, each piece of markup, in a browser",
+                    "nobody, {browsing.identity}",
+                    each="browsing.echoes",
+                ),
+            ),
+        ),
+    }
 
     def __init__(self, session: Session) -> None:
         """Contacts nothing yet."""

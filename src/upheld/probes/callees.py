@@ -11,6 +11,7 @@ from upheld.errors import Unobservable
 from upheld.probes.base import Probe, look
 from upheld.probes.canaries import Canaries, Flow, FlowRun
 from upheld.probes.listener import Zone, listening, made_up_certificate, server_context
+from upheld.probes.sending import AS_MEMBERS, HTTP, LISTENS, WRITES, Sending, Sends
 
 if TYPE_CHECKING:
     from upheld.target.network import Outbound as Description
@@ -56,6 +57,21 @@ class Callees(Probe):
 
     name: ClassVar[str] = "callees"
     needs: ClassVar[tuple[str, ...]] = ("outbound",)
+    sends: ClassVar[Sending] = {
+        "exercises": (),
+        "impersonate": (
+            *AS_MEMBERS,
+            Sends(
+                HTTP,
+                "{call:operation}, which makes the deployment call out",
+                "{identity}",
+                None,
+                WRITES,
+                each="canary_flows",
+            ),
+            Sends(LISTENS, "{receivers.addresses} port {receivers.port}, in place of hosts that the deployment calls"),
+        ),
+    }
 
     @look
     def destinations(self) -> tuple[Destination, ...]:

@@ -11,7 +11,7 @@ import secrets
 import string
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, ClassVar, cast
 
 from upheld.errors import Unobservable
 from upheld.probes.api import Api
@@ -20,6 +20,7 @@ from upheld.probes.base import Probe, look
 from upheld.probes.http_client import agent
 from upheld.probes.planted import Planted
 from upheld.probes.search import Searcher
+from upheld.probes.sending import AS_MEMBERS, HTTP, WRITES, Sending, Sends
 from upheld.probes.waiting import patient
 from upheld.target.secrets import resolve
 
@@ -91,6 +92,22 @@ class Canaries(Probe):
 
     name = "canaries"
     needs = ()
+    sends: ClassVar[Sending] = {
+        "run": (
+            *AS_MEMBERS,
+            Sends(
+                HTTP, "{call:operation}, with a made-up secret ({name})", "{identity}", 3, WRITES, each="canary_flows"
+            ),
+        ),
+        "use_sessions": (
+            *AS_MEMBERS,
+            Sends(
+                HTTP, "GET of what is there and of what is not, POST of what is refused", "{acting}, a made-up token", 5
+            ),
+            Sends(HTTP, "{logins}, once with a made-up password", "{throwaway}", 1),
+        ),
+        "leave_marker": (Sends(HTTP, "GET of a path that is not there, with a marker", most=1),),
+    }
 
     def __init__(self, session: Session) -> None:
         """Makes nothing yet."""

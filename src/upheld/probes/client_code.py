@@ -18,6 +18,7 @@ from upheld.probes.api_requests import url_of
 from upheld.probes.base import Probe, Session, look
 from upheld.probes.http import REDIRECTS, place
 from upheld.probes.http_client import Answer, HttpClient
+from upheld.probes.sending import HTTP, Sending, Sends
 from upheld.probes.waiting import patient
 from upheld.target.api import Answers
 
@@ -72,6 +73,11 @@ class ClientCode(Probe):
 
     name: ClassVar[str] = "client_code"
     needs: ClassVar[tuple[str, ...]] = ("endpoints",)
+    sends: ClassVar[Sending] = {
+        "documents": (
+            Sends(HTTP, "GET {url}{pages}, and in turn what it loads or links to in scope", each="endpoints"),
+        ),
+    }
 
     def __init__(self, session: Session) -> None:
         """Contacts nothing yet."""

@@ -9,7 +9,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 import sqlalchemy as sa
 
@@ -18,6 +18,7 @@ from upheld.probes.base import Probe, look
 from upheld.probes.database import Database
 from upheld.probes.logs import CHUNK, UNPACKED_LIMIT, chunks_of, opened
 from upheld.probes.search import Searcher
+from upheld.probes.sending import DATABASE, WRITES, Sending, Sends, reading
 
 if TYPE_CHECKING:
     from upheld.target.credentials import StoresSearched
@@ -84,6 +85,21 @@ class Copies(Probe):
 
     name = "copies"
     needs = ("database", "stores_searched")
+    sends: ClassVar[Sending] = {
+        "tables": reading("dump_url", "of every table, as a dump would"),
+        **dict.fromkeys(
+            ("mark_wal", "write_ahead_log"),
+            (
+                Sends(
+                    DATABASE,
+                    "a harmless word into the write-ahead log, which is then flushed",
+                    "the role of {name:database.dump_url}",
+                    3,
+                    WRITES,
+                ),
+            ),
+        ),
+    }
 
     @look
     def tables(self, secrets: tuple[str, ...], controls: tuple[str, ...] = ()) -> Searched:

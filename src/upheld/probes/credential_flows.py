@@ -12,7 +12,7 @@ import re
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 from upheld.errors import Unobservable
 from upheld.probes.api import Api
@@ -24,6 +24,7 @@ from upheld.probes.logs import LogMark, Logs
 from upheld.probes.planted import Changes, Planted
 from upheld.probes.sealed import Sealed, SealedValue
 from upheld.probes.search import Searcher
+from upheld.probes.sending import AS_MEMBERS, HTTP, PLANTS, WRITES, Sending, Sends, reading
 from upheld.probes.waiting import patient
 
 if TYPE_CHECKING:
@@ -99,6 +100,48 @@ class Credentials(Probe):
 
     name = "credentials"
     needs = ("credential_flows",)
+    sends: ClassVar[Sending] = {
+        **dict.fromkeys(
+            ("enter", "rotate", "remove", "use", "read_back"),
+            (
+                *AS_MEMBERS,
+                Sends(
+                    HTTP,
+                    "{call:enter.operation}, a made-up credential ({name})",
+                    "{enter.identity}",
+                    1,
+                    PLANTS,
+                    each="credential_flows",
+                ),
+                Sends(
+                    HTTP,
+                    "{call:rotate.operation}, another in its place",
+                    "{enter.identity}",
+                    1,
+                    PLANTS,
+                    each="credential_flows",
+                ),
+                Sends(
+                    HTTP,
+                    "{call:remove.operation}, to remove it",
+                    "{enter.identity}",
+                    1,
+                    PLANTS,
+                    each="credential_flows",
+                ),
+                Sends(
+                    HTTP,
+                    "{call:use.call.operation}, which uses it",
+                    "{enter.identity}",
+                    1,
+                    WRITES,
+                    each="credential_flows",
+                ),
+                Sends(HTTP, "{call:reads.operation}", "{enter.identity}, and others", 1, each="credential_flows"),
+            ),
+        ),
+        "stored_form": reading("sealed_url", "of sealed columns") + reading("url", "of sealed columns"),
+    }
 
     def __init__(self, session: Session) -> None:
         """Lets nothing in yet."""

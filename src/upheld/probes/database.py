@@ -10,7 +10,7 @@ import contextlib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import sqlalchemy as sa
 from sqlalchemy.engine import URL, Connection, Engine, make_url
@@ -21,6 +21,7 @@ from sqlalchemy.pool import NullPool
 from upheld.errors import Refused, TimedOut, Unobservable
 from upheld.probes import database_place
 from upheld.probes.base import Probe, look
+from upheld.probes.sending import Sending, reading
 from upheld.target.manners import DATABASE
 from upheld.target.secrets import resolve
 
@@ -117,6 +118,13 @@ class Database(Probe):
 
     name = "database"
     needs = ("database",)
+    sends: ClassVar[Sending] = {
+        **dict.fromkeys(
+            ("column_default", "login_roles", "shared_tables", "stored_columns", "tenant_tables"),
+            reading("url", "of the catalogue"),
+        ),
+        "rows_without_tenant": reading("application_url", "of a few rows of each table"),
+    }
 
     def __init__(self, session: Session) -> None:
         """Connects to nothing yet."""
@@ -327,7 +335,7 @@ class Database(Probe):
             raise Unobservable(
                 f"databases of the kind {url.get_backend_name()} cannot be read: {type(error).__name__}"
             ) from error
-        if self.session.meter is not None and url.get_backend_name() != "sqlite":
+        if (self.session.meter is not None or self.session.strict) and url.get_backend_name() != "sqlite":
             sa.event.listen(engine, "before_cursor_execute", self._in_turn)
         return engine
 

@@ -13,7 +13,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 from upheld.errors import Unobservable
 from upheld.probes.base import Probe, look
@@ -22,6 +22,7 @@ from upheld.probes.http import place
 from upheld.probes.http_client import HttpClient
 from upheld.probes.lock_files import PYPI, Pin, Pins, read_lock_file
 from upheld.probes.osv import Query, mirror_query, read_mirror, relay, service_query
+from upheld.probes.sending import HTTP, Sending, Sends
 from upheld.probes.tools import find_tool, run_tool
 
 if TYPE_CHECKING:
@@ -69,6 +70,10 @@ class Dependencies(Probe):
     name = "dependencies"
     detached = True
     needs = ("repository", "advisories")
+    sends: ClassVar[Sending] = dict.fromkeys(
+        ("source", "control", "scan"),
+        (Sends(HTTP, "POST {advisories.url}/v1/query, each package of the lock files"),),
+    )
 
     def __init__(self, session: Session) -> None:
         """Reads nothing yet."""

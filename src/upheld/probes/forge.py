@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 from upheld.errors import Unobservable
 from upheld.probes.base import Probe, look
@@ -25,6 +25,7 @@ from upheld.probes.forge_answers import (
 )
 from upheld.probes.forge_github import GitHub
 from upheld.probes.forge_gitlab import GitLab
+from upheld.probes.sending import HTTP, Sending, Sends
 
 if TYPE_CHECKING:
     from upheld.probes.base import Session
@@ -40,6 +41,21 @@ class Forge(Probe):
     name = "forge"
     detached = True
     needs = ("forge", "repository")
+    sends: ClassVar[Sending] = dict.fromkeys(
+        (
+            "account",
+            "branch",
+            "change_commits",
+            "changes",
+            "changes_of",
+            "jobs",
+            "protection",
+            "reviews",
+            "runs",
+            "team",
+        ),
+        (Sends(HTTP, "GET below {forge.url} of {forge.owner}/{forge.repository}, page by page", "the forge's token"),),
+    )
 
     def __init__(self, session: Session) -> None:
         """Asks nothing yet."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta, tzinfo
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, ClassVar, cast
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from upheld.errors import Unobservable
@@ -19,6 +19,7 @@ from upheld.probes.host_disks import DatabasePlace
 from upheld.probes.host_patches import Pending, UpgradeRuns, UpgradeSettings
 from upheld.probes.host_places import Firmware, Location
 from upheld.probes.host_sources import Fact, Live, Recorded
+from upheld.probes.sending import COMMAND, Sending, Sends
 from upheld.target.manners import MACHINE
 
 if TYPE_CHECKING:
@@ -91,6 +92,13 @@ class Host(Probe):
     name = "host"
     detached = True
     needs = ("host",)
+    sends: ClassVar[Sending] = dict.fromkeys(
+        (
+            *("accounts", "authorized_keys", "collected", "database_place", "facts", "firmware", "location"),
+            *("pending_updates", "processes", "sshd", "upgrade_runs", "upgrade_settings"),
+        ),
+        (Sends(COMMAND, "commands that print facts, through {host.connection}", "the account of the connection", 12),),
+    )
 
     def __init__(self, session: Session) -> None:
         """Reads nothing and connects to nothing yet."""

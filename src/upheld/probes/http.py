@@ -12,6 +12,7 @@ from upheld.errors import Refused, Unobservable
 from upheld.probes.base import Probe, Session, look
 from upheld.probes.decoding import content_parameters
 from upheld.probes.http_client import Answer, HttpClient, NoHttpAnswer
+from upheld.probes.sending import PAGES, Sending
 from upheld.probes.waiting import patient
 from upheld.target.api import Answers
 from upheld.target.endpoints import Endpoint
@@ -59,6 +60,9 @@ class Http(Probe):
 
     name: ClassVar[str] = "http"
     needs: ClassVar[tuple[str, ...]] = ("endpoints",)
+    sends: ClassVar[Sending] = {
+        **dict.fromkeys(("attempt", "follow_redirects", "get", "request"), PAGES),
+    }
 
     def __init__(self, session: Session) -> None:
         super().__init__(session)

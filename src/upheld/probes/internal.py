@@ -23,6 +23,7 @@ from cryptography.x509.oid import NameOID
 from upheld.errors import Refused, TimedOut, Unobservable
 from upheld.probes.base import Probe, Session, look
 from upheld.probes.http_client import agent
+from upheld.probes.sending import CONNECTS, Sending, Sends
 from upheld.target.secrets import resolve
 
 if TYPE_CHECKING:
@@ -100,6 +101,18 @@ class Internal(Probe):
 
     name: ClassVar[str] = "internal"
     needs: ClassVar[tuple[str, ...]] = ("internal",)
+    sends: ClassVar[Sending] = dict.fromkeys(
+        ("greet", "greet_plain"),
+        (
+            Sends(
+                CONNECTS,
+                "{protocol} with {host}:{port}, its greeting",
+                "each certificate of the target, or none",
+                1,
+                each="internal.services",
+            ),
+        ),
+    )
 
     def __init__(self, session: Session) -> None:
         """Connects to nothing yet."""

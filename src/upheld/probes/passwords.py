@@ -8,7 +8,7 @@ import hashlib
 import re
 from collections import Counter
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 import sqlalchemy as sa
 
@@ -17,6 +17,7 @@ from upheld.probes.base import Probe, look
 from upheld.probes.database import Database, table_of
 from upheld.probes.database_rows import rows_of
 from upheld.probes.sealed import Column
+from upheld.probes.sending import Sending, reading
 from upheld.target.secrets import resolve
 
 if TYPE_CHECKING:
@@ -62,6 +63,9 @@ class Passwords(Probe):
 
     name = "passwords"
     needs = ("database", "stored_passwords")
+    sends: ClassVar[Sending] = {
+        **dict.fromkeys(("values", "digests"), reading("url", "of the columns with hashes and digests")),
+    }
 
     @look
     def columns(self) -> tuple[Column, ...]:

@@ -10,6 +10,7 @@ from upheld.probes.api import Api, Reply
 from upheld.probes.api_logins import at
 from upheld.probes.base import Probe, Session, look
 from upheld.probes.planted import Changes, Planted
+from upheld.probes.sending import AS_MEMBERS, CHANGES, HTTP, Sending, Sends
 
 if TYPE_CHECKING:
     from upheld.target.access import Plans as Description
@@ -42,6 +43,10 @@ class Plans(Probe):
 
     name: ClassVar[str] = "plans"
     needs: ClassVar[tuple[str, ...]] = ("api", "plans")
+    sends: ClassVar[Sending] = {
+        "period": (*AS_MEMBERS, Sends(HTTP, "{call:plans.read}", "{plans.holders.identity}", 1)),
+        "set_period": (*AS_MEMBERS, Sends(HTTP, "{call:plans.set}", "{plans.holders.identity}", 1, CHANGES)),
+    }
 
     def __init__(self, session: Session) -> None:
         """Contacts nothing yet."""

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections import defaultdict
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 import sqlalchemy as sa
 
 from upheld.errors import Unobservable
 from upheld.probes.base import Probe, look
 from upheld.probes.database import Database
+from upheld.probes.sending import Sending, reading
 
 if TYPE_CHECKING:
     from upheld.target.privileges import DatabaseAccess, KeptApart
@@ -171,6 +172,13 @@ class Privileges(Probe):
     name = "privileges"
     detached = True
     needs = ("database", "database_access")
+    sends: ClassVar[Sending] = dict.fromkeys(
+        (
+            *("administrators", "apart", "application_role", "declared", "declared_application", "exempt", "granted"),
+            *("kept_apart", "owned", "owners", "roles", "service_roles"),
+        ),
+        reading("url", "of the catalogue of roles and grants"),
+    )
 
     @look
     def roles(self) -> tuple[Role, ...]:

@@ -13,6 +13,7 @@ from upheld.probes.base import Probe, Session, look
 from upheld.probes.html_text import Link, content, sentences
 from upheld.probes.http import Answer, Http
 from upheld.probes.openpgp import Signature
+from upheld.probes.sending import HTTP, Sending, Sends
 from upheld.target.endpoints import Publication as Description
 
 __all__ = ["Link", "Publication", "PublishedPage", "SecurityTxt", "Signature"]
@@ -56,6 +57,17 @@ class Publication(Probe):
 
     name: ClassVar[str] = "publication"
     needs: ClassVar[tuple[str, ...]] = ("publication",)
+    sends: ClassVar[Sending] = {
+        "page": (Sends(HTTP, "GET {publication.page}", most=3),),
+        **dict.fromkeys(
+            ("security_txt", "security_txt_signature"),
+            (
+                Sends(
+                    HTTP, "GET /.well-known/security.txt, or where the target says, beside {publication.page}", most=7
+                ),
+            ),
+        ),
+    }
 
     def __init__(self, session: Session) -> None:
         super().__init__(session)

@@ -24,6 +24,7 @@ from upheld.probes.base import Probe, Session, look
 from upheld.probes.inside import Way, make_ways
 from upheld.probes.listener import Headers, Listener, Zone, listening, made_up_certificate, server_context
 from upheld.probes.receiver_answers import Delivery, InsideTry, Registration, SignedDelivery, Stranger
+from upheld.probes.sending import HTTP, LISTENS, PLANTING, PLANTS, Sending, Sends
 from upheld.target.secrets import resolve
 
 if TYPE_CHECKING:
@@ -41,6 +42,16 @@ class Receivers(TenantCalls, Probe):
 
     name: ClassVar[str] = "receivers"
     needs: ClassVar[tuple[str, ...]] = ("webhooks", "receivers", "api")
+    sends: ClassVar[Sending] = dict.fromkeys(
+        ("control", "deliver_to", "deliver_with_redirects_to_http", "register", "signed_deliveries", "try_inside"),
+        (
+            *PLANTING,
+            Sends(HTTP, "{call:ping}, {call:deliveries}", "{identity}", each="webhooks"),
+            Sends(HTTP, "{call:update}", "{identity}", does=PLANTS, each="webhooks"),
+            Sends(LISTENS, "{receivers.addresses} port {receivers.port}, for deliveries"),
+            Sends(LISTENS, "{receivers.inside} port {receivers.port}, for what goes inside"),
+        ),
+    )
 
     def __init__(self, session: Session) -> None:
         """Registers and listens to nothing yet."""

@@ -7,7 +7,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 import sqlalchemy as sa
 
@@ -22,6 +22,7 @@ from upheld.probes.entries import Entry, renamed, zone_of
 from upheld.probes.html_text import content
 from upheld.probes.http import Http
 from upheld.probes.kept_files import Document, KeptFolder, Missing
+from upheld.probes.sending import DATABASE, HTTP, Sending, Sends
 
 if TYPE_CHECKING:
     from upheld.target.registers import AccountTable
@@ -96,6 +97,10 @@ class Registers(Probe):
 
     name = "registers"
     needs = ("registers",)
+    sends: ClassVar[Sending] = {
+        "accounts": (Sends(DATABASE, "SELECT of {table}", "the role of database.url", 2, each="registers.accounts"),),
+        "privacy_policy": (Sends(HTTP, "GET {registers.privacy_policy.page}", most=7),),
+    }
 
     @look
     def read(self, kind: str) -> Register:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 import sqlalchemy as sa
 
@@ -14,6 +14,7 @@ from upheld.probes.api import Api
 from upheld.probes.api_logins import at
 from upheld.probes.base import Probe, look
 from upheld.probes.database import Database, ReadDenied, table_of
+from upheld.probes.sending import AS_MEMBERS, HTTP, Sending, Sends, reading
 
 if TYPE_CHECKING:
     from upheld.probes.http_client import Answer
@@ -47,6 +48,10 @@ class RotationAdvice(Probe):
 
     name = "rotation_advice"
     needs = ("age_advice",)
+    sends: ClassVar[Sending] = {
+        "ages": reading("sealed_url", "of the ages of credentials") + reading("url", "of the ages of credentials"),
+        "advice": (*AS_MEMBERS, Sends(HTTP, "{call:places.operation}", "{places.identities}", 1, each="age_advice")),
+    }
 
     @look
     def advised_kinds(self) -> tuple[str, ...]:

@@ -12,7 +12,7 @@ import secrets
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 import sqlalchemy as sa
 from cryptography.exceptions import InvalidTag
@@ -23,6 +23,7 @@ from upheld.errors import Unobservable
 from upheld.probes.base import Probe, look
 from upheld.probes.database import CELL_LIMIT, Database, table_of
 from upheld.probes.database_rows import rows_of
+from upheld.probes.sending import Sending, reading
 from upheld.target.secrets import resolve
 
 if TYPE_CHECKING:
@@ -80,6 +81,9 @@ class Sealed(Probe):
 
     name = "sealed"
     needs = ("database", "encryption")
+    sends: ClassVar[Sending] = {
+        "values": reading("sealed_url", "of sealed columns") + reading("url", "of sealed columns")
+    }
 
     def __init__(self, session: Session) -> None:
         """Reads nothing yet."""

@@ -17,6 +17,7 @@ from upheld.probes.api_logins import account_of, at
 from upheld.probes.api_requests import build, fill, generated
 from upheld.probes.base import Probe, look
 from upheld.probes.forging import Forgery
+from upheld.probes.sending import AS_MEMBERS, CHANGES, HTTP, WRITES, Sending, Sends
 from upheld.target.secrets import resolve
 
 if TYPE_CHECKING:
@@ -83,6 +84,28 @@ class Sessions(Probe):
 
     name: ClassVar[str] = "sessions"
     needs: ClassVar[tuple[str, ...]] = ("api", "sessions")
+    sends: ClassVar[Sending] = {
+        **dict.fromkeys(
+            ("issue", "use", "use_expired", "use_forged", "use_in", "use_none"),
+            (
+                *AS_MEMBERS,
+                Sends(
+                    HTTP,
+                    "{call:sessions.whoami} and others that read, with tokens that are valid, expired, forged or none",
+                    "{sessions.identity}, {throwaway}",
+                    1,
+                ),
+            ),
+        ),
+        "refresh": (*AS_MEMBERS, Sends(HTTP, "{call:sessions.refresh.operation}", "{sessions.identity}", 1, WRITES)),
+        "revoke": (*AS_MEMBERS, Sends(HTTP, "{call:sessions.revoke.operation}", "{sessions.identity}", 1, WRITES)),
+        "change_account": (
+            *AS_MEMBERS,
+            Sends(HTTP, "{call:change}, of {throwaway}", "somebody who may", 1, CHANGES, each="access.role_change"),
+            Sends(HTTP, "{call:disable}, of {throwaway}", "somebody who may", 1, CHANGES, each="access.role_change"),
+            Sends(HTTP, "{call:enable}, of {throwaway}", "somebody who may", 1, CHANGES, each="access.role_change"),
+        ),
+    }
 
     def __init__(self, session: Session) -> None:
         """Begins no session yet."""

@@ -10,6 +10,7 @@ import sqlalchemy as sa
 from upheld.errors import Unobservable
 from upheld.probes.base import Probe, look
 from upheld.probes.database import Database, ReadDenied, table_of
+from upheld.probes.sending import DATABASE, Sending, Sends
 
 if TYPE_CHECKING:
     from upheld.target.network import SharedRoles as Description
@@ -32,6 +33,9 @@ class SharedRoles(Probe):
 
     name: ClassVar[str] = "shared_roles"
     needs: ClassVar[tuple[str, ...]] = ("shared_roles", "database")
+    sends: ClassVar[Sending] = dict.fromkeys(
+        ("rows", "tenants_in"), (Sends(DATABASE, "SELECT of {shared_roles.tables}", "each role of shared_roles"),)
+    )
 
     @look
     def roles(self) -> tuple[str, ...]:

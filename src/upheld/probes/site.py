@@ -16,6 +16,7 @@ from upheld.probes.api import Api
 from upheld.probes.base import Probe, Session, look
 from upheld.probes.html_text import Link
 from upheld.probes.http import REDIRECTS, Answer, Http
+from upheld.probes.sending import DOCUMENT, HTTP, Sending, Sends
 from upheld.target.endpoints import Endpoint
 
 __all__ = ["Crawl", "Named", "Page", "Site"]
@@ -81,6 +82,10 @@ class Site(Probe):
 
     name: ClassVar[str] = "site"
     needs: ClassVar[tuple[str, ...]] = ("endpoints",)
+    sends: ClassVar[Sending] = {
+        "api_servers": (DOCUMENT,),
+        "crawl": (Sends(HTTP, "GET {url}{pages}, and in turn what it loads or links to in scope", each="endpoints"),),
+    }
 
     def __init__(self, session: Session) -> None:
         """Reads nothing yet."""

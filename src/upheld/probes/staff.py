@@ -12,6 +12,7 @@ from upheld.probes.api_logins import account_of, at
 from upheld.probes.api_requests import fill, kind_of
 from upheld.probes.base import Probe, Session, look
 from upheld.probes.openapi import Operation
+from upheld.probes.sending import AS_STAFF, CHANGES, HTTP, WRITES, Sending, Sends, staff
 from upheld.probes.staff_answers import (
     BreakGlassRequest,
     BreakGlassSteps,
@@ -45,6 +46,33 @@ class Staff(StaffCalls, Probe):
 
     name: ClassVar[str] = "staff"
     needs: ClassVar[tuple[str, ...]] = ("staff",)
+    sends: ClassVar[Sending] = {
+        **dict.fromkeys(
+            ("operations", "entrance", "kinds_of", "privileged", "able", "also_able", "unable", "people", "searches"),
+            AS_STAFF[:1],
+        ),
+        "break_glass": AS_STAFF[:1],
+        "accounts": staff("{staff_call:staff.accounts.operation}"),
+        "account_id": staff("{staff_call:staff.me}"),
+        "anonymous": (AS_STAFF[0], Sends(HTTP, "{staff_operations}, such that it changes nothing", most=1)),
+        "first_factor": staff("{staff_operations} with what the first factor gives"),
+        "without_second_factor": staff("{staff_operations} with the first factor only, such that it changes nothing"),
+        "log_in": staff("{staff_call:staff.me}, with good and bad codes before", WRITES),
+        "call": staff("{staff_operations}, validly", WRITES),
+        **dict.fromkeys(("perform", "perform_refused"), staff("{staff_operations}, validly or refused", WRITES)),
+        **dict.fromkeys(
+            ("perform_login", "perform_bad_logins"), staff("{staff_call:staff.me}, after good and bad logins", WRITES)
+        ),
+        **dict.fromkeys(
+            ("reset", "perform_reset", "perform_bad_reset"),
+            staff(
+                "{staff_call:staff.reset.request}, {staff_call:staff.reset.complete}, to the password that it was",
+                CHANGES,
+            ),
+        ),
+        "read": staff("{staff_call:staff.reading.operation}, with and without a reason"),
+        "ask_for_break_glass": staff("{staff_call:staff.break_glass.request}", WRITES),
+    }
 
     def __init__(self, session: Session) -> None:
         """Contacts nothing yet."""

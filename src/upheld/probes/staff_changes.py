@@ -10,6 +10,7 @@ from upheld.errors import Unobservable
 from upheld.probes.account_changes import AccountChange, AccountChanges
 from upheld.probes.api import Reply
 from upheld.probes.base import Probe, Session, look
+from upheld.probes.sending import AS_STAFF, CHANGES, Sending, staff
 from upheld.probes.staff import Staff
 
 if TYPE_CHECKING:
@@ -32,6 +33,15 @@ class StaffChanges(Probe):
 
     name: ClassVar[str] = "staff_changes"
     needs: ClassVar[tuple[str, ...]] = ("staff",)
+    sends: ClassVar[Sending] = {
+        "trial": AS_STAFF[:1],
+        **dict.fromkeys(("begin", "use"), staff("{staff_operations} that read")),
+        "change": (
+            *staff("{staff_call:staff.role_change.change}, of {throwaway}", CHANGES),
+            *staff("{staff_call:staff.role_change.disable}, of {throwaway}", CHANGES),
+            *staff("{staff_call:staff.role_change.enable}, of {throwaway}", CHANGES),
+        ),
+    }
 
     def __init__(self, session: Session) -> None:
         """Contacts nothing yet."""

@@ -10,6 +10,7 @@ from upheld.errors import Unobservable
 from upheld.probes.api_logins import at
 from upheld.probes.base import Probe, look
 from upheld.probes.http import Http
+from upheld.probes.sending import HTTP, Sending, Sends
 from upheld.target.network import StatusPage as Description
 
 SAMPLES_LIMIT = 20_000
@@ -39,6 +40,7 @@ class StatusPage(Probe):
 
     name: ClassVar[str] = "status_page"
     needs: ClassVar[tuple[str, ...]] = ("status_page",)
+    sends: ClassVar[Sending] = {"report": (Sends(HTTP, "GET {status_page.url}", most=3),)}
 
     @look
     def report(self) -> StatusReport:

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 import sqlalchemy as sa
 
@@ -17,6 +17,7 @@ from upheld.errors import Unobservable
 from upheld.probes.base import Probe, look
 from upheld.probes.database import Database, table_of
 from upheld.probes.planted import Note, Planted
+from upheld.probes.sending import DATABASE, PLANTS, Sending, Sends
 from upheld.probes.store_files import files_in, head_of, write_dated
 from upheld.probes.store_rows import count_rows, fill_in, insert_row, utc
 from upheld.probes.undoing import REMOVED, undo
@@ -108,6 +109,39 @@ class Stores(Probe):
 
     name = "stores"
     needs = ("retention",)
+    sends: ClassVar[Sending] = {
+        **dict.fromkeys(
+            ("ages", "older_than", "periods", "presence"),
+            (
+                Sends(
+                    DATABASE,
+                    "SELECT of times and counts of {table}",
+                    "the role of database.url",
+                    each="retention.tables",
+                ),
+            ),
+        ),
+        "plant": (
+            Sends(
+                DATABASE,
+                "INSERT of a dated row into {table}, removed again",
+                "the role of {name:database.planting_url}",
+                1,
+                PLANTS,
+                each="retention.tables",
+            ),
+        ),
+        "remove_planted": (
+            Sends(
+                DATABASE,
+                "DELETE of planted rows of {table}",
+                "the role of {name:database.planting_url}",
+                None,
+                PLANTS,
+                each="retention.tables",
+            ),
+        ),
+    }
 
     def __init__(self, session: Session) -> None:
         """Reads nothing yet."""

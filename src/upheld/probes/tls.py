@@ -17,6 +17,7 @@ from typing import Any, ClassVar
 from upheld.errors import TimedOut, Unobservable
 from upheld.probes.base import Probe, Session, look
 from upheld.probes.network import ca_file
+from upheld.probes.sending import TLS, Sending, Sends
 from upheld.target.endpoints import Endpoint
 
 _FEW = 8
@@ -82,6 +83,17 @@ class Tls(Probe):
     name: ClassVar[str] = "tls"
     detached: ClassVar[bool] = True
     needs: ClassVar[tuple[str, ...]] = ("endpoints",)
+    sends: ClassVar[Sending] = dict.fromkeys(
+        ("offered", "handshake", "certificates", "certificate"),
+        (
+            Sends(
+                TLS,
+                "handshakes of each version and cipher with {url}, at each address, in one scan",
+                most=400,
+                each="endpoints.?public.?secure",
+            ),
+        ),
+    )
 
     def __init__(self, session: Session) -> None:
         super().__init__(session)

@@ -18,6 +18,7 @@ import sqlalchemy as sa
 from upheld.errors import Refused, Unobservable
 from upheld.probes.base import Probe, look
 from upheld.probes.database import Database, ReadDenied, table_of
+from upheld.probes.sending import Sending, reading
 from upheld.probes.store_files import files_in
 
 if TYPE_CHECKING:
@@ -98,6 +99,12 @@ class Traces(Probe):
 
     name: ClassVar[str] = "traces"
     needs: ClassVar[tuple[str, ...]] = ("deletion",)
+    sends: ClassVar[Sending] = {
+        **dict.fromkeys(
+            ("anonymised_tables", "pseudonyms", "search_table", "tables"),
+            reading("dump_url", "of every table, as a dump would"),
+        ),
+    }
 
     def __init__(self, session: Session) -> None:
         """Reads nothing yet."""
