@@ -7,10 +7,14 @@ import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from upheld.errors import Unobservable
 from upheld.opening import open_session
 from upheld.probes.planted import left_behind
+
+if TYPE_CHECKING:
+    from upheld.probes.base import Session
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,5 +64,20 @@ def clean(target_file: Path, folder: Path, *, forget: bool = False) -> Iterator[
                         if done or forget:
                             journal.gone(number)
                         yield Undone(title, journal.at, done, said)
+            yield from _zone(session)
         finally:
             session.close()
+
+
+def _zone(session: Session) -> Iterator[Undone]:
+    """What dead processes left in the file of names, which says so itself and needs no journal."""
+    from upheld.probes.listener import Zone  # noqa: PLC0415
+
+    described = session.target.receivers
+    if described is not None and described.zone_file is not None:
+        title = f"names in the zone file {described.zone_file}"
+        try:
+            if Zone(session.target_folder / described.zone_file).put_right():
+                yield Undone(title, "", done=True, said="put back")
+        except Unobservable as error:
+            yield Undone(title, "", done=False, said=error.reason)

@@ -308,6 +308,24 @@ def test_an_account_is_noted_until_it_is_as_it_was(tmp_path: Path) -> None:
     journal.close()
 
 
+def test_names_of_a_dead_process_leave_the_zone_file(tmp_path: Path) -> None:
+    with subprocess.Popen([sys.executable, "-c", ""]) as dead:
+        pass
+    zone, before = tmp_path / "zone", "10.0.0.2 api.example\n10.0.0.1 www.example\n"
+    mark = f"# upheld {dead.pid}"
+    zone.write_text(f"{mark} holds: 10.0.0.1 www.example\n10.0.0.2 api.example\n192.0.2.1 www.example {mark}\n")
+    receivers = {"addresses": ["192.0.2.1"], "names": "{random}.example", "zone_file": "zone", "trusted": "env:X"}
+    target = tmp_path / "target.yaml"
+    target.write_text(
+        yaml.safe_dump({"upheld": "target/1", "name": "zone", "environment": "staging", "receivers": receivers})
+    )
+    assert [(one.title, one.said) for one in clean(target, tmp_path / "state")] == [
+        ("names in the zone file zone", "put back")
+    ]
+    assert zone.read_text() == before
+    assert list(clean(target, tmp_path / "state")) == []
+
+
 def test_targets_do_not_share_journals(tmp_path: Path) -> None:
     def place(**parts: Any) -> Path:
         return journal_folder(Target.model_validate({"environment": "staging", **parts}), tmp_path)

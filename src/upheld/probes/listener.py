@@ -303,6 +303,17 @@ class Zone:
         """Take the harness's answers for `name` away and give it back those that it had."""
         self._change(lambda lines: _restored(lines, lambda pid, names: pid == os.getpid() and name in names))
 
+    def put_right(self) -> bool:
+        """Put right what processes left that are gone; gives whether there was anything. Raises Unobservable when it cannot be changed."""
+        try:
+            lines = self._path.read_text(encoding="utf-8").splitlines()
+        except OSError as error:
+            raise Unobservable(f"the zone file {self._path.name} cannot be read: {error.strerror}") from None
+        if _restored(lines, lambda pid, _: not _alive(pid)) == lines:
+            return False
+        self._change(lambda unchanged: unchanged)
+        return True
+
     def _change(self, change: Callable[[list[str]], list[str]]) -> None:
         try:
             # The folder is what is locked: the file itself is replaced, and a lock file would stay behind.
