@@ -49,7 +49,7 @@ def _manners(target: Target, file: Path) -> Iterator[str]:
         yield f"  limits of each host: {_limit(target.limits)}"
         for name, limit in target.limits.hosts.items():
             yield f"  limits of {name}: {_limit(limit)}"
-    where = target.api.openapi if target.api else ""
+    where = (target.api.openapi if target.api else None) or ""
     if where.startswith(("/", "http://", "https://")):
         yield f"  the operations are those of {where}; let api.openapi name a file beside {file.name} to see each by its path"
 

@@ -101,7 +101,11 @@ class Places:
     def _logins(self) -> Iterator[str]:
         for name, login in (self._target.api.logins if self._target.api else {}).items():
             if any(one.login == name for one in self._target.identities):
-                yield f"{login.method} {login.path} (the login {name})"
+                for one in login.requests():
+                    page = f", after GET {one.page}" if one.page else ""
+                    yield f"{one.method} {one.path}{page} (the login {name})"
+                if login.check:
+                    yield f"GET {login.check} (whether the login {name} is right)"
 
     @cached_property
     def _customers(self) -> tuple[Operation, ...] | None:
@@ -114,12 +118,16 @@ class Places:
     def _operations(self, api: Api | None) -> tuple[Operation, ...] | None:
         if api is None or _asked_for(api):
             return None
-        from upheld.probes.openapi import parse  # noqa: PLC0415  (only where there is a document)
+        from upheld.probes.openapi import declared, parse  # noqa: PLC0415  (only where there are operations)
 
+        known = tuple(declared(api))
+        if api.openapi is None:
+            return known
         try:
-            return parse((self._folder / api.openapi.removeprefix("file:")).read_text("utf-8-sig")).operations
+            document = parse((self._folder / api.openapi.removeprefix("file:")).read_text("utf-8-sig"))
         except (OSError, UnicodeDecodeError, Unobservable):
             return None  # The run will say what is wrong with it.
+        return (*document.operations, *known)
 
 
 def _walk(start: Any, path: str) -> Iterator[Any]:
@@ -145,7 +153,7 @@ def _entries(value: Any) -> Iterable[Any]:
 
 
 def _asked_for(api: Api | None) -> tuple[str, ...]:
-    where = api.openapi if api else ""
+    where = (api.openapi if api else None) or ""
     return (where,) if where.startswith(("/", "http://", "https://")) else ()
 
 
@@ -154,7 +162,7 @@ def _all_of(api: Api | None, known: tuple[Operation, ...] | None) -> tuple[str, 
         return ()
     left_out = f" but {len(api.excluded)} that are excluded" if api.excluded else ""
     count = f"all {len(known)} operations" if known else "every operation"
-    return (f"{count} of {api.openapi}{left_out}",)
+    return (f"{count} of {api.openapi or 'those that the target declares'}{left_out}",)
 
 
 def _named(identity: str, known: Iterable[Operation]) -> str:

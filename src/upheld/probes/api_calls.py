@@ -194,7 +194,7 @@ class ApiCalls(Generic[Someone]):
                 answer, again = patient(lambda: self.send_now(request, client, extra), self.description.limited, one.id)
                 waited += again
             reply = self.reply(one.id, identity or "", request, answer, waited, values)
-            making.status, making.made = reply.status, reply.made
+            making.status, making.made, making.worked = reply.status, reply.made, reply.worked
             making.nothing = bool(reply.good) and not reply.worked
         return answer, request, reply
 
@@ -231,7 +231,7 @@ class ApiCalls(Generic[Someone]):
         with self.making(subject, identity if objects is not None else None, held, request) as making:
             answer, waited = patient(send, self.description.limited, subject) if wait else (send(), 0.0)
             reply = self.reply(subject, identity or "", request, answer, waited, held)
-            making.status, making.made = reply.status, reply.made
+            making.status, making.made, making.worked = reply.status, reply.made, reply.worked
         return reply
 
     def exchange(self, subject: str, request: Request, headers: Mapping[str, str]) -> tuple[Answer, Reply]:

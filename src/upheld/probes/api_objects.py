@@ -41,6 +41,7 @@ class Making:
 
     status: int = 0
     made: str = ""
+    worked: bool = False
     nothing: bool = False
 
 
@@ -160,7 +161,7 @@ class Planter:
         if making.made:
             note.known(making.made)
             self.made.append(Made(kind, making.made, identity, dict(objects), note))
-        elif making.nothing or not 200 <= making.status < 300:
+        elif making.nothing or not (making.worked or 200 <= making.status < 300):
             note.gone()
 
     def remove_all(self) -> tuple[int, list[str]]:

@@ -20,6 +20,7 @@ from upheld.probes.api import Api
 from upheld.probes.api_logins import account_of, at
 from upheld.probes.base import Probe, look
 from upheld.probes.passwords import known_passwords
+from upheld.probes.sending import AS_MEMBERS, HTTP, Sending, Sends
 
 VALUES_LIMIT = 200_000
 """Values of one answer that are searched; more are Unobservable."""
@@ -78,6 +79,11 @@ class ShownHashes(Probe):
 
     name: ClassVar[str] = "shown_hashes"
     needs: ClassVar[tuple[str, ...]] = ("api",)
+    sends: ClassVar[Sending] = {
+        "in_answer": (*AS_MEMBERS, Sends(HTTP, "{operations} that read", "nobody, {members}", 1)),
+        **dict.fromkeys(("in_login", "in_token"), AS_MEMBERS),
+        "own_account": (*AS_MEMBERS, Sends(HTTP, "{call:access.profile.read}", "{members}", 1)),
+    }
 
     @look
     def in_answer(self, operation: str, identity: str | None, objects: Mapping[str, str]) -> Shown:
