@@ -13,7 +13,8 @@ from dataclasses import dataclass, replace
 from enum import Enum, StrEnum
 from typing import Any
 
-import upheld.doctor.trials  # noqa: F401  (it makes the trials of the built-in probes known)
+import upheld.doctor.trials
+import upheld.doctor.trials_inside  # noqa: F401  (they make the trials of the built-in probes known)
 from upheld.catalogue import Check
 from upheld.doctor import tools
 from upheld.doctor.references import unresolved
@@ -55,6 +56,7 @@ class Tried:
     works: bool
     said: str
     only: tuple[str, ...] = ()
+    one_of: str = ""
 
     def __str__(self) -> str:
         """What was tried and what came of it, where that does not say so itself."""
@@ -185,11 +187,13 @@ def _state(kind: type[Probe], session: Session, asked: Asked, wanted: Sequence[f
 
 def _try(trial: Trial, session: Session) -> Tried:
     try:
-        return Tried(trial.what, works=True, said=session.redactor.text(trial.call()), only=trial.only)
+        return Tried(
+            trial.what, works=True, said=session.redactor.text(trial.call()), only=trial.only, one_of=trial.one_of
+        )
     except (
         Exception
     ) as error:  # Whatever it is, the probe did not work; the reason is told, and nothing is taken for granted.
-        return Tried(trial.what, works=False, said=_said(session, error), only=trial.only)
+        return Tried(trial.what, works=False, said=_said(session, error), only=trial.only, one_of=trial.one_of)
 
 
 def _said(session: Session, error: Exception) -> str:
@@ -206,9 +210,10 @@ def _in_the_way(
 ) -> Iterator[Obstacle]:
     for part in state.lacks:
         yield Obstacle(planned.check, state.name, undescribed(part), certain=True)
+    some_work = {one.one_of for one in state.tried if one.works and one.one_of}
     for one in state.tried:
         if not one.works and words.issuperset(one.only):
-            yield Obstacle(planned.check, state.name, str(one), certain=True)
+            yield Obstacle(planned.check, state.name, str(one), certain=one.one_of not in some_work)
     if state.standing is Standing.UNTRIED:
         yield Obstacle(planned.check, state.name, f"not tried: {state.untried}", certain=False)
     # Somebody who calls the API logs in, and staff's secrets stand in its own part.

@@ -47,7 +47,7 @@ def _lines(diagnosis: Diagnosis) -> Iterator[str]:
             yield f"  {part}: {safe(reason)}"
     for outlook, title in (
         (Outlook.INCONCLUSIVE, "CLAIMS THAT WILL BE INCONCLUSIVE"),
-        (Outlook.IN_DOUBT, "CLAIMS IN DOUBT"),
+        (Outlook.IN_DOUBT, "CLAIMS THAT MAY BE INCONCLUSIVE"),
     ):
         found = [one for one in diagnosis.claims if one.outlook is outlook]
         if found:
@@ -66,7 +66,7 @@ def _lines(diagnosis: Diagnosis) -> Iterator[str]:
         "" if diagnosis.ready else f"; something stands in the way of {len(diagnosis.claims) - ready - len(uncovered)}"
     )
     yield f"everything that was tried works for {ready} of {len(diagnosis.claims)} claims{rest}"
-    yield "This says nothing of whether a claim is true. What was not tried may still fail."
+    yield "This says nothing of whether a claim is true: what can be seen may refute any of them, and what was not tried may still fail."
 
 
 def _probe(state: ProbeState, width: int, shown: set[str]) -> Iterator[str]:

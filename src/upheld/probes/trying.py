@@ -20,12 +20,14 @@ class Trial:
     """One thing to try: what it is, and the call that gives in a few words what was seen, or raises Unobservable.
 
     `only` names words (of looks, say) that the code of a check holds if this trial concerns it at all; without any it
-    concerns every check that looks through the probe.
+    concerns every check that looks through the probe. `one_of` names what there are several of, such as endpoints: as long as
+    others of them work, a check may do without this one.
     """
 
     what: str
     call: Callable[[], str]
     only: tuple[str, ...] = ()
+    one_of: str = ""
 
 
 @dataclass(frozen=True, slots=True)

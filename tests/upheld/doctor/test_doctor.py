@@ -171,13 +171,13 @@ def test_what_works_is_tried_by_looks_that_change_nothing(tmp_path: Path):
     assert "This says nothing of whether a claim is true" in as_text(found)
 
 
-def test_one_dead_endpoint_of_two_is_enough_to_say_so(tmp_path: Path):
+def test_one_dead_endpoint_of_two_leaves_doubt(tmp_path: Path):
     with web({"/": (200, {}, b"hello")}) as port:
         places = [endpoint("here", port, scheme="http"), endpoint("gone", free_port(), scheme="http")]
         found = diagnosed(policy_of(tmp_path, hsts=WEB["hsts"]), str(target_of(tmp_path, endpoints=places)))
     tried = probe(found, "http").tried
     assert [(one.works, one.what.partition(" ")[0]) for one in tried] == [(True, "here"), (False, "gone")]
-    assert outlooks(found) == {"hsts": "inconclusive"}
+    assert outlooks(found) == {"hsts": "in doubt"}
 
 
 def test_only_what_a_check_looks_at_concerns_it(tmp_path: Path):
