@@ -8,8 +8,9 @@ sum of these, as a person would type them, against a deployment that already run
 - `semgrep scan` on the same with upheld's own rules, asking nobody outside;
 - `pip-audit` on each lock file of Python that the repository has, without a pip of its own (which would be slower), asking a
   service on the loopback address over the reference's mirror of advisories;
-- `schemathesis run` on the API's document with an owner's token, at most as many examples for an operation as upheld's own check
-  sends requests (16; its default is 100), and all else as it comes. What the reference's rate limit refuses counts as answered.
+- `schemathesis run` on the API's document with an owner's token, as it comes: up to 100 examples for an operation. What the
+  reference's rate limit refuses counts as answered. As upheld's own check sends an operation 16 requests at most, it is also run
+  with 16 examples, and that ratio is printed beside the other; the promise is of the tools as a person would run them.
 
 semgrep and schemathesis are not installed with upheld: semgrep holds other packages back, and schemathesis would be loaded into
 every run of pytest. They are taken from PATH, where `nox -s bench` puts one of each. A tool that cannot be had is said, and does
@@ -18,7 +19,6 @@ not count; without semgrep the audit cannot decide its claims either.
 
 from __future__ import annotations
 
-import argparse
 import json
 import os
 import re
@@ -45,8 +45,8 @@ from upheld_reference import deployment
 
 PROMISED = 0.7
 ROOT = Path(__file__).parents[1]
-EXAMPLES = 16
-"""What `inputs.invalid_input_is_refused` sends to an operation at the most."""
+EXAMPLES = (100, 16)
+"""For an operation: what schemathesis makes by default, and what `inputs.invalid_input_is_refused` sends at the most."""
 
 
 @dataclass(frozen=True)
@@ -62,8 +62,8 @@ class Command:
 
 
 @contextmanager
-def by_hand(facts: Mapping[str, Any], folder: Path, examples: int) -> Iterator[list[Command]]:
-    """The commands, with all that they are run on made ready."""
+def by_hand(facts: Mapping[str, Any], folder: Path) -> Iterator[list[Command]]:
+    """The commands, with all that they are run on made ready; schemathesis once for each of EXAMPLES, at the end."""
     listeners, code = facts["listeners"], facts["codebase"]
     secure = [one for one in listeners.values() if one["public"] and one["url"].startswith("https:")]
     places = [f"{one['url'].removeprefix('https://')}{{{one['address']}}}" for one in secure]
@@ -82,7 +82,7 @@ def by_hand(facts: Mapping[str, Any], folder: Path, examples: int) -> Iterator[l
             if lock.endswith(".lock"):
                 asked = ("--disable-pip", "--no-deps", "-s", "osv", "--osv-url", service, "-r", str(clone / lock))
                 commands.append(Command("pip-audit", asked, r"No known vulnerabilities found|Found [1-9]"))
-        commands.append(schemathesis(facts, folder, examples))
+        commands += [schemathesis(facts, folder, examples) for examples in EXAMPLES]
         yield commands
         if faults:
             sys.exit(f"tools: the advisories could not be served: {faults[0]}")
@@ -161,23 +161,25 @@ def audited(folder: Path) -> float:
 
 def main() -> None:
     """Measure both and print the ratio; exit 1 when the promise is broken."""
-    parser = argparse.ArgumentParser()
-    parser.add_argument("--examples", type=int, default=EXAMPLES, help="of schemathesis, for an operation")
-    given = parser.parse_args()
     if shutil.which("git") is None:
         print("tools: NOT COMPARED: git is not installed, which clones what the tools are run on")
         return
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         ours = audited(folder)
-        with deployment.start() as running, by_hand(running.facts, folder, given.examples) as commands:
-            theirs = [timed(command, folder) for command in commands]
-    total = sum(seconds for seconds in theirs if seconds is not None)
-    print(
-        f"tools: upheld {ours:.1f} s, {len(theirs) - theirs.count(None)} commands by hand {total:.1f} s:"
-        f" ratio {ours / total:.2f} (promised: at most {PROMISED})"
-    )
-    sys.exit(1 if ours / total > PROMISED else 0)
+        with deployment.start() as running, by_hand(running.facts, folder) as commands:
+            theirs = [(command.tool, timed(command, folder)) for command in commands]
+    others = sum(seconds or 0.0 for tool, seconds in theirs if tool != "schemathesis")
+    inputs = [seconds for tool, seconds in theirs if tool == "schemathesis"]
+    ratios = []
+    for examples, seconds in zip(EXAMPLES, inputs, strict=True):
+        total = others + (seconds or 0.0)
+        ratios.append(ours / total)
+        print(
+            f"tools: upheld {ours:.1f} s, by hand {total:.1f} s with {examples} examples for an operation: ratio {ratios[-1]:.2f}"
+            f" (promised: at most {PROMISED}, with {EXAMPLES[0]})"
+        )
+    sys.exit(1 if ratios[0] > PROMISED else 0)
 
 
 if __name__ == "__main__":
