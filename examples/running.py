@@ -128,9 +128,11 @@ def install(name: str) -> None:
     shutil.rmtree(environment, ignore_errors=True)
     environment.mkdir(parents=True)
     if (example / "requirements.txt").exists():
-        subprocess.run([sys.executable, "-m", "venv", str(environment)], check=True)
-        packages = [str(environment / "bin" / "python"), "-m", "pip", "install", "--quiet", "--no-deps"]
-        packages += ["--disable-pip-version-check", "-r", str(example / "requirements.txt")]
+        subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(environment)], check=True)
+        packages = [sys.executable, "-m", "pip", "--python", str(environment / "bin" / "python"), "install", "--quiet"]
+        # Most modules are never imported, so none is compiled before it is.
+        packages += ["--no-compile", "--no-deps", "--disable-pip-version-check"]
+        packages += ["-r", str(example / "requirements.txt")]
         subprocess.run(packages, check=True)
     if (example / "package.json").exists():
         for file in ("package.json", "package-lock.json"):
