@@ -188,7 +188,7 @@ class ApiCalls(Generic[Someone]):
             request = self._with_hidden(request, called.hidden, client, extra)
         with self.making(one.id, identity, {**own, **objects, **chosen}, request) as making:
             answer, waited = patient(lambda: self.send_now(request, client, extra), self.description.limited, one.id)
-            if answer.status == HTTPStatus.UNAUTHORIZED and who is not None and self.credentials.forget_old(who):
+            if self.logged_out(answer) and who is not None and self.credentials.forget_old(who):
                 # The token may have been revoked or may have expired sooner than it said; a fresh one decides.
                 extra.update(self.authorization(identity))
                 answer, again = patient(lambda: self.send_now(request, client, extra), self.description.limited, one.id)
@@ -197,6 +197,13 @@ class ApiCalls(Generic[Someone]):
             making.status, making.made, making.worked = reply.status, reply.made, reply.worked
             making.nothing = bool(reply.good) and not reply.worked
         return answer, request, reply
+
+    def logged_out(self, answer: Answer) -> bool:
+        """Whether an answer may mean that a session or token has ended: 401, or what strangers get here (a redirect to the login, say)."""
+        access = self.session.target.access
+        return answer.status == HTTPStatus.UNAUTHORIZED or (
+            access is not None and matches(access.unauthenticated, answer)
+        )
 
     def making(
         self, operation: str, identity: str | None, objects: Mapping[str, str], request: Request

@@ -171,7 +171,7 @@ class Logins:
             return {**found, QUERY: f"{quote(login.name, safe='')}={quote(value, safe='')}"}
         if login.scheme == "basic":
             return {**found, "Authorization": f"Basic {base64.b64encode(value.encode()).decode()}"}
-        value = _ENCODED.sub(lambda match: base64.b64encode(match[1].encode()).decode(), value)
+        value = _encoded(value)
         if login.scheme == "header":
             return {**found, login.name: value}
         return {**found, "Authorization": f"Bearer {value}"}
@@ -254,14 +254,15 @@ class Logins:
             url = url_of(self._endpoint, one.path)
             hidden = self._hidden(one, client, headers)
             template = one.form if one.form is not None else one.json_body
+            own = {name: _encoded(str(fill(value, values))) for name, value in one.with_headers.items()}
             if "{code}" in str(template):
                 values["code"] = self._code(identity, login)
             if one.form is not None or hidden:
                 fields = {**hidden, **{str(key): str(item) for key, item in (fill(one.form or {}, values)).items()}}
-                given = {**headers, "Content-Type": FORM, "Referer": url}
+                given = {**headers, "Content-Type": FORM, "Referer": url, **own}
                 answer = client.send(one.method, url, headers=given, content=urlencode(fields).encode())
             else:
-                answer = client.send(one.method, url, headers=headers, json=fill(one.json_body, values))
+                answer = client.send(one.method, url, headers={**headers, **own}, json=fill(one.json_body, values))
             if index < len(requests) - 1:
                 if answer.status >= 400 or matches(self._api.limited, answer):
                     return answer
@@ -349,6 +350,11 @@ def account_of(identity: Account) -> str:
         if name in identity.values:
             return identity.values[name]
     return next(iter(identity.values.values()), identity.name)
+
+
+def _encoded(value: str) -> str:
+    """`value` with what stands in `{base64:…}` encoded."""
+    return _ENCODED.sub(lambda match: base64.b64encode(match[1].encode()).decode(), value)
 
 
 def fields_of(html: str) -> dict[str, str]:

@@ -44,7 +44,8 @@ class LoginRequest(Part):
     """One request of a login: its body as `json` or as `form`, in which the identity's values and secrets are filled in.
 
     `page` is the page with the form, which is opened first; `hidden` names fields of the form whose value it gives, such as a
-    token against forged requests. `gives` says where the JSON answer holds what later requests send, by name (`challenge: /challenge`).
+    token against forged requests. `with_headers` are headers of this request only: `Authorization: "Basic {base64:{id}:{secret}}"` of an
+    OAuth2 client, say. `gives` says where the JSON answer holds what later requests send, by name (`challenge: /challenge`).
     `{code}` becomes the present code of the identity's second factor.
     """
 
@@ -54,6 +55,7 @@ class LoginRequest(Part):
     form: Template = None
     page: str | None = None
     hidden: tuple[str, ...] = ()
+    with_headers: dict[str, str] = {}
     gives: dict[str, str] = {}
 
     @model_validator(mode="after")
@@ -78,6 +80,7 @@ class Login(Part):
     form: Template = None
     page: str | None = None
     hidden: tuple[str, ...] = ()
+    with_headers: dict[str, str] = {}
     gives: dict[str, str] = {}
     then: tuple[LoginRequest, ...] = ()
     token: str = "/access_token"
@@ -117,6 +120,7 @@ class Login(Part):
             "form": self.form,
             "page": self.page,
             "hidden": self.hidden,
+            "with_headers": self.with_headers,
             "gives": self.gives,
         }
         return (LoginRequest.model_validate(first), *self.then)

@@ -52,6 +52,10 @@ class Server:
         if where.path == "/token":
             right = form.get("grant_type") == "password" and form.get("password") == PASSWORD
             return self._json(200, {"access_token": self._session()}) if right else self._json(400, {})
+        if where.path == "/client":
+            basic = base64.b64encode(f"ada:{KEY}".encode()).decode()
+            right = form == {"grant_type": "client_credentials"} and given.get("authorization") == f"Basic {basic}"
+            return self._json(200, {"access_token": self._session()}) if right else self._json(401, {})
         if where.path == "/first":
             if json.loads(body).get("password") != PASSWORD:
                 return self._json(401, {})
@@ -61,6 +65,8 @@ class Server:
             sent = json.loads(body)
             right = sent["challenge"] in self.challenges and pyotp.TOTP(SEED).verify(sent["code"], valid_window=1)
             return self._json(200, {"token": self._session()}) if right else self._json(401, {})
+        if where.path == "/page" and not self._let_in(where.query, given, cookies):
+            return 302, {"Location": "/login?next=/page"}, b""
         return self._json(200, {"name": "ada"}) if self._let_in(where.query, given, cookies) else self._json(401, {})
 
     def _session(self) -> str:
@@ -87,6 +93,10 @@ FORM = {"path": "/login", "page": "/login", "hidden": ["csrf"], "form": {"user":
 LOGINS: dict[str, dict[str, Any]] = {
     "form": FORM,
     "OAuth2 password": {"path": "/token", "form": {"grant_type": "password", "username": "{username}", "password": "{password}"}},
+    "OAuth2 client credentials": {
+        "path": "/client", "form": {"grant_type": "client_credentials"},
+        "with_headers": {"Authorization": "Basic {base64:{username}:{key}}"},
+    },
     "basic": {"scheme": "basic", "check": "/me"},
     "key in header": {"scheme": "header", "name": "X-API-Key", "value": "Token {key}", "check": "/me"},
     "key in query": {"scheme": "query", "name": "api_key", "value": "{key}", "check": "/me"},
@@ -114,7 +124,12 @@ def logging_in(session_of: Callable[..., Any]) -> Iterator[Callable[[dict[str, A
                 endpoints=[endpoint("api", port, scheme="http")],
                 tenants=[{"name": "t", "id": "t"}],
                 identities=[{**ada, "secrets": given, "totp_seed": "env:ADA_SEED"}],
-                api={"endpoint": "api", "logins": {"l": login}, "declared": {"me": {"call": "GET /me"}}},
+                api={
+                    "endpoint": "api",
+                    "logins": {"l": login},
+                    "declared": {"me": {"call": "GET /me"}, "page": {"call": "GET /page"}},
+                },
+                access={"unauthenticated": {"statuses": [401], "location": "^/login"}},
                 sessions={"whoami": "me", "identity": "ada", "token": "opaque"},
             )
             return session, server
@@ -143,7 +158,7 @@ def test_no_secret_is_in_what_is_recorded(logging_in: Any) -> None:
             assert secret not in text
 
 
-@pytest.mark.parametrize("name", ["form", "OAuth2 password", "second factor", "basic"])
+@pytest.mark.parametrize("name", ["form", "OAuth2 password", "OAuth2 client credentials", "second factor", "basic"])
 def test_looks_made_side_by_side_share_one_login(logging_in: Any, name: str) -> None:
     session, server = logging_in(LOGINS[name])
     api = session.probe(Api)
@@ -153,6 +168,21 @@ def test_looks_made_side_by_side_share_one_login(logging_in: Any, name: str) -> 
     assert len(server.sessions) == (0 if name == "basic" else 1)
     assert len([path for _, path, _ in server.seen if path == "/me"]) == 6
     assert len(recorder.observations) == 6
+
+
+@pytest.mark.parametrize("operation", ["me", "page"])
+def test_a_session_that_ends_in_mid_run_is_begun_anew(
+    logging_in: Any, operation: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whether the application answers 401 or sends to its login; a young session that is refused is not replaced."""
+    session, server = logging_in(FORM)
+    api = session.probe(Api)
+    assert api.call(operation, "ada", {}).worked
+    server.sessions.clear()
+    assert not api.call(operation, "ada", {}).worked
+    monkeypatch.setattr("upheld.probes.api_logins._YOUNG_SECONDS", 0.0)
+    assert api.call(operation, "ada", {}).worked
+    assert len(server.sessions) == 1
 
 
 def test_a_login_that_is_refused_fails_each_look_made_side_by_side(logging_in: Any) -> None:
