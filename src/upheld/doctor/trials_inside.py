@@ -39,6 +39,7 @@ from upheld.probes.tls_in_code import TlsInCode
 from upheld.probes.traces import Traces
 from upheld.probes.trying import Asked, Trial, tries
 
+_DRIVERS = "pip install 'upheld[postgresql]' for PostgreSQL, or the driver that the URL names"
 _FACTS = ("accounts", "authorized_keys", "sshd", "processes", "upgrade_settings", "upgrade_runs", "firmware")
 _PLACES = ("data directory", "write-ahead log", "temporary space")
 _REGISTERS = ("staff", "access_reviews", "incidents", "sub_processors", "data_flows", "vulnerability_reports")
@@ -52,8 +53,13 @@ def _read_as(session: Session, role: str, only: tuple[str, ...] = ()) -> Trial:
     what = f"the database, {role}'s role"
 
     def connect() -> str:
-        with cast("Database", session.probe(Database)).reading(role) as connection:
-            return f"connected to {connection.dialect.name}"
+        try:
+            with cast("Database", session.probe(Database)).reading(role) as connection:
+                return f"connected to {connection.dialect.name}"
+        except Unobservable as error:
+            if error.reason.endswith(("ModuleNotFoundError", "ImportError", "NoSuchModuleError")):
+                raise Unobservable(f"{error.reason}: {_DRIVERS}") from None
+            raise
 
     return Trial(what, once(session, what, connect), only)
 

@@ -242,6 +242,15 @@ def test_a_secret_that_is_not_there_leaves_doubt(tmp_path: Path, monkeypatch: py
     assert outlooks(bold) == {"apart": "inconclusive"}
 
 
+def test_a_driver_that_is_missing_is_named_with_how_to_install_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("DATABASE", "oracle+cx_oracle://auditor:not-a-password@127.0.0.1:1/shop")
+    policy = policy_of(tmp_path, apart="tenancy.row_security_is_forced")
+    found = diagnosed(policy, str(target_of(tmp_path, database={"url": "env:DATABASE"})))
+    assert outlooks(found) == {"apart": "inconclusive"}
+    assert "pip install 'upheld[postgresql]' for PostgreSQL, or the driver that the URL names" in as_text(found)
+    assert "not-a-password" not in as_text(found) + as_json(found)
+
+
 OWN = '''
 from collections.abc import Iterator
 
