@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import math
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -355,10 +356,12 @@ def look(method: Callable[P, T]) -> Callable[P, T]:
     return recorded
 
 
-def plain(value: object) -> Plain:  # noqa: PLR0911  (one return for each kind of value reads best)
+def plain(value: object) -> Plain:  # noqa: PLR0911, PLR0912  (one return for each kind of value reads best)
     """`value` as JSON can carry it: dataclasses and models become objects, enumerations their values, times RFC 3339, long text is cut."""
     if type(value) is str and len(value) <= TEXT_KEPT:  # By far the most frequent kind.
         return value
+    if isinstance(value, float) and not math.isfinite(value):
+        return str(value)  # A number such as 1e999, which JSON cannot carry as what it became.
     if value is None or isinstance(value, bool | int | float):
         return value
     if isinstance(value, Enum):

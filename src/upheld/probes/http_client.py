@@ -72,7 +72,7 @@ class Answer:
     def json(self) -> Any:
         """The body as JSON; raises Unobservable when it is none."""
         try:
-            return json_module.loads(self.text)
+            return json_module.loads(self.text, parse_constant=_no_constant)
         except (ValueError, RecursionError) as error:
             raise Unobservable(
                 f"{self.method} {self.url} answered {self.status} with a body that is no JSON"
@@ -351,6 +351,11 @@ class HttpClient:
         if isinstance(value, list | tuple):
             return [self._reveal_deep(item) for item in value]
         return value
+
+
+def _no_constant(name: str) -> None:
+    """Refuse NaN and Infinity, which Python takes and JSON has not (RFC 8259 §6)."""
+    raise ValueError(f"{name} is no JSON")
 
 
 def _bounded(response: httpcore.Response) -> Iterator[bytes]:
