@@ -218,6 +218,9 @@ class Chromium:
     def _next(self, seconds: float | None = None) -> Message | None:
         """The next message; with `seconds` None when none comes in that time. Raises TimedOut when the time of all is over."""
         until = self._until if seconds is None else min(self._until, time.monotonic() + seconds)
+        # A page that asks for ever more always has a message waiting; that must not keep the time from running out.
+        if time.monotonic() > self._until:
+            raise TimedOut(f"the browser was not done within {self._seconds:g} s")
         while b"\0" not in self._buffer:
             left = until - time.monotonic()
             if left <= 0 or not select.select([self._read], [], [], left)[0]:

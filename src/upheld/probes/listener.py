@@ -31,6 +31,8 @@ from cryptography.x509.oid import NameOID
 
 from upheld.errors import Unobservable
 
+KEPT_LIMIT = 64 * 1024 * 1024
+"""Bytes of all requests that are kept; further ones are refused."""
 MAX_BODY = 1024 * 1024
 """Bytes of a request that are kept."""
 CONNECTIONS_LIMIT = 500
@@ -91,6 +93,8 @@ class Listener:
         self._stop = threading.Event()
         self._came = threading.Condition()
         self._threads: list[threading.Thread] = []
+        self._open: set[socket.socket] = set()
+        self._kept = 0
         self._accepting = threading.Thread(target=self._accept, daemon=True)
         self._accepting.start()
         return self
@@ -99,8 +103,14 @@ class Listener:
         self._stop.set()
         self._accepting.join()
         self._socket.close()
+        # Whoever still drips a request is not waited for.
+        with self._came:
+            for connection in self._open:
+                with contextlib.suppress(OSError):
+                    connection.shutdown(socket.SHUT_RDWR)
+        end = time.monotonic() + _CONNECTION_SECONDS + 1
         for thread in self._threads:
-            thread.join(_CONNECTION_SECONDS + 1)
+            thread.join(max(0.0, end - time.monotonic()))
 
     def wait(self, arrived: Callable[[], bool], seconds: float) -> bool:
         """Wait until `arrived`, at most so many seconds; gives whether it is."""
@@ -137,6 +147,8 @@ class Listener:
 
     def _serve(self, connection: socket.socket) -> None:
         connection.settimeout(_CONNECTION_SECONDS)
+        with self._came:
+            self._open.add(connection)
         try:
             first = connection.recv(1, socket.MSG_PEEK)
             if first and first[0] == _HANDSHAKE:
@@ -145,6 +157,8 @@ class Listener:
                     connection.close()
                     return
                 with self.context.wrap_socket(connection, server_side=True) as secure:
+                    with self._came:
+                        self._open.add(secure)
                     self._answer(secure, tls=True)
             else:
                 with connection:
@@ -155,6 +169,8 @@ class Listener:
             self._refused(f"{type(error).__name__}: {error}"[:200])
         finally:
             connection.close()
+            with self._came:
+                self._open = {one for one in self._open if one.fileno() >= 0}
 
     def _refused(self, how: str) -> None:
         with self._came:
@@ -165,9 +181,12 @@ class Listener:
         http = h11.Connection(h11.SERVER)
         request: h11.Request | None = None
         body = b""
+        until = time.monotonic() + _CONNECTION_SECONDS
         while True:
             event = http.next_event()
             if event is h11.NEED_DATA:
+                # The time is for the whole request, so that one which is dripped does not last for ever.
+                stream.settimeout(max(0.001, until - time.monotonic()))
                 received = stream.recv(65536)
                 http.receive_data(received)
                 if not received and request is None:
@@ -185,6 +204,10 @@ class Listener:
         fields = tuple((key.decode("latin-1").lower(), value.decode("latin-1")) for key, value in request.headers)
         method, target = request.method.decode("latin-1"), request.target.decode("latin-1")
         with self._came:
+            self._kept += len(body) + sum(len(key) + len(value) for key, value in fields)
+            if self._kept > KEPT_LIMIT:
+                self._refused(f"a request beyond the {KEPT_LIMIT // 1024**2} MiB that are kept")
+                return
             self.requests.append(Request(method, target, fields, body, tls, dt.datetime.now(dt.UTC)))
             self._came.notify_all()
         answer = [*self.headers, ("content-length", "0"), ("connection", "close")]
