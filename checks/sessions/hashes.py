@@ -17,20 +17,22 @@ def password_hashes_are_never_handed_out(shown: ShownHashes, api: Api) -> Iterat
 
     Decides: whether clients are given what a password can be guessed from without anybody noticing.
 
-    How: every operation that changes nothing is called as each identity that the target offers, those that show an account
-    for the caller's own, public ones without credentials; further a login of each acting identity, and the token of every one.
+    How: every operation that changes nothing is called as an identity of each role, and as the one that acts for each tenant, those
+    that show an account for the caller's own, public ones without credentials; further a login of those that act, and all tokens.
     All strings are searched, also in JSON web tokens and signed cookies: for the forms of bcrypt, Argon2, scrypt, PBKDF2, crypt,
     LDAP and the like, for digests under a name such as `password_hash`, and for the harness's own passwords and their bare
     digests. Some answer must show an account by its name (control).
 
     Refuted by: one such value.
 
-    Cannot see: answers of operations that change something, other accounts' details than those in lists, an unusual form
+    Cannot see: answers of operations that change something, what is told of other accounts but in lists, an unusual form
     under an unusual name, and what an encrypted token says.
 
     References: CWE-200, CWE-522; OWASP API3:2023; RFC 8725 §3.
     """
-    actors = [one for one in api.actors() if not one.throwaway]
+    acting = {one.name for one in api.acting()}
+    of_roles = {one.role: one.name for one in reversed(api.actors()) if not one.throwaway}
+    actors = [one for one in api.actors() if one.name in acting or one.name in of_roles.values()]
     named = False
     try:
         ids = {tenant: api.plant(tenant).ids() for tenant in dict.fromkeys(one.tenant for one in actors)}
@@ -50,7 +52,6 @@ def password_hashes_are_never_handed_out(shown: ShownHashes, api: Api) -> Iterat
             yield _judged(case, seen)
     finally:
         api.remove_planted()
-    acting = {one.name for one in api.acting()}
     for one in actors:
         subjects = [("login", shown.in_login)] if one.name in acting else []
         for subject, looked in [*subjects, ("token", shown.in_token)]:
