@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, TypeVar, cast
 from urllib.parse import SplitResult, urljoin, urlsplit
 
+from upheld.beginning.recipes import Inferred, inferred
 from upheld.beginning.sentences import Page, of_file, of_html
 from upheld.errors import InputError, Mistake, Unobservable
 from upheld.probes import openapi
@@ -79,12 +80,13 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class Described:
-    """The OpenAPI document that was found: of which endpoint, where, how many operations it has, and how many ask for a login."""
+    """The OpenAPI document that was found: of which endpoint, where, how many operations it has, how many ask for a login, what can be made."""
 
     endpoint: str
     where: str
     operations: int
     with_login: int
+    recipes: tuple[Inferred, ...] = ()
 
 
 @dataclass(slots=True)
@@ -255,7 +257,7 @@ def _document(seen: Seen, session: Session) -> Described | None:
         found = _read_document(endpoint, where, session, seen.not_found if named else [])
         if found is not None:
             login = sum(not one.public for one in found.operations)
-            return Described(endpoint.name, where, len(found.operations), login)
+            return Described(endpoint.name, where, len(found.operations), login, inferred(found))
     if named is None and tries:
         seen.not_found.append(f"an OpenAPI document: none stands at {', '.join(DOCUMENTS)}")
     return None

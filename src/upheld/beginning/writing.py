@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 
 from upheld.beginning.looking import Code, Place, Seen
 from upheld.beginning.mapping import Mapped, plainly, word_for_word
+from upheld.beginning.recipes import Inferred
 from upheld.beginning.sentences import Page
 from upheld.catalogue import Catalogue
 from upheld.doctor.advice import example
@@ -119,11 +120,36 @@ def _api(seen: Seen) -> Iterator[str]:
     yield _comment(
         f"{found.operations} operations, of which {found.with_login} ask for a login, as the document says", "  "
     )
-    yield from _not_found("how somebody logs in, and how objects are made: by way of example", indent="  ")
+    yield from _recipes(found.recipes)
+    missing = "how somebody logs in" if found.recipes else "how somebody logs in, and how objects are made"
+    yield from _not_found(f"{missing}: by way of example", indent="  ")
     for line in example("api").splitlines()[3:]:
         yield f"  # {line.removeprefix('  ')}"
     for part in ("tenants", "identities"):
         yield from _not_found(part, part)
+
+
+def _recipes(recipes: tuple[Inferred, ...]) -> Iterator[str]:
+    if not recipes:
+        return
+    yield "  parameters:"
+    for one in recipes:
+        for name in one.parameters:
+            yield f"    {_exact(name)}: {_exact(one.kind)}"
+    yield _comment("How objects are made, inferred from the document: look at it before anything is made by it.", "  ")
+    yield "  objects:"
+    for one in recipes:
+        yield _comment(f"inferred: {one.because}", "    ")
+        for text in one.unknown:
+            yield from _not_found(text, indent="    ")
+        yield f"    {_exact(one.kind)}:"
+        for name, value in one.recipe.items():
+            yield f"      {name}: {_exact(value)}"
+
+
+def _exact(value: object) -> str:
+    """As `quoted`, with what no reader would see, or see otherwise, spelled out: the words are a stranger's and must stay as they are."""
+    return "".join(one if one.isprintable() else f"\\U{ord(one):08x}" for one in quoted(value))
 
 
 def _repository(code: Code | None) -> Iterator[str]:

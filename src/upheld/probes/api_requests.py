@@ -384,7 +384,7 @@ def url_of(endpoint: Endpoint, path: str) -> str:
     return f"{parts.scheme}://{parts.netloc}{path}"
 
 
-def put(body: Any, path: str, value: str) -> Any:
+def put(body: Any, path: str, value: Any) -> Any:
     """`body` with `value` at `path`; of an array the last item is changed, and what is missing on the way is made."""
     name, _, rest = path.partition(".")
     arrays = name.count("[]")
@@ -397,7 +397,7 @@ def put(body: Any, path: str, value: str) -> Any:
     return made
 
 
-def _put_in_array(items: Any, arrays: int, rest: str, value: str) -> Any:
+def _put_in_array(items: Any, arrays: int, rest: str, value: Any) -> Any:
     if not arrays:
         return put(items, rest, value) if rest else value
     made = list(items) if isinstance(items, list) and items else [None]

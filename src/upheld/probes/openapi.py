@@ -69,6 +69,8 @@ class Property:
     type: str
     format: str
     required: bool
+    choices: tuple[str, ...] = ()
+    """The texts that it may have, where they are listed."""
 
     @property
     def name(self) -> str:
@@ -220,6 +222,41 @@ def parse(text: str) -> Document:
     return Document(tuple(_Reader(data).operations()), data)
 
 
+def answered(document: Document, operation: Operation) -> tuple[Property, ...]:
+    """What the document says of the JSON that an operation answers with when it works; nothing where it says nothing."""
+    reader, described = _described(document, operation)
+    answers = described.get("responses")
+    for status, raw in sorted((answers if isinstance(answers, Mapping) else {}).items(), key=lambda one: str(one[0])):
+        if str(status).startswith("2") and (found := _of_json(reader, raw)):
+            return found
+    return ()
+
+
+def asked(document: Document, operation: Operation) -> tuple[Property, ...]:
+    """The properties of an operation's body, with those that a body must have, also where there may be none."""
+    reader, described = _described(document, operation)
+    return _of_json(reader, described.get("requestBody")) or operation.body
+
+
+def _described(document: Document, operation: Operation) -> tuple[_Reader, Mapping[str, Any]]:
+    reader = _Reader(document.data)
+    paths = document.data.get("paths")
+    prefix = reader.prefix()
+    raw = paths.get(operation.path.removeprefix(prefix)) if isinstance(paths, Mapping) else None
+    return reader, reader.resolved(reader.resolved(raw).get(operation.method.lower()))
+
+
+def _of_json(reader: _Reader, raw: Any) -> tuple[Property, ...]:
+    content = reader.resolved(raw).get("content")
+    for media, one in (content if isinstance(content, Mapping) else {}).items():
+        if str(media).partition(";")[0].endswith("json") and isinstance(one, Mapping):
+            # Of several forms a property may have, the first counts.
+            return tuple(
+                {each.path: each for each in reversed(tuple(reader.properties(one.get("schema") or {})))}.values()
+            )[::-1]
+    return ()
+
+
 def _data(text: str) -> Any:
     if len(text) > SIZE_LIMIT:
         raise Unobservable(f"the OpenAPI document is larger than {SIZE_LIMIT} characters")
@@ -252,13 +289,13 @@ class _Reader:
         self._looked_at_before = 0
 
     def operations(self) -> Iterator[Operation]:
-        prefix = self._prefix()
+        prefix = self.prefix()
         paths = self._data.get("paths", {})
         if not isinstance(paths, Mapping):
             raise Unobservable("the OpenAPI document's paths are no object")
         seen: set[str] = set()
         for path, raw in paths.items():
-            item = self._resolved(raw)
+            item = self.resolved(raw)
             for method in METHODS:
                 operation = item.get(method)
                 if not isinstance(operation, Mapping):
@@ -271,7 +308,8 @@ class _Reader:
                     raise Unobservable(f"the OpenAPI document has more than {OPERATIONS_LIMIT} operations")
                 yield one
 
-    def _prefix(self) -> str:
+    def prefix(self) -> str:
+        """The path of the first server, before every operation's own."""
         # Only the path of a server is taken: where to connect is the target's to say.
         servers = self._data.get("servers")
         first = servers[0] if isinstance(servers, list) and servers else {}
@@ -286,8 +324,8 @@ class _Reader:
         self._looked_at_before = self._looked_at
         merged: dict[tuple[str, str], Parameter] = {}
         for raw in (*_list(item.get("parameters")), *_list(operation.get("parameters"))):
-            one = self._resolved(raw)
-            schema = self._resolved(one.get("schema") or {})
+            one = self.resolved(raw)
+            schema = self.resolved(one.get("schema") or {})
             name, where = str(one.get("name", "")), str(one.get("in", ""))
             if name and where:
                 kind, form = self._kind(schema)
@@ -319,7 +357,7 @@ class _Reader:
         )
 
     def _body(self, operation: Mapping[str, Any]) -> tuple[tuple[Property, ...], tuple[str, ...]]:
-        body = self._resolved(operation.get("requestBody") or {})
+        body = self.resolved(operation.get("requestBody") or {})
         content = body.get("content")
         if not isinstance(content, Mapping):
             return (), ()
@@ -329,6 +367,10 @@ class _Reader:
                 for one in self._properties(media.get("schema") or {}, "", bool(body.get("required")), 0, ()):
                     found.setdefault(one.path, one)
         return tuple(found.values()), tuple(str(name) for name in content)
+
+    def properties(self, schema: Any) -> Iterator[Property]:
+        """Every scalar property of a schema."""
+        return self._properties(schema, "", True, 0, ())
 
     def _properties(
         self, raw: Any, path: str, required: bool, depth: int, above: tuple[str, ...]
@@ -345,7 +387,7 @@ class _Reader:
             self._unread.append(f"body {path or '(whole)'} goes deeper than {DEPTH_LIMIT} or refers to itself")
             return
         above = (*above, reference) if isinstance(reference, str) else above
-        schema = self._resolved(raw)
+        schema = self.resolved(raw)
         nested = False
         for word in ("allOf", "anyOf", "oneOf"):
             for part in _list(schema.get(word)):
@@ -366,18 +408,19 @@ class _Reader:
             yield from self._properties(items, f"{path}[]", required, depth + 1, above)
         if not nested and path:
             kind, form = self._kind(schema)
-            yield Property(path, kind, form, required)
+            listed = [schema["const"]] if "const" in schema else _list(schema.get("enum"))
+            yield Property(path, kind, form, required, tuple(one for one in listed if isinstance(one, str)))
 
     def _kind(self, schema: Mapping[str, Any]) -> tuple[str, str]:
         kinds = [str(one) for one in (_list(schema.get("type")) or [schema.get("type") or ""]) if one != "null"]
         for word in ("anyOf", "oneOf", "allOf"):
             for part in _list(schema.get(word)):
-                inner = self._resolved(part)
+                inner = self.resolved(part)
                 if not (kinds and kinds[0]) and inner.get("type") not in (None, "null"):
                     return str(inner.get("type")), str(inner.get("format", ""))
         return (kinds[0] if kinds else ""), str(schema.get("format", ""))
 
-    def _resolved(self, node: Any) -> Mapping[str, Any]:
+    def resolved(self, node: Any) -> Mapping[str, Any]:
         """`node` with its own reference followed, through at most 20 others."""
         for _ in range(20):
             if not isinstance(node, Mapping):

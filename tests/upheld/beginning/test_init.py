@@ -118,7 +118,8 @@ DOCUMENT = {
     "info": {"title": "shop", "version": "1"},
     "security": [{"bearer": []}],
     "components": {"securitySchemes": {"bearer": {"type": "http", "scheme": "bearer"}}},
-    "paths": {"/me": {"get": {"operationId": "getMe", "responses": {}}}, "/in": {"post": {"operationId": "logIn", "security": [], "responses": {}}}},
+    "paths": {"/me": {"get": {"operationId": "getMe", "responses": {}}}, "/in": {"post": {"operationId": "logIn", "security": [], "responses": {}}},
+              "/a\u202e\u0085": {"post": {"operationId": "make: #\u202e", "responses": {}}}, "/a\u202e\u0085/{id}": {"get": {"operationId": "show"}}},
 }  # fmt: skip
 
 
@@ -153,10 +154,17 @@ def test_a_security_page_becomes_a_policy_that_runs(nginx: tuple[str, Path], tmp
     done = begin(tmp_path, "--url", url, "--page", page, "--ca", str(ca), "--address", "127.0.0.1")
     assert done.returncode == 0, done.stderr
     target, policy = written(tmp_path)
-    assert target["api"] == {"endpoint": "shop.example", "openapi": "/api/openapi.json"}
+    assert target["api"] == {
+        "endpoint": "shop.example",
+        "openapi": "/api/openapi.json",
+        "parameters": {"id": "a"},
+        "objects": {"a": {"create": "make: #\u202e", "read": "show"}},
+    }
     assert target["publication"] == {"page": page, "main": "main"}
     described = (tmp_path / "target.yaml").read_text(encoding="utf-8")
-    assert "# 2 operations, of which 1 ask for a login, as the document says" in described
+    assert "# 4 operations, of which 3 ask for a login, as the document says" in described
+    assert "# inferred: make: #" in described
+    assert not {"\u202e", "\u0085"} & set(described)
     assert "# accepts TLS 1.2, TLS 1.3" in described
     assert "# Strict-Transport-Security: max-age=86400" in described
     assert "# security.txt answers 404" in described
