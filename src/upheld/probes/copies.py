@@ -19,6 +19,7 @@ from upheld.probes.database import Database
 from upheld.probes.logs import CHUNK, UNPACKED_LIMIT, chunks_of, opened
 from upheld.probes.search import Searcher
 from upheld.probes.sending import DATABASE, WRITES, Sending, Sends, reading
+from upheld.target.manners import DATABASE as DATABASE_HOST
 
 if TYPE_CHECKING:
     from upheld.target.credentials import StoresSearched
@@ -128,6 +129,7 @@ class Copies(Probe):
                 raw = cast("Any", connection.connection.driver_connection)
                 statement = f"COPY (SELECT * FROM {quoted}) TO STDOUT"  # noqa: S608 - the server quoted the name
                 try:
+                    self.session.pace(DATABASE_HOST)  # Past SQLAlchemy, which tells of its own statements only.
                     with raw.transaction(), raw.cursor() as cursor, cursor.copy(statement) as rows:
                         found = searcher.stream(piece for block in rows for piece in _pieces(block))
                 except Exception as error:  # Whatever the driver says: this table was not searched.
