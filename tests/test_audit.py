@@ -74,7 +74,10 @@ DECIDED = {
 
 @pytest.fixture(scope="module")
 def untouched():
-    return audit("-n", "2")
+    with pytest.MonkeyPatch.context() as patch:
+        # A look that sends what it does not say that it sends is a fault, and decides nothing.
+        patch.setenv("UPHELD_STRICT", "1")
+        return audit("-n", "2")
 
 
 def test_the_untouched_reference_is_upheld_as_far_as_it_is_decided(untouched):

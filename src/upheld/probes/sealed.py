@@ -81,9 +81,9 @@ class Sealed(Probe):
 
     name = "sealed"
     needs = ("database", "encryption")
-    sends: ClassVar[Sending] = {
-        "values": reading("sealed_url", "of sealed columns") + reading("url", "of sealed columns")
-    }
+    sends: ClassVar[Sending] = dict.fromkeys(
+        ("values", "key_strings_in"), reading("sealed_url", "of sealed columns") + reading("url", "of sealed columns")
+    )
 
     def __init__(self, session: Session) -> None:
         """Reads nothing yet."""
