@@ -20,6 +20,7 @@ from typing import IO, TYPE_CHECKING, Any, cast
 from upheld.errors import Refused, TimedOut, Unobservable
 from upheld.probes.base import Probe, look
 from upheld.probes.search import Found, Searcher
+from upheld.probes.unpacking import open_xz
 
 if TYPE_CHECKING:
     from upheld.target.data import LogSource
@@ -33,7 +34,7 @@ SEARCH_SECONDS = 900.0
 FILES_LIMIT = 10_000
 """Files that a search reads at most; more are Unobservable."""
 
-_OPENERS: dict[str, Callable[..., Any]] = {".gz": gzip.open, ".bz2": bz2.open, ".xz": lzma.open}
+_OPENERS: dict[str, Callable[..., Any]] = {".gz": gzip.open, ".bz2": bz2.open, ".xz": open_xz}
 _UNREADABLE = {".zst", ".zip", ".7z", ".lz4", ".z", ".br"}
 _TIME = re.compile(
     rb"(\d{4}-\d\d-\d\d)[T ](\d\d:\d\d:\d\d)(?:[.,](\d{1,9}))?\s?(Z|[+-]\d\d:?\d\d)?|\[(\d\d/\w{3}/\d{4}:\d\d:\d\d:\d\d [+-]\d{4})\]"
@@ -330,13 +331,18 @@ def _lines_since(
 ) -> tuple[int, int, int]:
     """How many lines since then hold `needle`, the bytes read, and the first such line. Lines without a time are of the one before."""
     count = size = first = 0
+    number, carried = 1, b""
     current: datetime | None = None
-    for number, line in enumerate(iter(lambda: stream.readline(CHUNK), b""), 1):
-        size += len(line)
-        if since is not None:
+    for piece in iter(lambda: stream.readline(CHUNK), b""):
+        size += len(piece)
+        # A line that is longer than a piece goes on in the next one, and so may the needle.
+        line, ended = carried + piece, piece.endswith(b"\n")
+        if since is not None and not carried:
             current = _time_of(line) or current
         if needle in line.lower() and (since is None or (current is not None and current >= since)):
-            count, first = count + 1, first or number
+            count, first, line = count + 1, first or number, b" "
+        carried = b"" if ended else line[-len(needle) :]
+        number += ended
         if time.monotonic() > deadline:
             raise TimedOut(f"log {path.name}: it was not read within {SEARCH_SECONDS:.0f} s")
     if since is not None and size and current is None:

@@ -6,6 +6,7 @@ import contextlib
 import shutil
 import socket
 import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -109,6 +110,7 @@ def test_pages_that_never_finish_are_timed_out(name: str, tmp_path: Path) -> Non
         asked.append(request.url)
         if request.url == URL:
             return Given(200, HTML, PAGES[name].encode())
+        time.sleep(0.02)  # As long as the network takes: meanwhile the page asks for more.
         return Given(200, (("content-type", "image/png"),), b"no image") if "never" not in request.url else None
 
     before = _files(tmp_path)
