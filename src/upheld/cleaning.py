@@ -51,19 +51,25 @@ def clean(target_file: Path, folder: Path, *, forget: bool = False) -> Iterator[
     from upheld.probes.undoing import undo  # noqa: PLC0415
 
     with tempfile.TemporaryDirectory(prefix="upheld-clean-") as scratch:
-        session = open_session(target_file, Path(scratch), secrets.token_hex(32))
+        session = open_session(target_file, Path(scratch), secrets.token_hex(32), folder)
         try:
             with left_behind(folder) as journals, session.scope.fence.up():
-                for journal in journals:
-                    for number, planted in journal.planted:
+                waiting = [(one, number, planted) for one in journals for number, planted in one.planted]
+                for last in (False, True):  # What went with another one is seen to be gone in the second round.
+                    left = []
+                    for journal, number, planted in waiting:
                         title = session.redactor.text(planted.title)
                         try:
                             said, done = undo(session, planted), True
                         except Unobservable as error:
                             said, done = session.redactor.text(error.reason), False
+                        if not done and not last:
+                            left.append((journal, number, planted))
+                            continue
                         if done or forget:
                             journal.gone(number)
                         yield Undone(title, journal.at, done, said)
+                    waiting = left
             yield from _zone(session)
         finally:
             session.close()

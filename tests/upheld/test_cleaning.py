@@ -224,6 +224,39 @@ def test_settings_are_put_back_and_what_cannot_be_undone_is_said(server: TwoTena
     assert list(folder.iterdir()) == []
 
 
+class Cascading(TwoTenants):
+    """Whoever deletes a note deletes all."""
+
+    async def note(self, request: Request) -> Response:
+        answer = await super().note(request)
+        if request.method == "DELETE":
+            self.notes.clear()
+        return answer
+
+
+def test_what_went_with_another_is_not_there_any_more(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in secret_values().items():
+        monkeypatch.setenv(name, value)
+    with Cascading(tmp_path / "security.log").serving() as server:
+        parts = server.target()["api"]
+        parts["objects"] |= {"memo": {"create": "addLink", "read": "picked"}}
+        target = described(
+            server, tmp_path, objects=parts["objects"], parameters={"note_id": "note", "X-Note-Id": "memo"}
+        )
+        session, folder = open_session(target, tmp_path / "scratch", "00" * 32), tmp_path / "state"
+        for one in ("parent", "child"):
+            server.notes[one] = {"id": one, "tenant": "red", "text": "planted", "stamp": ""}
+        memo = Planted("object", "a memo", "api", "addLink", "ada", {"tenant": "red"}, kind="memo", id="child")
+        crashed(session, folder, memo)
+        (one_only,) = clean(target, folder)
+        assert (one_only.done, one_only.said) == (False, "the target names no operation that deletes a memo")
+        note = Planted("object", "a note", "api", "addNote", "ada", {"tenant": "red"}, kind="note", id="parent")
+        crashed(session, folder, note)
+        found = [(one.title, one.done, one.said) for one in clean(target, folder)]
+        assert found == [("a note", True, "removed"), ("a memo", True, "was not there any more")]
+        assert leftovers(folder) == ()
+
+
 def test_a_deletion_that_lies_and_a_server_that_is_down_are_no_removal(server: TwoTenants, tmp_path: Path) -> None:
     target = described(server, tmp_path)
     session, folder = open_session(target, tmp_path / "scratch", "00" * 32), tmp_path / "state"

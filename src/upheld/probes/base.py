@@ -220,11 +220,15 @@ class Session:
             return
         from upheld.probes.undoing import undo  # noqa: PLC0415  (it imports the probes)
 
-        for note in self.journal.kept:
-            if note.open:
-                with suppress(Unobservable):
-                    undo(self, note.planted)
-                    note.gone()
+        for _ in range(2):  # What went with another one is seen to be gone in the second round.
+            count = len(self.journal.kept)
+            for note in self.journal.kept:
+                if note.open:
+                    with suppress(Unobservable):
+                        undo(self, note.planted)
+                        note.gone()
+            if len(self.journal.kept) in {0, count}:
+                break
 
     def probe(self, kind: type[Probe]) -> Probe:
         """The probe of that kind; one for each session, made when it is first asked for."""

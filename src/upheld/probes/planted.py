@@ -87,7 +87,7 @@ class Journal:
         """
         self._folder = folder
         self._target = target
-        self._durable = durable
+        self.durable = durable
         self._clean = clean
         self._notes: dict[int, Note] = {}
         self._count = 0
@@ -145,14 +145,14 @@ class Journal:
         fcntl.flock(self._descriptor, fcntl.LOCK_EX)
         head = {"format": FORMAT, "target": self._target, "process": os.getpid(), "at": now.isoformat("T", "seconds")}
         self._append(self._descriptor, head)
-        if self._durable:
+        if self.durable:
             _sync_folder(self._folder)
         return self._descriptor
 
     def _append(self, descriptor: int, line: Mapping[str, Any]) -> None:
         text = json.dumps(_without_secrets(line, self._clean), ensure_ascii=False, default=str)
         os.write(descriptor, f"{text}\n".encode())
-        if self._durable:
+        if self.durable:
             os.fsync(descriptor)
 
 

@@ -41,6 +41,8 @@ def undo(session: Session, planted: Planted) -> str:
 def _object(session: Session, planted: Planted) -> str:
     api = cast("Api", session.probe(Api))
     known = planted.id or api.planter.find(planted)
+    if _gone_with_another(session, api, planted, known):
+        return NOT_THERE
     if not api.planter.take_away(planted, known):
         return NOT_THERE
     recipe = api.description.objects[planted.kind]
@@ -49,6 +51,18 @@ def _object(session: Session, planted: Planted) -> str:
         if api.send(recipe.read, identity=planted.identity, objects=held).worked:
             raise Unobservable(f"{recipe.delete} answered that it is deleted, and {recipe.read} still shows it")
     return REMOVED
+
+
+def _gone_with_another(session: Session, api: Api, planted: Planted, identifier: str) -> bool:
+    """Whether an object that nothing deletes is not there any more: what it belonged to may have taken it along."""
+    recipe = api.description.objects.get(planted.kind)
+    if recipe is None or recipe.delete is not None or recipe.read is None or not session.journal.durable:
+        return False  # Where the target ends with the run nobody needs to know.
+    held = {**planted.objects, planted.kind: identifier}
+    return api.send(recipe.read, identity=planted.identity, objects=held).status in {
+        HTTPStatus.NOT_FOUND,
+        HTTPStatus.GONE,
+    }
 
 
 def _row(session: Session, planted: Planted) -> str:
