@@ -35,6 +35,7 @@ _OWN = {
     "explain": ("upheld.cli.show", "explain"),
     "validate": ("upheld.cli.show", "validate"),
     "doctor": ("upheld.cli.doctor", "doctor"),
+    "learn": ("upheld.cli.learn", "learn"),
     "clean": ("upheld.cli.clean", "clean"),
     "calibrate": ("upheld.cli.calibrate", "calibrate"),
 }

@@ -162,7 +162,9 @@ def _all_of(api: Api | None, known: tuple[Operation, ...] | None) -> tuple[str, 
         return ()
     left_out = f" but {len(api.excluded)} that are excluded" if api.excluded else ""
     count = f"all {len(known)} operations" if known else "every operation"
-    return (f"{count} of {api.openapi or 'those that the target declares'}{left_out}",)
+    forms = sum(bool(one.hidden) for one in api.operations.values())
+    opened = f", {forms} of them after a GET of the form's page" if forms else ""
+    return (f"{count} of {api.openapi or 'those that the target declares'}{left_out}{opened}",)
 
 
 def _named(identity: str, known: Iterable[Operation]) -> str:
