@@ -22,6 +22,7 @@ from upheld.policies.waivers import FILE_NAME, load_waivers
 MOST_FILES = 500
 MOST_LEVELS = 50
 _CIRCLE_SHOWN = 20
+_PATH_SHOWN = 1_000
 
 
 @dataclass(slots=True)
@@ -83,13 +84,13 @@ class _Loader:
         state = self._state.get(identity)
         if state == "open" and referrer is not None:
             document, at = referrer
-            message = f"the files refer to each other in a circle: {path}"
+            message = f"the files refer to each other in a circle: {_shown(path)}"
             self.mistakes.append(document.mistake(at, message, expected="a file that does not lead back here"))
         if state is not None:
             return
         levels = sum(state == "open" for state in self._state.values())
         if len(self._state) >= MOST_FILES or levels >= MOST_LEVELS:
-            message = f"too many files: {path}"
+            message = f"too many files: {_shown(path)}"
             self._refuse(referrer, path, message, expected=f"at most {MOST_FILES}, nested at most {MOST_LEVELS} deep")
             return
         self._state[identity] = "open"
@@ -100,7 +101,13 @@ class _Loader:
             self.complete = False
             for mistake in error.mistakes:
                 if mistake.line == 0 and referrer is not None:
-                    self._refuse(referrer, path, f"{path}: {mistake.message}", nearest=mistake.nearest)
+                    self._refuse(
+                        referrer,
+                        path,
+                        f"{_shown(path)}: {mistake.message}",
+                        expected=mistake.expected,
+                        nearest=mistake.nearest,
+                    )
                 else:
                     self.mistakes.append(mistake)
         else:
@@ -289,6 +296,12 @@ class _Loader:
             return beside if beside.exists() or beside.is_symlink() else None
         except (OSError, ValueError):
             return None
+
+
+def _shown(path: Path) -> str:
+    """The path as a mistake shows it: whole, unless no file system would have it."""
+    text = str(path)
+    return text if len(text) <= _PATH_SHOWN else f"{text[:200]}… ({len(text):,} characters)"
 
 
 def _identity(path: Path) -> Path:
