@@ -349,7 +349,7 @@ class ApiInput(Probe):
             text = answer.text
         try:
             found = json.loads(text)
-        except ValueError:
+        except (ValueError, RecursionError):
             found = None
         return found if isinstance(found, dict) else None
 

@@ -343,7 +343,7 @@ class AuditLog(Probe):
             raise Unobservable(
                 f"the file of anchors cannot be read: {error.strerror or type(error).__name__}"
             ) from None
-        except (ValueError, KeyError, TypeError):
+        except (ValueError, KeyError, TypeError, RecursionError):
             raise Unobservable("the file of anchors holds a line that is no anchor") from None
         return found
 
@@ -405,7 +405,10 @@ def _session(target: str, steps: Mapping[str, Entry], names: Any) -> EmergencySe
 
 
 def _ticket(request: Entry | None, pointer: str) -> str:
-    node: Any = json.loads(request.details) if request and request.details else None
+    try:
+        node: Any = json.loads(request.details) if request and request.details else None
+    except (ValueError, RecursionError):
+        raise Unobservable("the details of a request for emergency access are no JSON") from None
     for part in pointer.split("/")[1:]:
         node = node.get(part) if isinstance(node, dict) else None
     return node if isinstance(node, str) else ""

@@ -46,7 +46,7 @@ def _data(text: str, described: BackupCatalogue) -> Iterator[Any]:
                 continue
             try:
                 yield json.loads(line)
-            except ValueError:
+            except (ValueError, RecursionError):
                 if number == described.header_lines + len(lines) and not text.endswith("\n"):
                     return  # It is being written.
                 raise Unobservable(f"line {number} of the backup catalogue {described.path} is no JSON") from None

@@ -299,7 +299,7 @@ def _dependabot(found: Any, path: str) -> tuple[Watched, ...]:
 def _renovate(text: str, path: str) -> tuple[Watched, ...]:
     try:
         found = json.loads(text)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise Unobservable(f"{path} is no JSON that can be read") from error
     if not isinstance(found, dict):
         raise Unobservable(f"{path} is no object")

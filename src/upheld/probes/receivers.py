@@ -270,7 +270,7 @@ class Receivers(TenantCalls, Probe):
     def _secret(self, reply: Reply) -> str:
         try:
             secret = at(json.loads(reply.text), self._scheme.secret)
-        except (ValueError, Unobservable):
+        except (ValueError, RecursionError, Unobservable):
             raise Unobservable(f"{reply.subject} gives no signing secret at {self._scheme.secret}") from None
         self._secrets += 1
         self.session.redactor.add(str(secret), f"webhook secret {self._secrets}")
@@ -306,7 +306,7 @@ class Receivers(TenantCalls, Probe):
         try:
             reply = self._call(self._scheme.deliveries or "", webhook)
             return reply.worked and str(at(json.loads(reply.text), self._scheme.status)) not in self._scheme.pending
-        except (ValueError, Unobservable):
+        except (ValueError, RecursionError, Unobservable):
             return False
 
     def _signed(self, label: str, secret: str, listener: Listener, others: Sequence[tuple[str, str]]) -> SignedDelivery:

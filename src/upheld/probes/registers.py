@@ -274,7 +274,12 @@ class Registers(Probe):
             found = [f"{one.json_path}: {one.validator}" for one in kind(schema, registry=registry).iter_errors(data)]
         except Missing as error:
             raise Unobservable(f"the JSON Schema {error.reason}") from None
-        except (ValueError, jsonschema.SchemaError, jsonschema.exceptions._WrappedReferencingError) as error:  # noqa: SLF001
+        except (
+            ValueError,
+            RecursionError,
+            jsonschema.SchemaError,
+            jsonschema.exceptions._WrappedReferencingError,  # noqa: SLF001
+        ) as error:
             raise Unobservable(f"{described.json_schema} is no JSON Schema: {type(error).__name__}") from error
         more = (f"and {len(found) - _ERRORS_SHOWN} more",) if len(found) > _ERRORS_SHOWN else ()
         return (*found[:_ERRORS_SHOWN], *more)

@@ -328,7 +328,7 @@ def _readable(value: bytes) -> str:
     try:
         if isinstance(json.loads(value), dict | list):
             return "JSON"
-    except ValueError:
+    except (ValueError, RecursionError):
         pass
     opaque = False
     for decoded in _decoded(value):

@@ -16,6 +16,7 @@ import sqlalchemy as sa
 from upheld.errors import Unobservable
 from upheld.probes.base import Probe, look
 from upheld.probes.database import Database, table_of
+from upheld.probes.database_rows import rows_of
 from upheld.probes.planted import Note, Planted
 from upheld.probes.sending import DATABASE, PLANTS, Sending, Sends
 from upheld.probes.store_files import files_in, head_of, write_dated
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
     from upheld.probes.base import Session
     from upheld.target.data import FileStore, Retention
 
+TENANT_NAME_LIMIT = 1_000
+"""Characters by which tenants are told apart."""
 TENANTS_LIMIT = 10_000
 """Tenants of one store that a look lists; more are Unobservable."""
 
@@ -176,7 +179,8 @@ class Stores(Probe):
         table = table_of(retention.period_table, retention.period_tenant_column, retention.period_column)
         tenant, days = table.c[retention.period_tenant_column], table.c[retention.period_column]
         with self._database.reading() as connection:
-            rows = connection.execute(sa.select(tenant, days).limit(TENANTS_LIMIT + 1)).all()
+            query = sa.select(tenant, days).limit(TENANTS_LIMIT + 1)
+            rows = [tuple(row.values()) for row in rows_of(connection, query, retention.period_table)]
         if not rows:
             raise Unobservable(f"{retention.period_table} has no row: no tenant's period can be seen")
         _bounded(rows, retention.period_table)
@@ -303,7 +307,9 @@ class Stores(Probe):
 
     def _table_ages(self, store: TableStore) -> tuple[TenantAge, ...]:
         table = self._table(store)
-        whose = sa.func.coalesce(sa.cast(table.c[store.tenant_column], sa.Text), "").label("tenant")
+        # No tenant is called longer; what is may be of any size, and would come whole.
+        named = sa.func.substr(sa.cast(table.c[store.tenant_column], sa.Text), 1, TENANT_NAME_LIMIT)
+        whose = sa.func.coalesce(named, "").label("tenant")
         stamp = table.c[store.timestamp]
         statement = (
             sa.select(whose, sa.func.count(), sa.func.min(stamp), sa.func.count() - sa.func.count(stamp))

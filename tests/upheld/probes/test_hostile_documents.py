@@ -111,7 +111,7 @@ def test_what_yaml_stands_for_is_counted_not_what_it_is() -> None:
 def test_bombs_in_pipelines_are_unobservable(name: str) -> None:
     text = bombs()[name][0]
     with pytest.raises(Unobservable, match=r"^\.github/workflows/ci\.yml "):
-        github_workflow(".github/workflows/ci.yml", text[:1_000_000])
+        github_workflow(".github/workflows/ci.yml", text[:1_000_000], lambda _: "")
 
 
 @pytest.mark.parametrize("name", ["deep YAML", "deep blocks", "merge keys", "aliases", "an alias to itself"])
