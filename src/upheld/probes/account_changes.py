@@ -36,7 +36,7 @@ class AccountChanges:
         """Note how the account is put back, before it is changed."""
         title = f"the account of {one.identity}, which {one.by} gave another role than {one.own}"
         operation: str | None = described.change
-        objects, body = dict(one.objects), None
+        objects, body = dict(one.objects), described.enable_json
         if one.change == "change":
             body = {described.property: one.own}
             objects |= {"role": one.own} if "role" in objects else {}

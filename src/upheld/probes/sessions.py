@@ -235,7 +235,12 @@ class Sessions(Probe):
         if operation is None:
             raise Unobservable(f"the target names no operation that can {change} an account (access.role_change)")
         objects = {described.kind: self._account_id(identity)}
-        body = {described.property: role} if change == "change" else None
+        bodies = {
+            "change": {described.property: role},
+            "disable": described.disable_json,
+            "enable": described.enable_json,
+        }
+        body = bodies[change]
         one = AccountChange(identity, change, by, objects, role, self._api.identity(identity).role)
         self._changes.before(one, described)
         reply = self._api.send(operation, identity=by, objects=objects, body=body)

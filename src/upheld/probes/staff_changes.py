@@ -95,7 +95,12 @@ class StaffChanges(Probe):
         if operation is None:
             raise Unobservable(f"the target names no operation that can {change} an account (staff.role_change)")
         objects = {described.kind: self._ids[trial.identity], "role": role}
-        body = {described.property: role} if change == "change" else None
+        bodies = {
+            "change": {described.property: role},
+            "disable": described.disable_json,
+            "enable": described.enable_json,
+        }
+        body = bodies[change]
         # Its own session may have ended by it: the next login is a fresh one.
         self._staff.logins.forget(self._staff.identity(trial.identity))
         one = AccountChange(trial.identity, change, trial.by, objects, role, trial.role)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from pydantic import Field
 
 from upheld.target.api import Answers
@@ -33,6 +35,9 @@ class RoleChange(Part):
     property: str = "role"
     disable: str | None = None
     enable: str | None = None
+    disable_json: dict[str, Any] | None = None
+    """What the body of `disable` has for it, where that is a property: `{is_active: false}`."""
+    enable_json: dict[str, Any] | None = None
 
 
 class Access(Part):

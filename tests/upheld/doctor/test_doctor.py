@@ -23,6 +23,7 @@ from upheld.doctor.references import unresolved
 from upheld.doctor.report import as_json, as_text
 from upheld.errors import Unobservable
 from upheld.plugin.audit import Audit
+from upheld.probes.api import Api
 from upheld.probes.base import Probe
 from upheld.probes.trying import Asked, trials_of
 from upheld.target.load import load_target
@@ -330,3 +331,12 @@ def test_the_command_has_an_exit_code_of_its_own(project):
     assert done.returncode == 0, done.stdout + done.stderr
     assert "✓ clock" in done.stdout
     assert project.upheld("doctor", "--target", "absent.yaml").returncode == 2
+
+
+def test_operations_that_the_target_declares_need_no_document(session_of: Any) -> None:
+    declared = {"endpoint": "api", "declared": {"me": {"call": "GET /me"}, "all": {"call": "GET /all"}}}
+    session = session_of(endpoints=[endpoint("api", 1, scheme="http")], api=declared)
+    trials = trials_of(Api)
+    assert trials is not None
+    (trial,) = [one for one in trials.make(session.probe(Api), Asked()) if one.what == "operations"]
+    assert trial.call() == "2 operations, as the target declares them"
