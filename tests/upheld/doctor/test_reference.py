@@ -84,7 +84,8 @@ def test_a_target_and_a_policy_are_written_from_outside_and_run_at_once(describe
     done = run(tmp_path, "init", *given, "--repository", repository, "--ca", own["ca"], "--address", "127.0.0.1")
     assert done.returncode == 0, done.stderr
     target = yaml.safe_load((tmp_path / "target.yaml").read_text(encoding="utf-8"))
-    assert target["api"] == {"endpoint": "api.rivet.example", "openapi": "/openapi.json"}
+    assert (target["api"]["endpoint"], target["api"]["openapi"]) == ("api.rivet.example", "/openapi.json")
+    assert {"contact", "webhook"} <= set(target["api"]["objects"])
     policy = yaml.safe_load((tmp_path / "policies.yaml").read_text(encoding="utf-8"))
     claims = {one["id"]: one for one in policy["claims"]}
     own_claims = {one["id"] for one in yaml.safe_load((ROOT / "policies.yaml").read_text(encoding="utf-8"))["claims"]}
