@@ -54,6 +54,9 @@ class Planted:
     file: str = ""
 
 
+_FIELDS = tuple(one.name for one in dataclasses.fields(Planted))
+
+
 class Note:
     """A line of the journal: something that is there, or may be, until it is said to be gone."""
 
@@ -100,7 +103,8 @@ class Journal:
         with self._lock:
             self._count += 1
             note = Note(self, self._count, planted)
-            self.write({"number": self._count, **dataclasses.asdict(planted)})
+            # Not by asdict, which copies every identifier of a large tenant for each object that is made there.
+            self.write({"number": self._count, **{name: getattr(planted, name) for name in _FIELDS}})
             self._notes[self._count] = note
             return note
 
@@ -263,7 +267,6 @@ def busy(folder: Path) -> int:
 
 
 def _entries(lines: list[dict[str, Any]]) -> dict[int, Planted]:
-    names = {one.name for one in dataclasses.fields(Planted)}
     found: dict[int, Planted] = {}
     for place, line in enumerate(lines, 1):
         number = line.get("number")
@@ -275,7 +278,7 @@ def _entries(lines: list[dict[str, Any]]) -> dict[int, Planted]:
             found.pop(number, None)
         elif "what" in line:
             try:
-                found[number] = Planted(**{name: value for name, value in line.items() if name in names})
+                found[number] = Planted(**{name: value for name, value in line.items() if name in _FIELDS})
             except TypeError:
                 found[number] = Planted("left", f"something that line {place} of the journal told, which is not whole")
         elif number in found:
