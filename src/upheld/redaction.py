@@ -57,6 +57,9 @@ _PLACEHOLDER = re.compile(r"\[redacted:[^\[\]]*\]")
 _MASKED = re.compile(r"^(?:\[|\*+$|-+redacted|x{4,}$|<|\{|\$)", re.IGNORECASE)
 
 
+_SCALARS = frozenset({int, bool, float, type(None)})
+
+
 class _Table(NamedTuple):
     """The spellings of known secrets by their folded form, and which folded forms begin with the same few characters."""
 
@@ -150,7 +153,7 @@ class Redactor:
             cleaned = self.text(value)
             # Enumeration members that are strings stay members.
             return value if cleaned == value else cleaned
-        if value is None or isinstance(value, bool | int | float) or self._remembered(value):
+        if type(value) in _SCALARS or isinstance(value, int | float) or self._remembered(value):
             return value
         if isinstance(value, tuple | list | frozenset):
             items = [self.deep(item) for item in value]
@@ -172,9 +175,11 @@ class Redactor:
     def _remembered(self, value: object) -> bool:
         """Whether this is a collection of nothing but texts that are known to hold no secret."""
         try:
-            if isinstance(value, Mapping):
+            if isinstance(value, tuple | list | frozenset):
+                return self._clean.issuperset(value)
+            if isinstance(value, dict):
                 return self._clean.issuperset(value) and self._clean.issuperset(value.values())
-            return isinstance(value, tuple | list | frozenset) and self._clean.issuperset(value)
+            return False
         except TypeError:  # Something that cannot be in a set is among them.
             return False
 
