@@ -13,7 +13,7 @@ import ssl
 import threading
 import time
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -117,6 +117,11 @@ class Stream(httpcore.NetworkStream):
     ) -> Stream:
         """The same connection under TLS; raises TimedOut, or Unobservable with what is wrong with the certificate."""
         exchange = _exchange()
+        # OpenSSL skips some messages without coming back, so that a flood of them would keep it for ever: then the connection is cut.
+        twin = self._sock.dup()
+        timer = threading.Timer(exchange.left(), _cut, (twin,))
+        timer.daemon = True
+        timer.start()
         try:
             self._sock.settimeout(exchange.left())
             return Stream(ssl_context.wrap_socket(self._sock, server_hostname=server_hostname), self._place)
@@ -128,10 +133,15 @@ class Stream(httpcore.NetworkStream):
             raise Unobservable(f"the certificate of {self._place} is not accepted: {error.verify_message}") from error
         except (OSError, ValueError) as error:
             self.close()
+            if exchange.until <= time.monotonic():
+                raise exchange.late() from error
             raise Unobservable(f"no TLS connection with {self._place}: {_plain(error)}") from error
         except BaseException:
             self.close()
             raise
+        finally:
+            timer.cancel()
+            twin.close()
 
     def close(self) -> None:
         """Close the connection."""
@@ -152,6 +162,12 @@ class Stream(httpcore.NetworkStream):
             poll.register(self._sock, select.POLLIN)
             return bool(poll.poll(0))
         return None
+
+
+def _cut(sock: socket.socket) -> None:
+    """Cut a connection in which another thread is waiting."""
+    with suppress(OSError):
+        sock.shutdown(socket.SHUT_RDWR)
 
 
 class Backend(httpcore.NetworkBackend):
