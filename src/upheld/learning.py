@@ -1,4 +1,4 @@
-"""Learning who can do what: every operation of an API is called as each role and as a stranger, and what came of it is shown."""
+"""Learning who can do what: operations of an API are called as each identity and as a stranger, and what came of it is shown."""
 
 from __future__ import annotations
 
@@ -19,14 +19,17 @@ from upheld.target.model import Environment
 if TYPE_CHECKING:
     from upheld.probes.api import Api, Case, PlantedTenant, Reply
     from upheld.target.api import Identity
+    from upheld.target.model import Target
+
+NOT_CALLED = "it may change something, and was not called (--intrusive)"
+"""Why an operation with an unsafe method is not learned."""
 
 
 @dataclass(frozen=True, slots=True)
 class Learned:
     """What an operation did for each role: those it worked for, those it refused, and why nothing can be said of the others.
 
-    `strangers` says whether it worked without a credential. `harmless` says that it was called so that it changes nothing, and that
-    "worked" means that the call got further than the role. `reason` is why it was not called at all.
+    `strangers` says whether it worked without a credential. `reason` is why it was not called at all.
     """
 
     operation: str
@@ -35,94 +38,125 @@ class Learned:
     refused: tuple[str, ...] = ()
     unclear: tuple[tuple[str, str], ...] = ()
     strangers: bool = False
-    harmless: bool = False
     reason: str = ""
 
+    @property
+    def doubt(self) -> str:
+        """Why its line must not be taken as it is; empty where it was found out for every role.
 
-def learn(target_file: Path, journal: Callable[[object], Path]) -> Iterator[Learned]:
-    """Call every operation that the target does not exclude, as one identity of each role; `journal` gives the folder for notes.
+        What works for nobody may have been called wrongly, so that its refusals say nothing.
+        """
+        if self.reason or self.unclear:
+            return self.reason or "; ".join(f"{who}: {why}" for who, why in self.unclear)
+        return "" if self.works else "it worked for nobody, so that a refusal cannot be told from a call that is wrong"
 
-    Raises InputError when the target's description is wrong or does not allow it, Unobservable when there is nothing to call.
+
+def learn(target_file: Path, journal: Callable[[object], Path], *, intrusive: bool = False) -> Iterator[Learned]:
+    """Call the operations that the target does not exclude, as its identities; `journal` gives the folder for notes.
+
+    Without `intrusive` only those with a safe method, about objects that are there already. Raises InputError when the target's
+    description is wrong or does not allow it, Unobservable when there is nothing to call.
     """
     from upheld.probes.api import Api, paths_in_turn  # noqa: PLC0415  (it brings all probes of the API)
     from upheld.target.load import load_target  # noqa: PLC0415
 
     target, _ = load_target(target_file)
-    if target.environment is Environment.PRODUCTION:
-        hint = "a copy of it that may be written to (environment: staging)"
+    if intrusive and target.environment is Environment.PRODUCTION:
+        hint = "no --intrusive, or a copy of it that may be written to (environment: staging)"
         raise InputError(
-            [Mistake(str(target_file), 0, 0, "every operation is called, and the target is production", expected=hint)]
+            [
+                Mistake(
+                    str(target_file),
+                    0,
+                    0,
+                    "every operation would be called, and the target is production",
+                    expected=hint,
+                )
+            ]
         )
     with tempfile.TemporaryDirectory(prefix="upheld-learn-") as scratch:
         session = open_session(target_file, Path(scratch), secrets.token_hex(32), journal(target))
         try:
             with session.scope.fence.up():
                 api = cast("Api", session.probe(Api))
-                pupil = _Pupil(api, roles_of(target.identities))
+                pupil = _Pupil(api, target, intrusive=intrusive)
                 try:
                     for case in paths_in_turn(api.cases()):
                         yield pupil.learn(case)
                 finally:
-                    api.remove_planted()
+                    if intrusive:
+                        api.remove_planted()
         finally:
             session.close()
 
 
-def roles_of(identities: tuple[Identity, ...]) -> tuple[Identity, ...]:
-    """One identity of each role, no throw-away one where there is another."""
-    found: dict[str, Identity] = {}
-    for one in sorted(identities, key=lambda identity: identity.throwaway):
-        found.setdefault(one.role, one)
-    return tuple(found.values())
+def learners(target: Target) -> tuple[Identity, ...]:
+    """The identities that are asked as: of each role those that are not to be burnt, in tenants that are compared, where there are such."""
+    compared = {one.name for one in target.tenants if one.compared}
+
+    def rank(one: Identity) -> tuple[bool, bool]:
+        return one.throwaway, one.tenant not in compared
+
+    best = {
+        role: min(rank(one) for one in target.identities if one.role == role)
+        for role in {i.role for i in target.identities}
+    }
+    return tuple(one for one in target.identities if rank(one) == best[one.role])
 
 
 class _Pupil:
-    def __init__(self, api: Api, roles: tuple[Identity, ...]) -> None:
-        if not roles:
+    def __init__(self, api: Api, target: Target, *, intrusive: bool) -> None:
+        self._identities = learners(target)
+        if not self._identities:
             raise Unobservable("the target has no identities")
         self._api = api
-        self._roles = roles
+        self._intrusive = intrusive
         self._planted: dict[str, PlantedTenant] = {}
+        self._there = {one.name: {"tenant": one.id, **one.objects} for one in target.tenants}
 
     def learn(self, case: Case) -> Learned:
-        reason = case.left_out
+        reason = case.left_out or ("" if self._intrusive or not case.changes else NOT_CALLED) or case.obstacle
         if reason:
             return Learned(case.id, str(case), reason=reason)
+        outcomes: dict[str, dict[str, str]] = {}
+        for one in self._identities:
+            outcomes.setdefault(one.role, {})[one.name] = self._outcome(case, one.name, one.tenant)
         works, refused, unclear = [], [], []
-        for one in self._roles:
-            try:
-                reply = self._call(case, one.name, one.tenant)
-            except Unobservable as unobservable:
-                unclear.append((one.role, unobservable.reason))
-                continue
-            if reply.worked or (case.obstacle and not reply.refused and not reply.limited):
-                works.append(one.role)
-            elif reply.refused:
-                refused.append(one.role)
+        for role, by_name in outcomes.items():
+            seen = set(by_name.values())
+            if seen == {_WORKED}:
+                works.append(role)
+            elif seen == {_REFUSED}:
+                refused.append(role)
             else:
-                unclear.append((one.role, f"answered {reply.status}"))
+                unclear.append((role, ", ".join(f"{name} {what}" for name, what in by_name.items())))
+        stranger = self._outcome(case, None, self._identities[0].tenant)
+        if stranger not in {_WORKED, _REFUSED}:
+            unclear.append(("a stranger", stranger))
+        return Learned(case.id, str(case), tuple(works), tuple(refused), tuple(unclear), strangers=stranger == _WORKED)
+
+    def _outcome(self, case: Case, identity: str | None, tenant: str) -> str:
         try:
-            strangers = not case.obstacle and self._call(case, None, self._roles[0].tenant).worked
+            reply = self._call(case, identity, tenant)
         except Unobservable as unobservable:
-            unclear.append(("a stranger", unobservable.reason))
-            strangers = False
-        return Learned(
-            case.id,
-            str(case),
-            tuple(works),
-            tuple(refused),
-            tuple(unclear),
-            strangers=strangers,
-            harmless=bool(case.obstacle),
-        )
+            return f"could not be asked for: {unobservable.reason}"
+        if reply.limited:
+            return "was limited"
+        if reply.worked:
+            return _WORKED
+        return _REFUSED if reply.refused else f"was answered {reply.status}"
 
     def _call(self, case: Case, identity: str | None, tenant: str) -> Reply:
-        if case.obstacle:
-            return self._api.harmless(case.id, identity, wait=True)
+        found = dict(self._api.existing(case.id, tenant)) if case.existing else {}
+        if not self._intrusive:
+            ids = {**self._there[tenant], **found}
+            for kind in (one.kind for one in case.references if one.kind not in ids and not one.optional):
+                raise Unobservable(f"the target names no {kind} that is there in {tenant} (tenants, objects)")
+            return self._api.call(case.id, identity, ids)
         if tenant not in self._planted:
             self._planted[tenant] = self._api.plant(tenant)
         planted = self._planted[tenant]
-        ids = {**planted.ids(), **(dict(self._api.existing(case.id, tenant)) if case.existing else {})}
+        ids = {**planted.ids(), **found}
         for kind in (one.kind for one in case.references if one.kind not in ids and not one.optional):
             raise Unobservable(planted.missing().get(kind, f"there is no {kind} in {tenant}"))
         if case.changes and case.object in planted.ids():
@@ -131,47 +165,51 @@ class _Pupil:
         return self._api.call(case.id, identity, ids)
 
 
-def as_yaml(found: list[Learned], roles: tuple[Identity, ...], today: date) -> str:
-    """The matrix as a part of a target file, with a comment wherever a person has to decide."""
-    everybody = {one.role for one in roles}
-    who = ", ".join(f"{one.name} ({one.role})" for one in roles)
+_WORKED = "worked"
+_REFUSED = "was refused"
+
+
+def as_yaml(found: list[Learned], identities: tuple[Identity, ...], today: date) -> str:
+    """The matrix as a part of a target file; what a person has to decide first stands in comments."""
+    everybody = {one.role for one in identities}
+    who = ", ".join(f"{one.name} ({one.role})" for one in identities)
     lines = [
-        _comment(f"Learned by `upheld learn` on {today} from {who}."),
+        _comment(f"Learned by `upheld learn --roles` on {today} from {who}."),
         _comment(
-            "It says what each role can do, and not what it should: read every line before it becomes what you audit against."
+            "It says what each role can do, and not what it should: until somebody has confirmed every line, it proves nothing."
         ),
         "access:",
     ]
-    open_to_all = [one for one in found if everybody and set(one.works) == everybody]
+    certain = [one for one in found if not one.doubt]
+    open_to_all = [one for one in certain if set(one.works) == everybody]
     if open_to_all:
         lines.append("  everyone:")
         for one in open_to_all:
             lines += [*_remarks(one), f"    - {_exact(one.operation)}"]
-    lines.append("  roles:" if any(_certain(one, open_to_all) for one in found) else "  roles: {}")
+    some = [one for one in certain if one not in open_to_all]
+    lines.append("  roles:" if some else "  roles: {}")
+    for one in some:
+        lines += [*_remarks(one), f"    {_exact(one.operation)}: {_exact(list(one.works))}"]
     for one in found:
-        if _certain(one, open_to_all):
-            lines += [*_remarks(one), f"    {_exact(one.operation)}: {_exact(list(one.works))}"]
-    for one in found:
-        if one not in open_to_all and not _certain(one, open_to_all):
-            why = one.reason or "; ".join(f"{role}: {reason}" for role, reason in one.unclear)
-            lines.append(_comment(f"not learned: {one.called}: {why}", "  "))
+        if one.doubt:
+            lines.append(_comment(f"not found out: {one.called}: {one.doubt}", "  "))
+            if one.works or one.refused:
+                words = f"allowed: {', '.join(one.works) or 'nobody'}; refused: {', '.join(one.refused) or 'nobody'}"
+                lines.append(_comment(words, "    "))
+            if one.strangers:
+                lines.append(_comment(_OPEN, "    "))
     return "\n".join(lines) + "\n"
 
 
-def _certain(one: Learned, open_to_all: list[Learned]) -> bool:
-    return one not in open_to_all and not one.reason and bool(one.works or one.refused)
+_OPEN = "look: it works for strangers too, without any credential"
 
 
 def _remarks(one: Learned) -> Iterator[str]:
     yield _comment(one.called, "    ")
     if one.strangers:
-        yield _comment("look: it works for strangers too, without any credential", "    ")
-    if one.harmless:
-        yield _comment("called so that it changes nothing: who is listed got further than the role", "    ")
-    if not one.works:
-        yield _comment("it worked for nobody", "    ")
-    for role, reason in one.unclear:
-        yield _comment(f"not learned for {role}: {reason}", "    ")
+        yield _comment(_OPEN, "    ")
+    if one.refused:
+        yield _comment(f"refused: {', '.join(one.refused)}", "    ")
 
 
 def _comment(text: str, indent: str = "") -> str:

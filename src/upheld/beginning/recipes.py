@@ -32,13 +32,17 @@ _CANARY = "{canary} {search}"
 
 @dataclass(frozen=True, slots=True)
 class Inferred:
-    """One kind of object: its recipe, the parameters that name it, why it is taken to be one, and what was not found out."""
+    """One kind of object: its recipe, the parameters that name it, why it is taken to be one, and what was not found out.
+
+    `body` says of each property of the body why it holds what it does.
+    """
 
     kind: str
     recipe: Mapping[str, Any]
     parameters: tuple[str, ...]
     because: str
     unknown: tuple[str, ...] = ()
+    body: tuple[str, ...] = ()
 
 
 def inferred(document: Document) -> tuple[Inferred, ...]:
@@ -82,10 +86,11 @@ def _inferred(
 ) -> Inferred:
     recipe: dict[str, Any] = {"create": made.id}
     unknown: list[str] = []
+    reasons: list[str] = []
     if made.has_body:
         form = FORM in made.media_types and not any(one.endswith("json") for one in made.media_types)
         if form or any(one.endswith("json") for one in made.media_types):
-            recipe["form" if form else "json"] = _body(asked(document, made), named, unknown)
+            recipe["form" if form else "json"] = _body(asked(document, made), named, unknown, reasons)
         else:
             unknown.append(f"the body of {made.id}, which is {', '.join(made.media_types)}")
     pointer = _pointer(answered(document, made), read.path_parameters[-1].name, kind)
@@ -101,10 +106,10 @@ def _inferred(
         recipe["delete"] = delete
     else:
         unknown.append("how it is taken away again (delete)")
-    return Inferred(kind, recipe, parameters, f"{made} makes what {read} shows", tuple(unknown))
+    return Inferred(kind, recipe, parameters, f"{made} makes what {read} shows", tuple(unknown), tuple(reasons))
 
 
-def _body(properties: tuple[Property, ...], named: Mapping[str, str], unknown: list[str]) -> Any:
+def _body(properties: tuple[Property, ...], named: Mapping[str, str], unknown: list[str], reasons: list[str]) -> Any:
     """A body with what must be in it, and a canary in what somebody would write."""
     free = [one for one in properties if one.type == "string" and not (one.format or one.choices or one.identifier)]
     free.sort(key=lambda one: (not one.required, _TEXTS.index(one.name) if one.name in _TEXTS else len(_TEXTS)))
@@ -117,10 +122,12 @@ def _body(properties: tuple[Property, ...], named: Mapping[str, str], unknown: l
     for one in needed:
         if one is marked:
             body = put(body, one.path, _CANARY)
+            reasons.append(f"{one.path}: a text{' that it must have' if one.required else ''}, for the canary")
         elif (value := _value(one, named)) is None:
             unknown.append(f"what {one.path} is to hold")
         else:
             body = put(body, one.path, value)
+            reasons.append(f"{one.path}: must be there; {_why(one)}")
     if marked is None:
         unknown.append("which property of the body a canary can stand in")
     return body
@@ -133,6 +140,14 @@ def _value(one: Property, named: Mapping[str, str]) -> Any:
         return f"{{{named[one.name]}}}" if one.name in named and one.name != "id" else None
     by_type = {"integer": 1, "number": 1, "boolean": False, "string": _VALUES.get(one.format, "x{random}")}
     return by_type.get(one.type)
+
+
+def _why(one: Property) -> str:
+    if one.choices:
+        return "the first of the values that it may have"
+    if one.identifier:
+        return "the identifier of an object of that kind"
+    return f"made up for its format {one.format}" if one.format in _VALUES else f"made up for its type {one.type}"
 
 
 def _pointer(properties: tuple[Property, ...], parameter: str, kind: str) -> str | None:

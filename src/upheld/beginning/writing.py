@@ -120,7 +120,7 @@ def _api(seen: Seen) -> Iterator[str]:
     yield _comment(
         f"{found.operations} operations, of which {found.with_login} ask for a login, as the document says", "  "
     )
-    yield from _recipes(found.recipes)
+    yield from recipe_lines(found.recipes)
     missing = "how somebody logs in" if found.recipes else "how somebody logs in, and how objects are made"
     yield from _not_found(f"{missing}: by way of example", indent="  ")
     for line in example("api").splitlines()[3:]:
@@ -129,7 +129,8 @@ def _api(seen: Seen) -> Iterator[str]:
         yield from _not_found(part, part)
 
 
-def _recipes(recipes: tuple[Inferred, ...]) -> Iterator[str]:
+def recipe_lines(recipes: tuple[Inferred, ...]) -> Iterator[str]:
+    """The sections `parameters` and `objects` of an API, with the reason for each recipe and what was not found out as comments."""
     if not recipes:
         return
     yield "  parameters:"
@@ -140,6 +141,8 @@ def _recipes(recipes: tuple[Inferred, ...]) -> Iterator[str]:
     yield "  objects:"
     for one in recipes:
         yield _comment(f"inferred: {one.because}", "    ")
+        for text in one.body:
+            yield _comment(text, "      ")
         for text in one.unknown:
             yield from _not_found(text, indent="    ")
         yield f"    {_exact(one.kind)}:"

@@ -98,30 +98,103 @@ def notes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[Not
         yield server, file, target
 
 
+def learning(file: Path, tmp_path: Path, *options: str) -> Any:
+    return CliRunner().invoke(
+        cli, ["learn", "--target", str(file), "--state", str(tmp_path / "state"), *options], catch_exceptions=False
+    )
+
+
 def test_what_each_role_can_do_is_a_part_of_a_target_file(notes: Any, tmp_path: Path) -> None:
     server, file, _ = notes
-    done = CliRunner().invoke(cli, ["learn", "--target", str(file), "--state", str(tmp_path / "state")])
+    done = learning(file, tmp_path, "--roles", "--intrusive")
     found = yaml.safe_load(done.stdout)["access"]
     Access.model_validate(found)
     assert set(found["everyone"]) == {"list", "add", "get", "backup"}
     assert found["roles"] == {"drop": ["admin"]}
-    assert 'it works for strangers too, without any credential\n    - "backup"' in done.stdout
-    assert "# not learned: odd (GET /odd): admin: answered 409; user: answered 409" in done.stdout
-    assert "# not learned: burn (DELETE /everything): it deletes everything" in done.stdout
+    assert '# look: it works for strangers too, without any credential\n    - "backup"' in done.stdout
+    assert "# not found out: odd (GET /odd): admin: admin was answered 409; user: user was answered 409" in done.stdout
+    assert "# not found out: burn (DELETE /everything): it deletes everything" in done.stdout
+    assert "until somebody has confirmed every line, it proves nothing" in done.stdout
     assert done.exit_code == 3, "not all could be learned"
     assert server.notes == {}, "what was made is taken away"
 
 
-def test_nothing_is_called_in_production(notes: Any, tmp_path: Path) -> None:
+def test_only_what_reads_is_called_unless_somebody_says_otherwise(notes: Any, tmp_path: Path) -> None:
+    server, file, target = notes
+    server.notes["7"] = "there before"
+    tenants = [{"name": "t", "id": "t", "objects": {"note": "7"}}]
+    # In production too: nothing is written.
+    file.write_text(yaml.safe_dump({**target, "tenants": tenants, "environment": "production"}), encoding="utf-8")
+    done = learning(file, tmp_path, "--roles")
+    found = yaml.safe_load(done.stdout)["access"]
+    assert (set(found["everyone"]), found["roles"]) == ({"list", "get", "backup"}, {})
+    assert "# not found out: drop (DELETE /notes/{note}): it may change something, and was not called" in done.stdout
+    assert (server.notes, server.made) == ({"7": "there before"}, 0)
+
+
+def test_what_works_for_nobody_is_not_said_to_be_refused(notes: Any, tmp_path: Path) -> None:
+    _, file, target = notes
+    tenants = [{"name": "t", "id": "t", "objects": {"note": "gone"}}]
+    file.write_text(yaml.safe_dump({**target, "tenants": tenants}), encoding="utf-8")
+    done = learning(file, tmp_path, "--roles")
+    assert "get" not in yaml.safe_load(done.stdout)["access"]["roles"]
+    assert "# not found out: get (GET /notes/{note}): it worked for nobody" in done.stdout
+
+
+def test_identities_of_one_role_that_fare_differently_decide_nothing(notes: Any, tmp_path: Path) -> None:
+    server, file, target = notes
+    server.notes["7"] = "there"
+    others = [{**one, "name": f"{one['name']}2", "tenant": "u"} for one in target["identities"]]
+    tenants = [
+        {"name": "t", "id": "t", "objects": {"note": "7"}},
+        {"name": "u", "id": "u", "objects": {"note": "gone"}},
+    ]
+    described = {**target, "tenants": tenants, "identities": [*target["identities"], *others]}
+    file.write_text(yaml.safe_dump(described), encoding="utf-8")
+    done = learning(file, tmp_path, "--roles")
+    assert "admin: admin worked, admin2 was refused" in done.stdout
+    assert "get" not in yaml.safe_load(done.stdout)["access"]["everyone"]
+
+
+def test_recipes_are_shown_with_their_reasons_and_nothing_else_is_sent(notes: Any, tmp_path: Path) -> None:
+    server, file, target = notes
+    body = {"type": "object", "required": ["text"], "properties": {"text": {"type": "string"}}}
+    made = {"201": {"content": {"application/json": {"schema": {"properties": {"id": {"type": "string"}}}}}}}
+    sent = {"content": {"application/json": {"schema": body}}}
+    paths = {
+        "/b/{box}/notes": {"post": {"operationId": "write", "requestBody": sent, "responses": made}},
+        "/b/{box}/notes/{id}": {"get": {"operationId": "show"}, "delete": {"operationId": "wipe"}},
+        "/reset": {"post": {"operationId": "reset"}},
+    }
+    (tmp_path / "openapi.json").write_text(json.dumps({"openapi": "3.1.0", "paths": paths}), encoding="utf-8")
+    api = {**target["api"], "openapi": "openapi.json", "objects": {}, "declared": {}, "excluded": {}}
+    file.write_text(yaml.safe_dump({**target, "environment": "production", "api": api}), encoding="utf-8")
+    done = learning(file, tmp_path)
+    found = yaml.safe_load(done.stdout)["api"]["objects"]
+    assert found["note"] == {
+        "create": "write",
+        "json": {"text": "{canary} {search}"},
+        "id": "/id",
+        "read": "show",
+        "delete": "wipe",
+    }
+    assert "# inferred: write (POST /b/{box}/notes) makes what show (GET /b/{box}/notes/{id}) shows" in done.stdout
+    assert "# text: a text that it must have, for the canary" in done.stdout
+    assert "not found out: what box in the path of write names" in done.stdout
+    assert "# not inferred: reset (POST /reset): no GET shows one" in done.stdout
+    assert (done.exit_code, server.made) == (0, 0)
+
+
+def test_what_writes_is_not_called_in_production(notes: Any, tmp_path: Path) -> None:
     server, file, target = notes
     file.write_text(yaml.safe_dump({**target, "environment": "production"}), encoding="utf-8")
     with pytest.raises(Exception, match="the target is production"):
-        CliRunner().invoke(cli, ["learn", "--target", str(file)], catch_exceptions=False)
+        learning(file, tmp_path, "--roles", "--intrusive")
     assert server.made == 0
 
 
 def test_a_target_without_identities_teaches_nothing(notes: Any, tmp_path: Path) -> None:
     _, file, target = notes
     file.write_text(yaml.safe_dump({**target, "identities": []}), encoding="utf-8")
-    done = CliRunner().invoke(cli, ["learn", "--target", str(file), "--state", str(tmp_path)])
+    done = learning(file, tmp_path, "--roles")
     assert (done.exit_code, "the target has no identities" in done.stderr) == (3, True)
