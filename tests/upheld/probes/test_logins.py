@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import secrets
+import time
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
@@ -56,6 +57,15 @@ class Server:
             basic = base64.b64encode(f"ada:{KEY}".encode()).decode()
             right = form == {"grant_type": "client_credentials"} and given.get("authorization") == f"Basic {basic}"
             return self._json(200, {"access_token": self._session()}) if right else self._json(401, {})
+        if where.path == "/client-post":
+            right = form == {
+                "grant_type": "client_credentials",
+                "scope": "read",
+                "client_id": "ada",
+                "client_secret": KEY,
+            }
+            token = {"access_token": self._session() if right else "", "expires_in": 1}
+            return self._json(200, token) if right else self._json(401, {})
         if where.path == "/first":
             if json.loads(body).get("password") != PASSWORD:
                 return self._json(401, {})
@@ -96,6 +106,10 @@ LOGINS: dict[str, dict[str, Any]] = {
     "OAuth2 client credentials": {
         "path": "/client", "form": {"grant_type": "client_credentials"},
         "with_headers": {"Authorization": "Basic {base64:{username}:{key}}"},
+    },
+    "OAuth2 client secret in the body": {
+        "path": "/client-post",
+        "form": {"grant_type": "client_credentials", "scope": "read", "client_id": "{username}", "client_secret": "{key}"},
     },
     "basic": {"scheme": "basic", "check": "/me"},
     "key in header": {"scheme": "header", "name": "X-API-Key", "value": "Token {key}", "check": "/me"},
@@ -183,6 +197,16 @@ def test_a_session_that_ends_in_mid_run_is_begun_anew(
     monkeypatch.setattr("upheld.probes.api_logins._YOUNG_SECONDS", 0.0)
     assert api.call(operation, "ada", {}).worked
     assert len(server.sessions) == 1
+
+
+def test_a_token_is_renewed_before_it_expires(logging_in: Any) -> None:
+    """It lives for one second by the server's word, and no answer has to say that it is over."""
+    session, server = logging_in(LOGINS["OAuth2 client secret in the body"])
+    api = session.probe(Api)
+    assert api.call("me", "ada", {}).worked
+    time.sleep(0.9)
+    assert api.call("me", "ada", {}).worked
+    assert [path for _, path, _ in server.seen] == ["/client-post", "/me", "/client-post", "/me"]
 
 
 def test_a_login_that_is_refused_fails_each_look_made_side_by_side(logging_in: Any) -> None:
