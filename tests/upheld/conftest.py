@@ -16,6 +16,7 @@ CHECKS = '''
 import os
 import signal
 from collections.abc import Iterator
+from pathlib import Path
 
 from upheld import ATTESTED, OBSERVED, Finding, NotObserved, check
 from upheld.probes.clock import Clock
@@ -52,6 +53,7 @@ def is_sworn(clock: Clock) -> Iterator[Finding]:
 @check(basis=OBSERVED)
 def is_slow(clock: Clock) -> Iterator[Finding]:
     """It takes its time."""
+    Path("slow-began").touch()
     clock.wait(60)
     yield Finding("the slow one", passed=True, expected="", observed="")
 
