@@ -157,7 +157,17 @@ def always_429(context: ssl.SSLContext) -> Iterator[int]:
         yield port
 
 
-@pytest.mark.parametrize("hostile", [down, silent, garbage, endless_body, redirect_loop, bomb, empty_200, always_429])
+@pytest.mark.parametrize(
+    "hostile",
+    [
+        down,
+        silent,
+        garbage,
+        redirect_loop,
+        empty_200,
+        *(pytest.param(one, marks=pytest.mark.exhaustive) for one in (endless_body, bomb, always_429)),
+    ],
+)
 def test_a_hostile_target_upholds_nothing_and_ends_in_time(hostile, tmp_path):
     pki = Pki(tmp_path)
     with hostile(server_context(pki.issue("www.rivet.example"))) as port:

@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any, LiteralString
 from uuid import UUID
 
-from psycopg import AsyncClientCursor, AsyncConnection
+from psycopg import AsyncConnection
 from psycopg.rows import DictRow, dict_row
 from psycopg_pool import AsyncConnectionPool
 
@@ -19,19 +19,11 @@ Pool = AsyncConnectionPool[Connection]
 """The application's connections."""
 
 _WAIT_SECONDS = 1.0
-_BEGIN = "BEGIN; SELECT set_config('rivet.workspace_id', %s, true)"
-"""Sent as one message. The setting is local to the transaction, so that a connection goes back to the pool with none."""
-
-_BEFORE = 2
-"""Results of one message before that of the query: of BEGIN and of the setting."""
 
 
 def new_pool(url: str) -> Pool:
-    """A pool of connections to ``url``, not open yet; whoever waits too long for one gets psycopg_pool.PoolTimeout.
-
-    They commit each statement unless a transaction is begun, as everything below does.
-    """
-    options: dict[str, Any] = {"row_factory": dict_row, "autocommit": True}
+    """A pool of connections to ``url``, not open yet; whoever waits too long for one gets psycopg_pool.PoolTimeout."""
+    options: dict[str, Any] = {"row_factory": dict_row, "autocommit": False}
     return AsyncConnectionPool(
         url,
         connection_class=AsyncConnection[DictRow],
@@ -46,25 +38,24 @@ def new_pool(url: str) -> Pool:
 @asynccontextmanager
 async def transaction(pool: Pool) -> AsyncIterator[Connection]:
     """One transaction in no workspace; commits at the end, rolls back on an exception."""
-    async with pool.connection() as connection, connection.transaction():
+    async with pool.connection() as connection:
         yield connection
 
 
 @asynccontextmanager
 async def workspace_scope(pool: Pool, workspace_id: UUID) -> AsyncIterator[Connection]:
-    """One transaction that sees the rows of ``workspace_id`` only; commits at the end, rolls back on an exception."""
+    """One transaction that sees the rows of ``workspace_id`` only; commits at the end, rolls back on an exception.
+
+    The setting is local to the transaction, so that a connection goes back to the pool with no workspace set.
+    """
     async with pool.connection() as connection:
-        await AsyncClientCursor(connection).execute(_BEGIN, [str(workspace_id)])
-        yield connection  # What is open at the end the pool's own context commits or rolls back.
+        await connection.execute("SELECT set_config('rivet.workspace_id', %s, true)", [str(workspace_id)])
+        yield connection
 
 
 async def workspace_row(
     pool: Pool, workspace_id: UUID, query: LiteralString, values: Sequence[object]
 ) -> DictRow | None:
-    """The first row of one query that sees the rows of ``workspace_id`` only: a whole transaction in one message."""
-    async with pool.connection() as connection:
-        cursor = AsyncClientCursor(connection, row_factory=dict_row)
-        await cursor.execute(f"{_BEGIN}; {query}; COMMIT", [str(workspace_id), *values])
-        for _ in range(_BEFORE):
-            cursor.nextset()
-        return await cursor.fetchone()
+    """The first row of one query that sees the rows of ``workspace_id`` only, in a transaction of its own."""
+    async with workspace_scope(pool, workspace_id) as connection:
+        return await (await connection.execute(query, values)).fetchone()
