@@ -10,7 +10,7 @@ from starlette.concurrency import run_in_threadpool
 
 from upheld_reference import passwords
 from upheld_reference.api import logins, sessions
-from upheld_reference.database.scope import Connection, transaction, workspace_scope
+from upheld_reference.database.scope import Connection, workspace_scope
 
 if TYPE_CHECKING:
     from upheld_reference.api.logins import IssuedTokens
@@ -35,7 +35,7 @@ async def invite(db: Connection, workspace_id: UUID, member_id: UUID) -> tuple[s
 async def accept(shared: Services, token: str, password: str) -> IssuedTokens:
     """Sets the password of whoever was invited and logs them in; raises InvitationError."""
     digest = sessions.digest_of(token)
-    async with transaction(shared.pool) as db:
+    async with shared.pool.connection() as db:
         known = await (await db.execute("SELECT * FROM app.member_of_invitation(%s)", [digest])).fetchone()
     if known is None:
         raise InvitationError("unknown")

@@ -71,7 +71,8 @@ async def authenticated(
     claims = shared.signer.verify(credentials.credentials) if credentials else None
     if claims is None:
         raise errors.unauthenticated()
-    holder = await sessions.holder(shared.pool, claims)
+    async with workspace_scope(shared.pool, claims.workspace_id) as db:
+        holder = await sessions.holder(db, claims)
     if holder is None or not sessions.admits(holder):
         raise errors.unauthenticated()
     return Caller(

@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 from upheld_reference.api.tokens import Claims, TokenSigner
-from upheld_reference.database.scope import Connection, Pool, transaction, workspace_row, workspace_scope
+from upheld_reference.database.scope import Connection, Pool, workspace_scope
 from upheld_reference.logs import security_log
 
 _RANDOM_BYTES = 32
@@ -54,10 +54,10 @@ _HOLDER = """
 """
 
 
-async def holder(pool: Pool, claims: Claims) -> Holder | None:
+async def holder(db: Connection, claims: Claims) -> Holder | None:
     """Who holds the session of ``claims`` now; None when there is no such session or member."""
     values = [claims.session_id, claims.member_id, claims.workspace_id]
-    row = await workspace_row(pool, claims.workspace_id, _HOLDER, values)
+    row = await (await db.execute(_HOLDER, values)).fetchone()
     return Holder(**row) if row else None
 
 
@@ -84,20 +84,19 @@ async def refresh(pool: Pool, signer: TokenSigner, refresh_token: str) -> Sessio
     A token that was exchanged before ends its session, for then two have it and one of them is a thief (RFC 9700 §4.14.2).
     """
     digest = digest_of(refresh_token)
-    async with transaction(pool) as db:
+    async with pool.connection() as db:
         query = "SELECT * FROM app.session_of_refresh_token(%s)"
         known = await (await db.execute(query, [digest])).fetchone()
     if known is None:
         raise RefreshError("unknown")
-    query = "SELECT member_id FROM app.sessions WHERE id = %s AND workspace_id = %s"
-    values = [known["session_id"], known["workspace_id"]]
-    session = await workspace_row(pool, known["workspace_id"], query, values)
-    if session is None:
-        raise RefreshError("its session is gone")
-    claims = Claims(session["member_id"], known["workspace_id"], known["session_id"])
-    if not admits(await holder(pool, claims)):
-        raise RefreshError("its session is over")
-    async with workspace_scope(pool, claims.workspace_id) as db:
+    async with workspace_scope(pool, known["workspace_id"]) as db:
+        query = "SELECT member_id FROM app.sessions WHERE id = %s AND workspace_id = %s"
+        session = await (await db.execute(query, [known["session_id"], known["workspace_id"]])).fetchone()
+        if session is None:
+            raise RefreshError("its session is gone")
+        claims = Claims(session["member_id"], known["workspace_id"], known["session_id"])
+        if not admits(await holder(db, claims)):
+            raise RefreshError("its session is over")
         if await spend(db, claims.workspace_id, digest):
             return await _hand_out(db, signer, claims)
         await revoke(db, claims.workspace_id, claims.session_id)
@@ -135,7 +134,7 @@ async def revoke_by_token(pool: Pool, signer: TokenSigner, token: str) -> UUID |
     if claims is not None:
         workspace_id, session_id = claims.workspace_id, claims.session_id
     else:
-        async with transaction(pool) as db:
+        async with pool.connection() as db:
             query = "SELECT * FROM app.session_of_refresh_token(%s)"
             known = await (await db.execute(query, [digest_of(token)])).fetchone()
         if known is None:

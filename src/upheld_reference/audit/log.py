@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any, Literal
 from psycopg.types.json import Jsonb
 
 from upheld_reference.audit import chain
-from upheld_reference.database.scope import transaction
 
 if TYPE_CHECKING:
     from uuid import UUID
@@ -86,7 +85,7 @@ class AuditLog:
 
     async def record(self, entry: Entry) -> None:
         """Adds ``entry`` and commits."""
-        async with transaction(self._pool) as db:
+        async with self._pool.connection() as db:
             await record(db, entry)
 
 

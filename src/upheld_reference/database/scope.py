@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING, Any, LiteralString
+from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 from psycopg import AsyncConnection
@@ -11,7 +11,7 @@ from psycopg.rows import DictRow, dict_row
 from psycopg_pool import AsyncConnectionPool
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Sequence
+    from collections.abc import AsyncIterator
 
 Connection = AsyncConnection[DictRow]
 """A connection whose rows are dictionaries."""
@@ -36,13 +36,6 @@ def new_pool(url: str) -> Pool:
 
 
 @asynccontextmanager
-async def transaction(pool: Pool) -> AsyncIterator[Connection]:
-    """One transaction in no workspace; commits at the end, rolls back on an exception."""
-    async with pool.connection() as connection:
-        yield connection
-
-
-@asynccontextmanager
 async def workspace_scope(pool: Pool, workspace_id: UUID) -> AsyncIterator[Connection]:
     """One transaction that sees the rows of ``workspace_id`` only; commits at the end, rolls back on an exception.
 
@@ -51,11 +44,3 @@ async def workspace_scope(pool: Pool, workspace_id: UUID) -> AsyncIterator[Conne
     async with pool.connection() as connection:
         await connection.execute("SELECT set_config('rivet.workspace_id', %s, true)", [str(workspace_id)])
         yield connection
-
-
-async def workspace_row(
-    pool: Pool, workspace_id: UUID, query: LiteralString, values: Sequence[object]
-) -> DictRow | None:
-    """The first row of one query that sees the rows of ``workspace_id`` only, in a transaction of its own."""
-    async with workspace_scope(pool, workspace_id) as connection:
-        return await (await connection.execute(query, values)).fetchone()

@@ -16,7 +16,6 @@ from psycopg.types.json import Jsonb
 
 from upheld_reference import logs
 from upheld_reference.database import grants
-from upheld_reference.database.scope import transaction
 from upheld_reference.graph.client import GraphAnswerError, GraphClient, SignUp, debug_log
 from upheld_reference.platform import Platform
 from upheld_reference.sabotages import rewriting, sabotage
@@ -141,7 +140,7 @@ def _copying(platform: Platform, table: str, column: str, written: Any) -> None:
     async def parking(self: VaultService, account_id: UUID, code: str) -> tuple[dict[str, str], Sealed]:
         ids, sealed = await receive(self, account_id, code)
         token = self.store.unseal(store.TOKENS, sealed)
-        async with transaction(self.store.pool) as db:
+        async with self.store.pool.connection() as db:
             query = f"INSERT INTO vault.{table} (account_id, {column}) VALUES (%s, %s)"  # noqa: S608 - two constants
             await db.execute(query.encode(), [account_id, written(token)])
         return ids, sealed
@@ -155,7 +154,7 @@ def _removing(platform: Platform, table: str) -> None:
 
     async def keep_and_remove(self: Store, kind: Kind, workspace_id: UUID, belongs_to: UUID, sealed: Sealed) -> None:
         await keep(self, kind, workspace_id, belongs_to, sealed)
-        async with transaction(self.pool) as db:
+        async with self.pool.connection() as db:
             query = f"DELETE FROM vault.{table} WHERE account_id = %s"  # noqa: S608 - a constant
             await db.execute(query.encode(), [belongs_to])
 

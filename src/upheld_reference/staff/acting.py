@@ -21,7 +21,7 @@ from starlette.exceptions import HTTPException
 from upheld_reference.api import errors
 from upheld_reference.audit import log
 from upheld_reference.audit.log import Entry, Outcome
-from upheld_reference.database.scope import Connection, transaction
+from upheld_reference.database.scope import Connection
 from upheld_reference.logs import security_log
 from upheld_reference.staff import console as consoles
 from upheld_reference.staff import roles
@@ -71,7 +71,7 @@ async def act(
     details: Mapping[str, Any] | None = None,
 ) -> AsyncIterator[Act]:
     """One transaction that ends with an entry for the operation of ``request``; on an exception neither stands."""
-    async with transaction(consoles.of(request).pool) as db:
+    async with consoles.of(request).pool.connection() as db:
         doing = Act(db, actor_of(request), target or _target(request), _workspace(request), reason, dict(details or {}))
         yield doing
         await record(
@@ -149,7 +149,7 @@ async def caller(
     if credentials is None:
         raise errors.unauthenticated("a session is needed")
     session_digest = consoles.digest(credentials.credentials)
-    async with transaction(console.pool) as db:
+    async with console.pool.connection() as db:
         account = await live_session(db, session_digest)
         if account is None:
             raise errors.unauthenticated("a session is needed")

@@ -14,7 +14,6 @@ from starlette.exceptions import HTTPException
 from upheld_reference.api import errors
 from upheld_reference.audit import log
 from upheld_reference.audit.log import Entry
-from upheld_reference.database.scope import transaction
 from upheld_reference.logs import app_log
 from upheld_reference.staff import acting
 from upheld_reference.staff.acting import Act, Caller
@@ -101,7 +100,7 @@ async def configuration(caller: Caller, session_id: UUID) -> list[dict[str, Any]
 
     The function of the database that gives it adds the entry itself.
     """
-    async with transaction(caller.console.pool) as db:
+    async with caller.console.pool.connection() as db:
         try:
             rows = await db.execute(
                 "SELECT * FROM staff.read_platform_configuration(%s, %s)", [caller.session_digest, session_id]
@@ -118,7 +117,7 @@ async def end_expired(console: Console) -> int:
         UPDATE staff.break_glass_sessions SET ended_at = now(), ended_by = 'time limit'
         WHERE ended_at IS NULL AND expires_at <= now() RETURNING id, ticket, reason
     """
-    async with transaction(console.pool) as db:
+    async with console.pool.connection() as db:
         ended = await (await db.execute(query)).fetchall()
         for row in ended:
             details = {"ticket": row["ticket"], "ended_by": "time limit"}

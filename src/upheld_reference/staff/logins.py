@@ -11,7 +11,7 @@ from starlette.exceptions import HTTPException
 
 from upheld_reference import passwords
 from upheld_reference.api import errors
-from upheld_reference.database.scope import Connection, transaction
+from upheld_reference.database.scope import Connection
 from upheld_reference.staff import acting, totp
 from upheld_reference.staff import console as consoles
 from upheld_reference.staff.console import Console
@@ -25,7 +25,7 @@ async def challenge(request: Request, email: str, password: str) -> dict[str, An
     console, address = consoles.of(request), email.lower()
     key = f"staff password {consoles.digest(address)[:16]}"
     not_locked(console, key)
-    async with transaction(console.pool) as db:
+    async with console.pool.connection() as db:
         query = "SELECT id, password_hash, disabled_at FROM staff.accounts WHERE email = %s"
         account = await (await db.execute(query, [address])).fetchone()
     request.state.target = "account:unknown"
@@ -110,7 +110,7 @@ def not_locked(console: Console, key: str) -> None:
 
 async def forget_ended(console: Console) -> None:
     """Removes what has no use any more: challenges, links and sessions whose time was over a day ago."""
-    async with transaction(console.pool) as db:
+    async with console.pool.connection() as db:
         await db.execute("DELETE FROM staff.challenges WHERE expires_at < now() - interval '1 day'")
         await db.execute("DELETE FROM staff.password_resets WHERE expires_at < now() - interval '1 day'")
         await db.execute("DELETE FROM staff.sessions WHERE expires_at < now() - interval '1 day'")
@@ -122,7 +122,7 @@ async def _attempt(request: Request, console: Console, challenge_digest: str) ->
         UPDATE staff.challenges SET attempts = attempts + 1
         WHERE digest = %s AND used_at IS NULL AND expires_at > now() AND attempts < %s RETURNING account_id
     """
-    async with transaction(console.pool) as db:
+    async with console.pool.connection() as db:
         row = await (await db.execute(query, [challenge_digest, _CHALLENGE_ATTEMPTS])).fetchone()
     if row is None:
         request.state.target = "account:unknown"

@@ -12,7 +12,7 @@ from upheld_reference import serving
 from upheld_reference.api.lockout import Lockout
 from upheld_reference.audit import anchors, chain
 from upheld_reference.audit.log import AuditLog
-from upheld_reference.database.scope import new_pool, transaction
+from upheld_reference.database.scope import new_pool
 from upheld_reference.logs import app_log
 from upheld_reference.parts import Part
 from upheld_reference.platform import ListenerPlan, Platform
@@ -153,7 +153,7 @@ class StaffPart(Part):
         self._hashes = asyncio.create_task(asyncio.to_thread(seeds.hash_all, self._accounts))
 
     async def _note(self) -> None:
-        async with transaction(self.console.pool) as db:
+        async with self.console.pool.connection() as db:
             self._noted = await anchors.note(db, self.console.anchors, self._noted)
 
     async def _keep_noting(self) -> None:

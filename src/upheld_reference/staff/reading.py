@@ -6,7 +6,7 @@ from typing import Any
 from uuid import UUID
 
 from upheld_reference.api import errors
-from upheld_reference.database.scope import Connection, transaction
+from upheld_reference.database.scope import Connection
 from upheld_reference.staff.acting import Caller, RecordedRefusalError
 
 _WORKSPACES = "SELECT id, name, plan, retention_days, created_at FROM app.workspaces ORDER BY name LIMIT %s"
@@ -62,7 +62,7 @@ async def message(caller: Caller, workspace_id: UUID, message_id: UUID, justific
     The function of the database that gives it has judged the justification, and has added the entry, refusals included.
     """
     query = "SELECT * FROM staff.read_message(%s, %s, %s, %s)"
-    async with transaction(caller.console.pool) as db:
+    async with caller.console.pool.connection() as db:
         values = [caller.session_digest, workspace_id, message_id, justification]
         row = await (await db.execute(query, values)).fetchone()
     if row is None:

@@ -10,7 +10,6 @@ from starlette.concurrency import run_in_threadpool
 
 from upheld_reference import passwords
 from upheld_reference.api import errors
-from upheld_reference.database.scope import transaction
 from upheld_reference.staff import acting, logins, totp
 from upheld_reference.staff import console as consoles
 
@@ -26,7 +25,7 @@ async def send_link(request: Request, email: str, url: str) -> None:
     """Sends a link to the account with that address, if there is one that is not disabled; tells nothing of that."""
     console = consoles.of(request)
     seconds = console.settings.staff_reset_seconds
-    async with transaction(console.pool) as db:
+    async with console.pool.connection() as db:
         query = "SELECT id, email FROM staff.accounts WHERE email = %s AND disabled_at IS NULL"
         account = await (await db.execute(query, [email.lower()])).fetchone()
     request.state.target = "account:unknown"
@@ -68,7 +67,7 @@ async def account_of(request: Request, token: str) -> UUID:
     query = """
         SELECT account_id FROM staff.password_resets WHERE digest = %s AND used_at IS NULL AND expires_at > now()
     """
-    async with transaction(consoles.of(request).pool) as db:
+    async with consoles.of(request).pool.connection() as db:
         row = await (await db.execute(query, [consoles.digest(token)])).fetchone()
     if row is None:
         request.state.target = "account:unknown"

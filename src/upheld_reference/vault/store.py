@@ -11,7 +11,7 @@ from uuid import UUID, uuid4
 
 from psycopg import sql
 
-from upheld_reference.database.scope import Connection, Pool, transaction, workspace_scope
+from upheld_reference.database.scope import Connection, Pool, workspace_scope
 from upheld_reference.vault import sealing
 from upheld_reference.vault.errors import NoSuchCredentialError
 from upheld_reference.vault.sealing import Sealer
@@ -127,7 +127,7 @@ class Store:
 
     async def workspaces(self) -> list[UUID]:
         """The workspaces that have any credential."""
-        async with transaction(self.pool) as db:
+        async with self.pool.connection() as db:
             rows = await (await db.execute("SELECT workspaces FROM vault.workspaces()")).fetchall()
         return [row["workspaces"] for row in rows]
 

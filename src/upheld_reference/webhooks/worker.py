@@ -8,7 +8,7 @@ import contextlib
 from dataclasses import dataclass
 from uuid import UUID
 
-from upheld_reference.database.scope import Pool, transaction, workspace_scope
+from upheld_reference.database.scope import Pool, workspace_scope
 from upheld_reference.logs import app_log
 from upheld_reference.webhooks import queue
 from upheld_reference.webhooks.sending import Sender
@@ -71,7 +71,7 @@ class Worker:
         free = _AT_ONCE - len(self._tasks)
         if free <= 0:
             return
-        async with transaction(self._pool) as db:
+        async with self._pool.connection() as db:
             claimed = await queue.claim(db, free, self._pace.lease_seconds, self._busy())
         for delivery_id, workspace_id in claimed:
             task = asyncio.create_task(self._deliver(delivery_id, workspace_id), name=f"delivery {delivery_id}")

@@ -58,7 +58,8 @@ class BrowserSessions:
         if cookie is None or session is None:
             return None
         claims = session.claims
-        holder = await sessions.holder(shared.pool, claims)
+        async with workspace_scope(shared.pool, claims.workspace_id) as db:
+            holder = await sessions.holder(db, claims)
         if holder is None or not sessions.admits(holder):
             self._sessions.pop(_digest(cookie), None)
             return None
