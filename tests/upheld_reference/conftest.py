@@ -16,6 +16,7 @@ import pytest
 from upheld_reference import deployment as deployments
 from upheld_reference.deployment import Deployment
 
+_HERE = Path(__file__).parent
 _BATCHES = (
     ("tls_1_0_on_one_port", "hsts_too_short", "security_txt_expired", "page_with_new_sentence"),
     ("tls_1_1_on_one_port", "hsts_missing", "security_txt_without_expires", "page_with_changed_number"),
@@ -213,6 +214,3 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             if item.path in taken:
                 item.add_marker(pytest.mark.exhaustive)
             taken.add(item.path)
-
-
-_HERE = Path(__file__).parent
