@@ -40,7 +40,7 @@ from upheld.probes.database import Database, table_of
 from upheld.probes.planted import Note, Planted
 from upheld.probes.sending import COMMAND, DATABASE, PLANTS, STORE, Sending, Sends, reading
 from upheld.probes.store_rows import fill_in, insert_row, utc
-from upheld.probes.undoing import REMOVED, undo
+from upheld.probes.undoing import undo_all
 from upheld.redaction import SHORTEST
 from upheld.target.manners import BACKUP_STORE
 from upheld.target.secrets import resolve
@@ -266,14 +266,7 @@ class Backups(Probe):
     @look
     def remove_marks(self) -> int:
         """Remove the rows that `mark` wrote; gives how many there were."""
-        removed = 0
-        while self._notes:
-            note = self._notes[-1]
-            if note.open:
-                removed += undo(self.session, note.planted) == REMOVED
-                note.gone()
-            self._notes.pop()
-        return removed
+        return undo_all(self.session, self._notes)
 
     # --- inside ----------------------------------------------------------------------------------------------------
 

@@ -21,7 +21,7 @@ from upheld.probes.planted import Note, Planted
 from upheld.probes.sending import DATABASE, PLANTS, Sending, Sends
 from upheld.probes.store_files import files_in, head_of, write_dated
 from upheld.probes.store_rows import count_rows, fill_in, insert_row, utc
-from upheld.probes.undoing import REMOVED, undo
+from upheld.probes.undoing import undo_all
 from upheld.target.data import TableStore
 
 if TYPE_CHECKING:
@@ -256,13 +256,7 @@ class Stores(Probe):
     @look
     def remove_planted(self) -> int:
         """Remove everything that this probe planted and that is still there; gives how many records had to be removed."""
-        removed = 0
-        while self._notes:
-            note = self._notes[-1]
-            if note.open:
-                removed += undo(self.session, note.planted) == REMOVED
-                note.gone()
-            self._notes.pop()
+        removed = undo_all(self.session, self._notes)
         self._planted.clear()
         self._canaries.clear()
         return removed

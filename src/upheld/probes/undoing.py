@@ -16,7 +16,7 @@ from upheld.probes.staff import Staff
 
 if TYPE_CHECKING:
     from upheld.probes.base import Session
-    from upheld.probes.planted import Planted
+    from upheld.probes.planted import Note, Planted
 
 REMOVED = "removed"
 PUT_BACK = "put back"
@@ -36,6 +36,21 @@ def undo(session: Session, planted: Planted) -> str:
         raise Unobservable("the target names no way to undo it")
     with session.putting_back():
         return how(session, planted)
+
+
+def undo_all(session: Session, notes: list[Note]) -> int:
+    """Undo what is still open, the last first, and take each note away as it is dealt with; gives how many things were removed.
+
+    Raises Unobservable at the first that cannot be undone; it and those before it stay noted.
+    """
+    removed = 0
+    while notes:
+        note = notes[-1]
+        if note.open:
+            removed += undo(session, note.planted) == REMOVED
+            note.gone()
+        notes.pop()
+    return removed
 
 
 def _object(session: Session, planted: Planted) -> str:
