@@ -20,7 +20,7 @@ from upheld.beginning.sentences import Page
 from upheld.catalogue import Catalogue
 from upheld.doctor.advice import example
 from upheld.policies import Policy
-from upheld.reporting.text import safe
+from upheld.reporting.text import safe, unused
 
 _UNSEEN = ("database", "logs", "registers", "host", "backups")
 """Parts of which nothing can be seen from outside; the others follow from what a policy needs, and `upheld doctor` shows them."""
@@ -266,12 +266,7 @@ def _id(text: str, taken: set[str]) -> str:
     """A name for a claim from its first words, which no other has."""
     words = re.findall(r"[a-z0-9]+", text.lower())[:6]
     base = "-".join(words)[:60].strip("-") or "claim"
-    name, number = base, 1
-    while name in taken:
-        number += 1
-        name = f"{base}-{number}"
-    taken.add(name)
-    return name
+    return unused(base, taken)
 
 
 def _claim(claim: _Entry) -> Iterator[str]:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 from upheld.model import CheckResult, ClaimResult, FindingRecord, Observation, Plain, Run, Status, Verdict
 from upheld.reporting.headline import tone, why
+from upheld.reporting.text import unused
 
 MOST_FINDINGS: dict[Verdict, int] = {Verdict.FAIL: 100, Verdict.INCONCLUSIVE: 50, Verdict.PASS: 50}
 """Findings of one check that the page shows, by verdict."""
@@ -201,9 +202,4 @@ def _look(source: Observation) -> Look:
 
 def _anchor(text: str, taken: set[str]) -> str:
     base = re.sub(r"[^a-z0-9.]+", "-", text.lower()).strip("-")
-    name, number = base, 1
-    while name in taken:
-        number += 1
-        name = f"{base}-{number}"
-    taken.add(name)
-    return name
+    return unused(base, taken)

@@ -36,6 +36,16 @@ def safe_lines(text: str) -> str:
     return "\n".join(safe(line) for line in text.splitlines())
 
 
+def unused(name: str, taken: set[str]) -> str:
+    """`name`, or with the first number from 2 on that makes it one which is not `taken` yet; it is taken from then on."""
+    free, number = name, 1
+    while free in taken:
+        number += 1
+        free = f"{name}-{number}"
+    taken.add(free)
+    return free
+
+
 def _spelled(match: re.Match[str]) -> str:
     code = ord(match.group())
     if code <= 0xFF:
