@@ -40,7 +40,19 @@ class Totp(Part):
     window_steps: int = Field(default=1, ge=0, le=10)
 
 
-class LoginRequest(Part):
+class _Sent(Part):
+    """What one request of a login is, but for where it goes."""
+
+    method: str = "POST"
+    json_body: Template = Field(default=None, alias="json")
+    form: Template = None
+    page: str | None = None
+    hidden: tuple[str, ...] = ()
+    with_headers: dict[str, str] = {}
+    gives: dict[str, str] = {}
+
+
+class LoginRequest(_Sent):
     """One request of a login: its body as `json` or as `form`, in which the identity's values and secrets are filled in.
 
     `page` is the page with the form, which is opened first; `hidden` names fields of the form whose value it gives, such as a
@@ -49,14 +61,7 @@ class LoginRequest(Part):
     `{code}` becomes the present code of the identity's second factor.
     """
 
-    method: str = "POST"
     path: str
-    json_body: Template = Field(default=None, alias="json")
-    form: Template = None
-    page: str | None = None
-    hidden: tuple[str, ...] = ()
-    with_headers: dict[str, str] = {}
-    gives: dict[str, str] = {}
 
     @model_validator(mode="after")
     def _one_body(self) -> LoginRequest:
@@ -65,7 +70,7 @@ class LoginRequest(Part):
         return self
 
 
-class Login(Part):
+class Login(_Sent):
     """How an identity gets its credential, and how requests carry it.
 
     One that is asked for has a `path` (and what `LoginRequest` has); `then` are further requests, for a second factor say. `token` says where the last
@@ -74,14 +79,7 @@ class Login(Part):
     (a cookie that everybody gets). Without a `path` the credential is made of the identity's secrets (basic, API key).
     """
 
-    method: str = "POST"
     path: str | None = None
-    json_body: Template = Field(default=None, alias="json")
-    form: Template = None
-    page: str | None = None
-    hidden: tuple[str, ...] = ()
-    with_headers: dict[str, str] = {}
-    gives: dict[str, str] = {}
     then: tuple[LoginRequest, ...] = ()
     token: str = "/access_token"
     expires_in: str = "/expires_in"
@@ -113,16 +111,7 @@ class Login(Part):
         """Every request of the login in order; none for a credential that is not asked for."""
         if self.path is None:
             return ()
-        first = {
-            "method": self.method,
-            "path": self.path,
-            "json": self.json_body,
-            "form": self.form,
-            "page": self.page,
-            "hidden": self.hidden,
-            "with_headers": self.with_headers,
-            "gives": self.gives,
-        }
+        first = {field.alias or name: getattr(self, name) for name, field in LoginRequest.model_fields.items()}
         return (LoginRequest.model_validate(first), *self.then)
 
 
