@@ -85,3 +85,12 @@ class Authority:
             entry = x509.RevokedCertificateBuilder().serial_number(one.serial_number).revocation_date(now - DAY)
             made = made.add_revoked_certificate(entry.build())
         (self.folder / file).write_bytes(made.sign(self.key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM))
+
+
+def one_server(folder: Path, authority: str, name: str) -> None:
+    """An authority of its own and one server of that name: `certificates/ca.pem` and `certificates/server.pem` below the folder."""
+    certificates = folder / "certificates"
+    certificates.mkdir()
+    own = Authority(certificates, authority)
+    (certificates / "ca.pem").write_bytes(own.pem)
+    own.issue("server", name)

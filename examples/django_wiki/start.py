@@ -6,18 +6,14 @@ import contextlib
 import json
 from collections.abc import Iterator
 
-from examples.certificates import Authority
+from examples.certificates import one_server
 from examples.running import Place, listens
 
 
 @contextlib.contextmanager
 def start(place: Place) -> Iterator[None]:
     """The server, over TLS."""
-    certificates = place.folder / "certificates"
-    certificates.mkdir()
-    authority = Authority(certificates, "Wiki CA")
-    (certificates / "ca.pem").write_bytes(authority.pem)
-    authority.issue("server", "wiki.example")
+    one_server(place.folder, "Wiki CA", "wiki.example")
     place.secret("key")
     accounts = {name: place.secret(name) for name in ("ada", "bob", "eve", "kim", "zoe")}
     expired = place.run(place.program("python"), "site_accounts.py", given=json.dumps(accounts))

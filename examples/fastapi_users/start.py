@@ -6,7 +6,7 @@ import contextlib
 import json
 from collections.abc import Iterator
 
-from examples.certificates import Authority
+from examples.certificates import one_server
 from examples.running import Place, listens
 
 _ACCOUNTS = {"root": "yes", "eve": "yes", "ada": "no", "kim": "no"}
@@ -15,11 +15,7 @@ _ACCOUNTS = {"root": "yes", "eve": "yes", "ada": "no", "kim": "no"}
 @contextlib.contextmanager
 def start(place: Place) -> Iterator[None]:
     """The server, over TLS, with two accounts that may do everything and two that may not."""
-    certificates = place.folder / "certificates"
-    certificates.mkdir()
-    authority = Authority(certificates, "Accounts CA")
-    (certificates / "ca.pem").write_bytes(authority.pem)
-    authority.issue("server", "accounts.example")
+    one_server(place.folder, "Accounts CA", "accounts.example")
     place.secret("key")
     given = {
         name: [f"00000000-0000-4000-8000-{number:012}", place.secret(name), may]

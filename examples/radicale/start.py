@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterator
 
-from examples.certificates import Authority
+from examples.certificates import one_server
 from examples.running import Place, listens
 
 _HASH = "import bcrypt, sys; print(bcrypt.hashpw(sys.stdin.read().encode(), bcrypt.gensalt(10)).decode())"
@@ -14,11 +14,7 @@ _HASH = "import bcrypt, sys; print(bcrypt.hashpw(sys.stdin.read().encode(), bcry
 @contextlib.contextmanager
 def start(place: Place) -> Iterator[None]:
     """The server, over TLS."""
-    certificates = place.folder / "certificates"
-    certificates.mkdir()
-    authority = Authority(certificates, "Calendar CA")
-    (certificates / "ca.pem").write_bytes(authority.pem)
-    authority.issue("server", "calendar.example")
+    one_server(place.folder, "Calendar CA", "calendar.example")
     lines = []
     for name in ("ada", "bob", "eve", "kim"):
         hashed = place.run(place.program("python"), "-c", _HASH, given=place.secret(name)).strip()
