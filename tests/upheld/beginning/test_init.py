@@ -18,27 +18,15 @@ import pytest
 import yaml
 
 from loopback import Page, Pki, free_port, raw, server_context, web
+from processes import COMMAND, upheld
 from upheld.cli.main import cli
 from upheld.errors import InputError
 from upheld.target.load import load_target
 
-COMMAND = [sys.executable, "-c", "from upheld.cli.main import main; main()"]
 SECURITY = """<!doctype html><title>x</title><nav>Home</nav><main><h1>Security</h1><p>How we protect your data.</p>
 <h2>In transit</h2><ul><li>All traffic is encrypted with TLS 1.2 or later.</li><li>HSTS is enabled on all pages.</li>
 <li>We plan to require TLS 1.3 or later.</li><li>Message logs are kept for 90 days</li>
 <li>“Quoted”: a # comment, {brace} [x] \\ 'single' \t 日本語 😀 &lt;script&gt;</li></ul><h3>TLS 1.2+</h3></main>"""
-
-
-def upheld(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [*COMMAND, *arguments],
-        cwd=folder,
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-        stdin=subprocess.DEVNULL,
-    )
 
 
 def begin(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:

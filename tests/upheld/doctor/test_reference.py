@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -13,13 +11,12 @@ import pytest
 import yaml
 
 from loopback import ROOT
+from processes import upheld
 from upheld.doctor.diagnosis import Outlook, Standing, diagnose
 from upheld.plugin.audit import Audit
 from upheld.probes.trying import Asked
 from upheld.target.start import find
 from upheld_reference import embedded
-
-COMMAND = [sys.executable, "-c", "from upheld.cli.main import main; main()"]
 
 
 @pytest.fixture(scope="module")
@@ -55,18 +52,6 @@ def test_everything_that_the_reference_is_audited_with_works(described: Path):
     assert not found.secrets
 
 
-def run(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [*COMMAND, *arguments],
-        cwd=folder,
-        capture_output=True,
-        text=True,
-        timeout=300,
-        check=False,
-        stdin=subprocess.DEVNULL,
-    )
-
-
 def test_a_target_and_a_policy_are_written_from_outside_and_run_at_once(described: Path, tmp_path: Path):
     own: dict[str, Any] = yaml.safe_load(described.read_text(encoding="utf-8"))
     urls = {one["name"]: one["url"] for one in own["endpoints"]}
@@ -81,7 +66,9 @@ def test_a_target_and_a_policy_are_written_from_outside_and_run_at_once(describe
         "--page",
         own["publication"]["page"],
     ]
-    done = run(tmp_path, "init", *given, "--repository", repository, "--ca", own["ca"], "--address", "127.0.0.1")
+    done = upheld(
+        tmp_path, "init", *given, "--repository", repository, "--ca", own["ca"], "--address", "127.0.0.1", seconds=300
+    )
     assert done.returncode == 0, done.stderr
     target = yaml.safe_load((tmp_path / "target.yaml").read_text(encoding="utf-8"))
     assert (target["api"]["endpoint"], target["api"]["openapi"]) == ("api.rivet.example", "/openapi.json")
@@ -94,7 +81,7 @@ def test_a_target_and_a_policy_are_written_from_outside_and_run_at_once(describe
     assert "checks" not in claims["rate-limits"]
     some = "transit-tls12,page-matches-policy,tenant-isolation,rate-limits"
     arguments = ["--target", "target.yaml", "--policy", "policies.yaml", "-n", "0", "--out", "run", "--claims", some]
-    done = run(tmp_path, "run", *arguments)
+    done = upheld(tmp_path, "run", *arguments, seconds=300)
     assert done.returncode == 3, done.stdout + done.stderr
     statuses = {one["id"]: one["status"] for one in json.loads((tmp_path / "run" / "run.json").read_text())["claims"]}
     assert statuses["transit-tls12"] == "upheld"

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
+
+from processes import said
 
 MEMORY = 1 << 30
 """Bytes that the process which reads may have in memory at its peak."""
@@ -22,7 +21,6 @@ INSERT INTO app.huge SELECT 4, 't', convert_to(repeat('x', {huge} / 2), 'UTF8'),
 INSERT INTO app.huge SELECT 5, 't', NULL, repeat('x', {huge}) || '{word}';
 """
 MANY = "CREATE TABLE app.many AS SELECT n AS id, (n % 3)::text AS tenant_id, now() AS at, 'x' AS word FROM generate_series(1, {rows}) n"
-READING = Path(__file__).parents[3]
 
 
 def read_all(folder: str) -> None:
@@ -101,17 +99,8 @@ def test_many_rows_and_huge_values_are_read_in_bounded_memory(
 ) -> None:
     url = postgres.database(SCHEMA.format(huge=huge, word=WORD), MANY.format(rows=rows))
     script = f"from tests.upheld.probes.test_hostile_databases import read_all; read_all({str(tmp_path)!r})"
-    done = subprocess.run(
-        [sys.executable, "-c", script],
-        capture_output=True,
-        text=True,
-        timeout=600,
-        check=False,
-        cwd=READING,
-        env={**os.environ, "URL": url, "KEY": "00" * 32},
-    )
-    assert done.returncode == 0, done.stderr[-3000:]
-    found = json.loads(done.stdout)
+    printed = said(script, environ={"URL": url, "KEY": "00" * 32})
+    found = json.loads(printed)
     peak = found.pop("peak")
     assert f"a row holds {huge + 3:,} bytes" in found.pop("sealed")
     assert "app.huge" not in found["passwords"]

@@ -1,0 +1,42 @@
+"""Python started apart from the tests: upheld as a user types it, and readings whose memory is bounded or measured."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+from loopback import ROOT
+
+COMMAND = [sys.executable, "-c", "from upheld.cli.main import main; main()"]
+
+
+def upheld(folder: Path, *arguments: str, seconds: float = 120) -> subprocess.CompletedProcess[str]:
+    """Run `upheld` in that folder, with nobody to answer its questions."""
+    return subprocess.run(
+        [*COMMAND, *arguments],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        timeout=seconds,
+        check=False,
+        stdin=subprocess.DEVNULL,
+    )
+
+
+def said(script: str, *, seconds: float = 600, environ: Mapping[str, str] | None = None) -> str:
+    """What a script printed that may import the tests; it must come to its end."""
+    paths = os.pathsep.join(filter(None, [str(ROOT / "tests"), os.environ.get("PYTHONPATH", "")]))
+    done = subprocess.run(
+        [sys.executable, "-c", script],
+        capture_output=True,
+        text=True,
+        timeout=seconds,
+        check=False,
+        cwd=ROOT,
+        env={**os.environ, "PYTHONPATH": paths, **(environ or {})},
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+    return done.stdout
