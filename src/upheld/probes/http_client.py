@@ -243,6 +243,8 @@ class HttpClient:
             try:
                 fields = tuple((k.decode("latin-1").lower(), v.decode("latin-1")) for k, v in response.headers)
                 body, cut = self._body(response, fields, place, whole=whole)
+                if _left_over(response):
+                    response.extensions["network_stream"].close()
             finally:
                 response.close()
         except (httpcore.RemoteProtocolError, httpcore.ReadError, httpcore.WriteError) as error:
@@ -365,6 +367,18 @@ def _bounded(response: httpcore.Response) -> Iterator[bytes]:
         if total > MAX_BODY:
             raise TooLarge(f"the body is larger than {MAX_BODY // 1024**2} MiB")
         yield chunk
+
+
+def _left_over(response: httpcore.Response) -> bool:
+    """Whether more came than the answer, which must not pass for the answer to what the connection is used for next.
+
+    httpcore keeps it and does not tell (1.0): where its insides are others, no connection is used again, which is slow and safe.
+    """
+    stream: Any = response.stream
+    try:
+        return bool(stream._stream._connection._h11_state.trailing_data[0])  # noqa: SLF001  (no public way to it)
+    except AttributeError:
+        return True
 
 
 def agent(contact: str | None) -> str:

@@ -120,13 +120,28 @@ def test_lies_are_unobservable(session_of: Callable[..., Any], name: str) -> Non
     assert len(caught.value.reason) < 400
 
 
-def test_what_is_beyond_the_declared_length_is_not_of_the_answer(session_of: Callable[..., Any]) -> None:
-    """A second answer smuggled behind the first is never taken for that of the next request."""
+@pytest.mark.parametrize("hold", [False, True])
+def test_what_is_beyond_the_declared_length_is_not_of_the_answer(session_of: Callable[..., Any], hold: bool) -> None:
+    """A second answer smuggled behind the first is never taken for that of the next request, whether the server closes or not."""
     smuggled = OK + b"Content-Length: 2\r\n\r\nok" + OK + b"Content-Length: 5\r\n\r\nwrong"
-    with raw(says(smuggled)) as port:
+    with raw(says(smuggled, hold=hold)) as port:
         client = client_of(session_of, port)
         url = f"http://www.rivet.example:{port}/"
         assert [client.send("GET", url).text for _ in range(3)] == ["ok"] * 3
+
+
+def test_a_connection_whose_answers_end_where_they_say_is_used_again(session_of: Callable[..., Any]) -> None:
+    taken: list[int] = []
+
+    def behave(connection: socket.socket, _stop: threading.Event) -> None:
+        taken.append(1)
+        while connection.recv(65536):
+            connection.sendall(OK + b"Content-Length: 2\r\n\r\nok")
+
+    with raw(behave) as port:
+        client = client_of(session_of, port)
+        assert [client.send("GET", f"http://www.rivet.example:{port}/").text for _ in range(3)] == ["ok"] * 3
+    assert len(taken) == 1
 
 
 def test_numbers_and_depths_of_json_are_bounded(session_of: Callable[..., Any]) -> None:
