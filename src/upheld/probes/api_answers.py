@@ -90,7 +90,7 @@ class LoginAttempt:
 class Burst:
     """Many harmless requests to one operation or page in quick succession.
 
-    `statuses` are in the order of sending, `first_limited` is the index of the first answer that was limited (None: none
+    `statuses` are in the order in which the answers came, `first_limited` is the index of the first answer that was limited (None: none
     was), `ordinary` the status of the first that was not. `retry_after` is that header of the first limited answer as it
     stood, `retry_after_seconds` what it says in seconds (None: nothing valid). Address number i sent the requests i, i+n, ….
     """

@@ -73,8 +73,8 @@ class _Shooter:
             with self._lock:
                 self.answers[number] = answer
                 self.faults += answer.status >= _FAULT
-                if matches(self._limited, answer):
-                    self.first = number if self.first is None else min(self.first, number)
+                if self.first is None and matches(self._limited, answer):
+                    self.first = number
 
 
 def burst(
@@ -106,21 +106,21 @@ def burst(
                 f"nothing was limited, but the target lets the harness send it only {rate:g} requests per second (limits), "
                 "so that it was no burst"
             )
-        ordinary = [n for n in sorted(shooter.answers) if not matches(limited, shooter.answers[n])]
+        ordinary = [n for n in shooter.answers if not matches(limited, shooter.answers[n])]
         if ordinary or attempt:
             break
         asked = seconds_of(shooter.answers[shooter.first or 0].header("retry-after") or "") if shooter.answers else None
         time.sleep(min(LONGEST_WAIT_SECONDS, max(1.0, asked or 0.0)) + _AFTER_SECONDS)
-    order = sorted(shooter.answers)
-    first = next((index for index, number in enumerate(order) if number == shooter.first), None)
+    # As they came: requests under way together overtake one another, and a late one says nothing of how many were let through.
+    came = list(shooter.answers)
     answer = None if shooter.first is None else shooter.answers[shooter.first]
     retry_after = (answer.header("retry-after") or "") if answer else ""
     return Burst(
         subject=subject,
         identity=identity,
         source_addresses=tuple(clients),
-        statuses=tuple(shooter.answers[number].status for number in order),
-        first_limited=first,
+        statuses=tuple(one.status for one in shooter.answers.values()),
+        first_limited=None if shooter.first is None else came.index(shooter.first),
         ordinary=shooter.answers[ordinary[0]].status if ordinary else None,
         limited_status=answer.status if answer else None,
         retry_after=retry_after,
