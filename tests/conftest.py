@@ -11,6 +11,10 @@ from typing import Any
 import pytest
 from sqlalchemy.engine import make_url
 
+from .mariadb import MariaDBServer
+from .mariadb import missing as missing_mariadb
+from .mariadb import running as running_mariadb
+
 
 class PostgresServer:
     """A running PostgreSQL server; each database is made fresh and belongs to one test."""
@@ -59,6 +63,16 @@ def postgres() -> Iterator[PostgresServer]:
             yield PostgresServer(server.superuser_url)
         finally:
             server.stop()
+
+
+@pytest.fixture(scope="session")
+def mariadb() -> Iterator[MariaDBServer]:
+    """A MariaDB server for the whole test session."""
+    reason = missing_mariadb()
+    if reason:
+        pytest.skip(reason)
+    with tempfile.TemporaryDirectory(prefix="upheld-mariadb-") as folder, running_mariadb(Path(folder)) as server:
+        yield server
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -39,7 +39,7 @@ from upheld.probes.tls_in_code import TlsInCode
 from upheld.probes.traces import Traces
 from upheld.probes.trying import Asked, Trial, tries
 
-_DRIVERS = "pip install 'upheld[postgresql]' for PostgreSQL, or the driver that the URL names"
+_DRIVERS = "pip install 'upheld[postgresql]' for PostgreSQL, 'upheld[mysql]' for MySQL and MariaDB, or the driver that the URL names"
 _FACTS = ("accounts", "authorized_keys", "sshd", "processes", "upgrade_settings", "upgrade_runs", "firmware")
 _PLACES = ("data directory", "write-ahead log", "temporary space")
 _REGISTERS = ("staff", "access_reviews", "incidents", "sub_processors", "data_flows", "vulnerability_reports")

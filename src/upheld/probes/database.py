@@ -19,7 +19,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.pool import NullPool
 
 from upheld.errors import Refused, TimedOut, Unobservable
-from upheld.probes import database_place
+from upheld.probes import database_mysql, database_place
 from upheld.probes.base import Probe, look
 from upheld.probes.sending import Sending, reading
 from upheld.target.manners import DATABASE
@@ -143,6 +143,8 @@ class Database(Probe):
         if column is None:
             raise Unobservable("the target does not say which column names the tenant (database.tenant_column)")
         with self.reading("auditor") as connection:
+            if connection.dialect.name in database_mysql.NAMES:
+                raise Unobservable(database_mysql.NO_ROW_SECURITY)
             self._postgresql(connection)
             found = connection.execute(sa.text(_TENANT_TABLES), {"column": column, "limit": TABLES_LIMIT + 1}).all()
         if len(found) > TABLES_LIMIT:
@@ -167,6 +169,8 @@ class Database(Probe):
         """The expression that the catalogue gives as a column's default; empty when it has none."""
         schema, _, name = table.rpartition(".")
         with self.reading("auditor") as connection:
+            if connection.dialect.name in database_mysql.NAMES:
+                return database_mysql.default_of(connection, schema, name, column)
             self._postgresql(connection)
             statement = sa.text(
                 "SELECT coalesce(pg_catalog.pg_get_expr(d.adbin, d.adrelid), '') FROM pg_catalog.pg_attribute a"
@@ -195,8 +199,12 @@ class Database(Probe):
     def stored_columns(self) -> tuple[StoredColumns, ...]:
         """Every column of every table that is not the database's own, by the catalogue; raises Unobservable when there is none."""
         with self.reading("auditor") as connection:
-            self._postgresql(connection)
-            found = connection.execute(sa.text(_COLUMNS), {"limit": COLUMNS_LIMIT + 1}).all()
+            if connection.dialect.name in database_mysql.NAMES:
+                found = [(table, column) for table, column, _ in database_mysql.columns(connection, COLUMNS_LIMIT + 1)]
+            else:
+                self._postgresql(connection)
+                rows = connection.execute(sa.text(_COLUMNS), {"limit": COLUMNS_LIMIT + 1})
+                found = [(str(table), str(column)) for table, column in rows]
         if not found:
             raise Unobservable("the catalogue lists no table")
         if len(found) > COLUMNS_LIMIT:
@@ -210,8 +218,12 @@ class Database(Probe):
     def login_roles(self) -> tuple[str, ...]:
         """The roles that may log in, by the catalogue."""
         with self.reading("auditor") as connection:
-            self._postgresql(connection)
-            found = connection.execute(sa.text(_LOGIN_ROLES), {"limit": TABLES_LIMIT + 1}).scalars().all()
+            if connection.dialect.name in database_mysql.NAMES:
+                statement = database_mysql.login_roles(connection)
+            else:
+                self._postgresql(connection)
+                statement = _LOGIN_ROLES
+            found = connection.execute(sa.text(statement), {"limit": TABLES_LIMIT + 1}).scalars().all()
         if len(found) > TABLES_LIMIT:
             raise Unobservable(f"more than {TABLES_LIMIT} roles may log in")
         return tuple(str(name) for name in found)
@@ -250,7 +262,7 @@ class Database(Probe):
                 connection.exec_driver_sql("SET TRANSACTION READ ONLY")
             elif connection.dialect.name == "sqlite":
                 connection.exec_driver_sql("PRAGMA query_only = ON")
-            self._bound(connection)
+            self._bound(connection, read_only=True)
             yield connection
             transaction.rollback()
 
@@ -292,7 +304,9 @@ class Database(Probe):
         except SQLAlchemyError as error:
             raise _mapped(error, who) from None  # The cause may quote statements with values in them.
 
-    def _bound(self, connection: Connection) -> None:
+    def _bound(self, connection: Connection, *, read_only: bool = False) -> None:
+        if connection.dialect.name in database_mysql.NAMES:
+            database_mysql.bound(connection, self.target.timeout_seconds, read_only=read_only)
         milliseconds = int(self.target.timeout_seconds * 1000)
         if connection.dialect.name == "postgresql":
             connection.exec_driver_sql(f"SET LOCAL statement_timeout = {milliseconds}")
@@ -314,7 +328,7 @@ class Database(Probe):
 
     def _engine_for(self, reference: str, role: str, what: str, pool: type[NullPool] | None) -> Engine:
         try:
-            url = _driver(make_url(resolve(reference, self.session.target_folder)))
+            url = database_mysql.driver(_driver(make_url(resolve(reference, self.session.target_folder))))
         except (ArgumentError, ValueError):
             raise Unobservable(f"{what} is no database URL") from None
         if url.password is not None and len(str(url.password)) >= 4:
@@ -329,6 +343,8 @@ class Database(Probe):
         if url.get_backend_name() == "postgresql":
             arguments |= {"connect_timeout": max(2, int(self.target.timeout_seconds)), "application_name": "upheld"}
             arguments["prepare_threshold"] = None  # A connection pooler in between may not keep prepared statements.
+        if url.get_backend_name() in database_mysql.NAMES:
+            arguments |= database_mysql.arguments(url, self.target.timeout_seconds)
         try:
             engine = sa.create_engine(url, connect_args=arguments, poolclass=pool, hide_parameters=True)
         except (NoSuchModuleError, ImportError, ArgumentError) as error:
@@ -370,6 +386,11 @@ def _driver(url: URL) -> URL:
 def _mapped(error: Exception, who: str) -> Unobservable:
     """What a driver's exception means, in words without values."""
     original = getattr(error, "orig", None) or error
+    numbered = database_mysql.meaning(original)
+    if numbered is not None:
+        kind, text = numbered
+        said = {"denied": ReadDenied, "refused": Refused, "timed out": TimedOut}.get(kind, Unobservable)
+        return said(f"{who}: {text}")
     state = str(getattr(original, "sqlstate", None) or "")
     primary = getattr(getattr(original, "diag", None), "message_primary", None)
     lines = [line for line in str(primary or original).splitlines() if line.strip()]

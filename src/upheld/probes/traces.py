@@ -16,6 +16,7 @@ from typing import IO, TYPE_CHECKING, Any, ClassVar, cast
 import sqlalchemy as sa
 
 from upheld.errors import Refused, Unobservable
+from upheld.probes import database_mysql
 from upheld.probes.base import Probe, look
 from upheld.probes.database import Database, ReadDenied, table_of
 from upheld.probes.sending import Sending, reading
@@ -198,29 +199,39 @@ class Traces(Probe):
 
     def _read_catalogue(self, role: str) -> dict[str, bool]:
         with self._database.reading(role) as connection:
-            if connection.dialect.name not in {"postgresql", "sqlite"}:
+            if connection.dialect.name in database_mysql.NAMES:
+                listed: Sequence[Any] = [(name, 0) for name in database_mysql.tables(connection, TABLES_LIMIT + 1)]
+            elif connection.dialect.name not in {"postgresql", "sqlite"}:
                 raise Unobservable(f"the catalogue of a {connection.dialect.name} database is not known to upheld")
-            statement = _TABLES if connection.dialect.name == "postgresql" else _TABLES_OF_SQLITE
-            found = connection.execute(sa.text(statement), {"limit": TABLES_LIMIT + 1}).all()
-        if len(found) > TABLES_LIMIT:
+            else:
+                statement = _TABLES if connection.dialect.name == "postgresql" else _TABLES_OF_SQLITE
+                listed = connection.execute(sa.text(statement), {"limit": TABLES_LIMIT + 1}).all()
+        if len(listed) > TABLES_LIMIT:
             raise Unobservable(f"the database has more than {TABLES_LIMIT} tables")
-        if not found:
+        if not listed:
             raise Unobservable("the database's catalogue lists no table")
-        return {str(name): bool(limited) for name, limited in found}
+        return {str(name): bool(limited) for name, limited in listed}
 
     def _search_table(self, role: str, table: str) -> SearchedStore:
         departed = self._described.terminated
         limited = self._tables(role).get(table, False)
         with self._database.reading(role) as connection:
-            clause, holds = _searched(connection, table)
+            too_large: sa.ColumnElement[bool] = sa.false()
+            if connection.dialect.name in database_mysql.NAMES:
+                clause, holds, too_large = database_mysql.searched(connection, table)
+            else:
+                clause, holds = _searched(connection, table)
 
             def holding(texts: Sequence[str]) -> sa.ColumnElement[int]:
                 spelled = {spelling for text in texts for spelling in _spellings(text)}
-                return sa.func.count().filter(sa.or_(*map(holds, sorted(spelled))))
+                return sa.func.count(sa.case((sa.or_(*map(holds, sorted(spelled))), 1)))
 
             columns: list[Any] = [sa.func.count(), holding(self._described.living)]
             columns += [holding(one.traces) for one in departed]
-            total, living, *counts = connection.execute(sa.select(*columns).select_from(clause)).one()
+            columns.append(sa.func.count(sa.case((too_large, 1))))
+            total, living, *counts, large = connection.execute(sa.select(*columns).select_from(clause)).one()
+        if large:
+            raise Unobservable(f"{table}: {large} rows hold values that are too large for the server to search")
         found = tuple((one.name, int(count)) for one, count in zip(departed, counts, strict=True) if count)
         return SearchedStore(table, int(total), int(living), found, limited)
 
