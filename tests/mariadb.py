@@ -117,7 +117,7 @@ def running(folder: Path) -> Iterator[MariaDBServer]:
     # What makes the tables runs before there are accounts; the server itself makes the only one, that has a password.
     first = folder / "first.sql"
     first.write_text(
-        f"CREATE USER 'root'@'127.0.0.1' IDENTIFIED BY '{password}';\n"
+        f"CREATE OR REPLACE USER 'root'@'127.0.0.1' IDENTIFIED BY '{password}';\n"
         "GRANT ALL ON *.* TO 'root'@'127.0.0.1' WITH GRANT OPTION;\n"
         "DELETE FROM mysql.global_priv WHERE Host <> '127.0.0.1' AND User IN ('root', '', 'PUBLIC');\n"
         "FLUSH PRIVILEGES;\n"
@@ -160,7 +160,7 @@ def running(folder: Path) -> Iterator[MariaDBServer]:
 def _wait(server: MariaDBServer, process: subprocess.Popen[bytes]) -> None:
     import pymysql
 
-    until = time.monotonic() + 5
+    until = time.monotonic() + 30
     while True:
         try:
             server.connect().close()
