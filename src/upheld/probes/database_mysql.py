@@ -87,7 +87,7 @@ def bound(connection: Connection, seconds: float, *, read_only: bool) -> None:
 
 def meaning(original: object) -> tuple[str, str] | None:
     """What an error of the driver is ("denied", "timed out", "refused" or ""), and its text; None for one that has no number."""
-    parts = getattr(original, "args", ())
+    parts: tuple[Any, ...] = tuple(getattr(original, "args", ()))
     if len(parts) < 2 or not isinstance(parts[0], int):
         return None
     code, text = parts[0], str(parts[1]).splitlines()[0] if str(parts[1]) else ""
