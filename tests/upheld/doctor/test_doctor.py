@@ -90,7 +90,7 @@ def test_the_examples_are_one_valid_target_with_every_part():
 
 def test_every_extra_is_named_with_the_tools_that_it_brings():
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
-    extras = set(project["project"]["optional-dependencies"]) - {"all", "dev", "reference", "postgresql"}
+    extras = set(project["project"]["optional-dependencies"]) - {"all", "dev", "reference", "mysql", "postgresql"}
     assert {name for name in extras if any(f"'upheld[{name}]'" in one.install for one in tools.TOOLS)} == extras
     probes = {kind.name for kind in KINDS}
     assert {name for one in tools.TOOLS for name in one.probes} <= probes
@@ -248,8 +248,9 @@ def test_a_driver_that_is_missing_is_named_with_how_to_install_it(tmp_path: Path
     policy = policy_of(tmp_path, apart="tenancy.row_security_is_forced")
     found = diagnosed(policy, str(target_of(tmp_path, database={"url": "env:DATABASE"})))
     assert outlooks(found) == {"apart": "inconclusive"}
-    assert "pip install 'upheld[postgresql]' for PostgreSQL, or the driver that the URL names" in as_text(found)
-    assert "not-a-password" not in as_text(found) + as_json(found)
+    text = as_text(found)
+    assert "pip install 'upheld[postgresql]' for PostgreSQL, 'upheld[mysql]' for MySQL and MariaDB, or the driver" in text
+    assert "not-a-password" not in text + as_json(found)
 
 
 OWN = '''
