@@ -14,6 +14,7 @@ from uuid import UUID
 import sqlalchemy as sa
 
 from upheld.errors import Unobservable
+from upheld.probes import database_mysql, mysql_audit_log
 from upheld.probes.base import Probe, look
 from upheld.probes.database import Database, ReadDenied, table_of
 from upheld.probes.database_rows import rows_of
@@ -208,6 +209,9 @@ class AuditLog(Probe):
     @look
     def attempt(self, what: str) -> ChangeAttempt:
         """Try, as the application's role, to change the log (one of `ATTEMPTS`); everything is rolled back."""
+        if what not in ATTEMPTS:
+            raise Unobservable(f"{what} is none of {', '.join(ATTEMPTS)}")
+        mysql = self._rolled_back_in_mysql()
         table = self._quoted
         at = self.description.columns.at.replace('"', "")
         scripts = {
@@ -219,19 +223,20 @@ class AuditLog(Probe):
                 f"DELETE FROM {table}",  # noqa: S608
             ),
         }
-        if what not in scripts:
-            raise Unobservable(f"{what} is none of {', '.join(ATTEMPTS)}")
         rows = 0
         try:
             with self._database.attempting("application") as connection:
+                if mysql:
+                    denied, rows = mysql_audit_log.attempt(connection, self.description.table, what)
+                    return ChangeAttempt(what, bool(denied), denied, rows)
                 self._postgresql(connection)
                 for script in scripts[what]:
                     if script.startswith(("DELETE", "UPDATE")):
                         # That it is denied shows without touching a row; only what is not denied is really tried.
                         connection.exec_driver_sql(f"{script} WHERE false")
                     rows = connection.exec_driver_sql(script).rowcount
-        except ReadDenied as denied:
-            return ChangeAttempt(what, True, denied.reason, 0)
+        except ReadDenied as error:
+            return ChangeAttempt(what, True, error.reason, 0)
         return ChangeAttempt(what, False, "", max(rows, 0))
 
     @look
@@ -251,6 +256,7 @@ class AuditLog(Probe):
             reads = False
         appends: bool | None = None
         if self.description.append is not None:
+            self._rolled_back_in_mysql()
             try:
                 with self._database.attempting("application") as connection:
                     connection.exec_driver_sql(self.description.append)
@@ -346,6 +352,14 @@ class AuditLog(Probe):
         except (ValueError, KeyError, TypeError, RecursionError):
             raise Unobservable("the file of anchors holds a line that is no anchor") from None
         return found
+
+    def _rolled_back_in_mysql(self) -> bool:
+        """Whether it is MySQL or MariaDB; raises Unobservable where not everything that is tried could be rolled back there."""
+        with self._database.reading("auditor") as connection:
+            if connection.dialect.name not in database_mysql.NAMES:
+                return False
+            mysql_audit_log.can_be_rolled_back(connection, self.description.table)
+        return True
 
     @staticmethod
     def _postgresql(connection: Connection) -> None:

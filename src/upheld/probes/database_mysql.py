@@ -25,7 +25,8 @@ NO_ROW_SECURITY = "MySQL and MariaDB have no row level security, so there is not
 _DENIED = frozenset({1044, 1142, 1143, 1227, 1370})
 _REFUSED = frozenset({1040, 1045, 1049, 1129, 1130, 1226, 1698, 2002, 2003, 3118, 3159, 4151})
 _TIMED_OUT = frozenset({1205, 1907, 1969, 3024})
-_READS = frozenset({"SELECT", "ALL PRIVILEGES", "ALL"})
+_SELECT = frozenset({"SELECT"})
+_EVERYTHING = frozenset({"ALL PRIVILEGES", "ALL"})
 _GRANT = re.compile(r"GRANT (?P<what>.+?) ON (?P<where>\*|`(?:[^`]|``)*`)\.\* TO ")
 _QUOTED = re.compile("'.*'")
 _BINARY = frozenset({"bit", "binary", "varbinary", "tinyblob", "blob", "mediumblob", "longblob"})
@@ -85,6 +86,12 @@ def bound(connection: Connection, seconds: float, *, read_only: bool) -> None:
     run(f"START TRANSACTION READ {'ONLY' if read_only else 'WRITE'}")
 
 
+def number(original: object) -> int:
+    """The number of an error of the driver; 0 for one that has none."""
+    first = next(iter(getattr(original, "args", ())), 0)
+    return first if isinstance(first, int) else 0
+
+
 def meaning(original: object) -> tuple[str, str] | None:
     """What an error of the driver is ("denied", "timed out", "refused" or ""), and its text; None for one that has no number."""
     parts: tuple[Any, ...] = tuple(getattr(original, "args", ()))
@@ -101,8 +108,8 @@ def meaning(original: object) -> tuple[str, str] | None:
     return "", f"error {code}: {_QUOTED.sub('...', text)}"
 
 
-def see_all_of(connection: Connection, schema: str | None = None) -> None:
-    """Raise Unobservable unless the role may read every table of the schema (None: of the connection's own)."""
+def see_all_of(connection: Connection, schema: str | None = None, *, to: frozenset[str] = _SELECT) -> None:
+    """Raise Unobservable unless the role has one of these privileges on the whole schema (None: the connection's own; `*`: all)."""
     name = schema or connection.execute(sa.text("SELECT DATABASE()")).scalar()
     if not name:
         raise Unobservable("the database's URL names no database, so it is not known which one is meant")
@@ -113,13 +120,13 @@ def see_all_of(connection: Connection, schema: str | None = None) -> None:
         found = _GRANT.match(line)
         if (
             found
-            and _READS & {word.strip() for word in found["what"].split(",")}
-            and _covers(found["where"], str(name))
+            and (to | _EVERYTHING) & {word.strip() for word in found["what"].split(",")}
+            and (found["where"] == "*" or (name != "*" and covers(found["where"], str(name))))
         ):
             return
     raise Unobservable(
-        f"the catalogue hides what a role may not use, and this one may not read all of {name}"
-        f" (GRANT SELECT ON {name}.* to it)"
+        f"the catalogue hides what a role may not use, and this one may not read all of {name if name != '*' else 'it'}"
+        f" (GRANT {min(to)} ON {name}.* to it)"
     )
 
 
@@ -191,7 +198,7 @@ def _using(value: sa.ColumnElement[Any], characters: str) -> sa.ColumnElement[An
     return sa.func.convert(value.op("USING")(sa.literal_column(characters)))
 
 
-def _covers(pattern: str, name: str) -> bool:
+def covers(pattern: str, name: str) -> bool:
     """Whether what stands before `.*` in a grant is this schema: `*`, its name, or a pattern with % and _."""
     if pattern == "*":
         return True

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 import sqlalchemy as sa
 
 from upheld.errors import Unobservable
+from upheld.probes import database_mysql, mysql_privileges
 from upheld.probes.base import Probe, look
 from upheld.probes.database import Database
 from upheld.probes.sending import Sending, reading
@@ -22,7 +24,9 @@ PUBLIC = "PUBLIC"
 """The name under which what everybody may is listed."""
 
 _ROLES = """
-SELECT r.rolname, r.rolcanlogin, r.rolsuper, r.rolbypassrls, r.rolcreaterole, r.rolcreatedb, r.rolreplication
+SELECT r.rolname, r.rolcanlogin, array_remove(ARRAY[CASE WHEN r.rolsuper THEN 'superuser' END,
+    CASE WHEN r.rolbypassrls THEN 'bypasses row security' END, CASE WHEN r.rolcreaterole THEN 'creates roles' END,
+    CASE WHEN r.rolcreatedb THEN 'creates databases' END, CASE WHEN r.rolreplication THEN 'replicates' END], NULL)
 FROM pg_catalog.pg_roles r WHERE r.rolname NOT LIKE 'pg\\_%' ORDER BY 1 LIMIT :limit
 """
 
@@ -100,6 +104,15 @@ JOIN pg_catalog.pg_class c ON c.oid = x.relation::oid
 WHERE r.rolname NOT LIKE 'pg\\_%' AND pg_catalog.has_schema_privilege(r.oid, c.relnamespace, 'USAGE')
     AND pg_catalog.has_column_privilege(r.oid, c.oid, x.number::smallint, 'SELECT') LIMIT :limit
 """
+_QUERIES = {
+    "roles": _ROLES,
+    "memberships": _MEMBERSHIPS,
+    "owned": _OWNED,
+    "granted": _GRANTED,
+    "columns": _COLUMNS,
+    "views": _VIEWS,
+    "readers": _READERS,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,7 +180,7 @@ class Apart:
 
 
 class Privileges(Probe):
-    """The roles and grants of a PostgreSQL database, read with the auditing role."""
+    """The roles and grants of a PostgreSQL or MariaDB server, read with the auditing role."""
 
     name = "privileges"
     detached = True
@@ -182,18 +195,11 @@ class Privileges(Probe):
 
     @look
     def roles(self) -> tuple[Role, ...]:
-        """Every role but those that come with PostgreSQL; raises Unobservable when there is none."""
-        found = self._read(_ROLES)
+        """Every role and account but those that come with the server; raises Unobservable when there is none."""
         members = self._memberships()
-        names = ("superuser", "bypasses row security", "creates roles", "creates databases", "replicates")
         roles = tuple(
-            Role(
-                name,
-                can_login,
-                tuple(word for word, has in zip(names, flags, strict=True) if has),
-                tuple(sorted(_reachable(name, members))),
-            )
-            for name, can_login, *flags in found
+            Role(name, can_login, tuple(powers), tuple(sorted(_reachable(name, members))))
+            for name, can_login, powers in self._read("roles")
         )
         if not roles:
             raise Unobservable("the catalogue lists no role")
@@ -202,7 +208,7 @@ class Privileges(Probe):
     @look
     def owned(self) -> tuple[Owned, ...]:
         """Every schema, table, view, sequence and function with its owner; raises Unobservable when there is none."""
-        owned = tuple(Owned(*row) for row in self._read(_OWNED))
+        owned = tuple(Owned(*row) for row in self._read("owned"))
         if not owned:
             raise Unobservable("the catalogue lists no object outside the system's own schemas")
         return owned
@@ -210,7 +216,7 @@ class Privileges(Probe):
     @look
     def granted(self) -> tuple[Grant, ...]:
         """Every privilege on something that the grantee does not own, memberships (`role NAME`) and default privileges included."""
-        granted = tuple(Grant(*row) for row in self._read(_GRANTED))
+        granted = tuple(Grant(*row) for row in self._read("granted"))
         if not granted:
             raise Unobservable("the catalogue lists no grant at all")
         return granted
@@ -219,7 +225,9 @@ class Privileges(Probe):
     def application_role(self) -> str:
         """The role as which the application's own URL connects."""
         with self._database.reading("application") as connection:
-            return str(connection.execute(sa.text("SELECT session_user")).scalar_one())
+            mysql = connection.dialect.name in database_mysql.NAMES
+            who = "SELECT CURRENT_USER()" if mysql else "SELECT session_user"
+            return str(connection.execute(sa.text(who)).scalar_one())
 
     @look
     def declared_application(self) -> str:
@@ -263,7 +271,7 @@ class Privileges(Probe):
     def apart(self, name: str) -> Apart:
         """Where columns of both groups stand together, and which roles may read which of them."""
         kept = self._kept(name)
-        columns = self._read(_COLUMNS)
+        columns = self._read("columns")
         known = {f"{schema}.{table}.{column}": (oid, number) for oid, schema, table, column, number, _ in columns}
         missing = tuple(one for one in (*kept.first, *kept.second) if one not in known)
         names = [{one.rpartition(".")[2] for one in group} for group in (kept.first, kept.second)]
@@ -307,7 +315,7 @@ class Privileges(Probe):
         reads: dict[str, list[set[str]]] = defaultdict(lambda: [set(), set()])
         superusers: set[str] = set()
         for role, is_superuser, relation, number in self._read(
-            _READERS, relations=[oid for oid, _ in places], numbers=[number for _, number in places]
+            "readers", relations=[oid for oid, _ in places], numbers=[number for _, number in places]
         ):
             for group in (0, 1):
                 if (relation, number) in watched[group]:
@@ -316,7 +324,7 @@ class Privileges(Probe):
                 superusers.add(role)
         members = self._memberships()
         found = []
-        for role, *_ in self._read(_ROLES):
+        for role, *_ in self._read("roles"):
             every = [reads[one] for one in (role, *_reachable(role, members)) if one in reads]
             groups = [tuple(sorted(set().union(*(one[group] for one in every)))) for group in (0, 1)]
             found.append(Reader(role, role in superusers, groups[0], groups[1]))
@@ -325,7 +333,7 @@ class Privileges(Probe):
     def _shown(self) -> dict[int, set[tuple[int, int]]]:
         """For each view the columns that it reads, through other views too."""
         direct: dict[int, set[tuple[int, int]]] = defaultdict(set)
-        for view, relation, number in self._read(_VIEWS):
+        for view, relation, number in self._read("views"):
             direct[view].add((relation, number))
         whole: dict[int, set[tuple[int, int]]] = {}
         for view, columns in direct.items():
@@ -341,7 +349,7 @@ class Privileges(Probe):
 
     def _memberships(self) -> dict[str, set[str]]:
         members: dict[str, set[str]] = defaultdict(set)
-        for member, role in self._read(_MEMBERSHIPS):
+        for member, role in self._read("memberships"):
             members[member].add(role)
         return members
 
@@ -361,11 +369,15 @@ class Privileges(Probe):
             raise Unobservable(f"the target keeps nothing apart that is called {name}")
         return found
 
-    def _read(self, query: str, **values: Any) -> list[Any]:
+    def _read(self, question: str, **values: Any) -> list[Any]:
+        limit = ROWS_LIMIT + 1
         with self._database.reading("auditor") as connection:
-            if connection.dialect.name != "postgresql":
+            if connection.dialect.name in database_mysql.NAMES:
+                found: Sequence[Any] = list(mysql_privileges.ANSWERS[question](connection, limit, **values))
+            elif connection.dialect.name == "postgresql":
+                found = connection.execute(sa.text(_QUERIES[question]), {**values, "limit": limit}).all()
+            else:
                 raise Unobservable(f"the catalogue of a {connection.dialect.name} database is not known to upheld")
-            found = connection.execute(sa.text(query), {**values, "limit": ROWS_LIMIT + 1}).all()
         if len(found) > ROWS_LIMIT:
             raise Unobservable(f"the catalogue has more than {ROWS_LIMIT} entries of one kind")
         return [tuple(row) for row in found]
