@@ -249,7 +249,9 @@ def test_a_driver_that_is_missing_is_named_with_how_to_install_it(tmp_path: Path
     found = diagnosed(policy, str(target_of(tmp_path, database={"url": "env:DATABASE"})))
     assert outlooks(found) == {"apart": "inconclusive"}
     text = as_text(found)
-    assert "pip install 'upheld[postgresql]' for PostgreSQL, 'upheld[mysql]' for MySQL and MariaDB, or the driver" in text
+    assert (
+        "pip install 'upheld[postgresql]' for PostgreSQL, 'upheld[mysql]' for MySQL and MariaDB, or the driver" in text
+    )
     assert "not-a-password" not in text + as_json(found)
 
 
