@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+import shutil
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -96,6 +97,54 @@ def test_what_is_left_out_is_said(repository: Repository, run: Callable[..., lis
     left, found = run(left_out={"tests/*": "made up for tests"})
     assert left.reason == "made up for tests"
     assert found.passed
+
+
+@pytest.mark.parametrize("order", [("a/data.env", "b/data.env"), ("b/data.env", "a/data.env")], ids=["before", "after"])
+@pytest.mark.parametrize("today", [True, False], ids=["today", "before"])
+def test_what_is_left_out_hides_no_copy_of_it_elsewhere(
+    repository: Repository, run: Callable[..., list[Any]], order: tuple[str, str], *, today: bool
+) -> None:
+    """Git keeps both as one object, of which a list of objects names one path only."""
+    for name in order:
+        repository.put(name, f"API_KEY={HEX}\n")
+    if not today:
+        repository.drop("a/data.env")
+    _, found = run(left_out={"b/*": "made up for tests"})
+    assert not found.passed
+    assert found.observed == f"value of API_KEY in a/data.env, line 1{'' if today else ', in the history only'}"
+    *_, found = run(left_out={"a/*": "revoked", "b/*": "made up for tests"})
+    assert found.passed
+
+
+@pytest.mark.parametrize("kind", ["merge", "tree", "file", "both", "sha256"])
+def test_a_copy_that_only_a_merge_or_a_tag_shows_is_found(
+    repository: Repository, run: Callable[..., list[Any]], kind: str
+) -> None:
+    if kind == "sha256":
+        shutil.rmtree(repository.folder / ".git")
+        repository.git("init", "-q", "--object-format=sha256")
+    repository.put("tests/data.env", f"API_KEY={HEX}\n")
+    if kind == "merge":
+        repository.git("checkout", "-qb", "other")
+        repository.put("other.txt", "a")
+        repository.git("checkout", "-q", "main")
+        repository.put("own.txt", "a")
+        repository.git("merge", "-q", "--no-commit", "other")
+        (repository.folder / "own.txt").write_text(f"API_KEY={HEX}\n")
+        repository.git("commit", "-qam", "Merge")
+        repository.put("own.txt", "b")
+    elif kind in {"tree", "both"}:
+        repository.git("tag", "a-tree", "HEAD:tests")
+        if kind == "both":
+            repository.git("tag", "-a", "-m", "x", "annotated", "HEAD:tests")
+    elif kind == "file":
+        repository.git("tag", "a-file", "HEAD:tests/data.env")
+    else:
+        repository.put("own.txt", f"API_KEY={HEX}\n")
+    _, found = run(left_out={"tests/*": "made up for tests"})
+    assert not found.passed
+    where = {"tree": "data.env", "both": "data.env", "file": "(a tag)"}.get(kind, "own.txt")
+    assert f"value of API_KEY in {where}, line 1" in found.observed
 
 
 # Made up anew in every process, so they are numbered: workers must name tests alike.

@@ -107,11 +107,14 @@ class Repositories(Probe):
         hits: list[Leaked] = []
         blobs = size = 0
         seen: set[tuple[str, str, str]] = set()
-        for path, today, content in self._blobs(repository):
+        for paths, content in self._blobs(repository):
             blobs += 1
             size += len(content)
-            if any(fnmatch.fnmatch(path, pattern) for pattern in repository.left_out) or b"\0" in content[:8000]:
+            # One that stands where it is looked for as well is no less a credential for its copy that is left out.
+            searched = [one for one in paths if not any(fnmatch.fnmatch(one, each) for each in repository.left_out)]
+            if not searched or b"\0" in content[:8000]:
                 continue
+            path, today = searched[0], paths[searched[0]]
             for what, line, value in credentials_of(content.decode("utf-8", "replace")):
                 if (path, what, value) not in seen and len(hits) < HITS_KEPT:
                     seen.add((path, what, value))
@@ -128,9 +131,10 @@ class Repositories(Probe):
         raws = [(key, bytes.fromhex(text)) for key, text in texts if re.fullmatch(r"[0-9a-f]{32,64}", text)]
         hits: list[Leaked] = []
         blobs = size = 0
-        for path, today, content in self._blobs(repository):
+        for paths, content in self._blobs(repository):
             blobs += 1
             size += len(content)
+            path, today = next(iter(paths.items()))
             found = searcher.stream([content]).found
             hits += [Leaked(texts[one.needle][0], path, one.line, today) for one in found]
             hits += [
@@ -154,21 +158,14 @@ class Repositories(Probe):
     def _commits(self, repository: SearchedRepository) -> int:
         return int(self._git(repository, "rev-list", "--all", "--count") or b"0")
 
-    def _blobs(self, repository: SearchedRepository) -> Iterator[tuple[str, bool, bytes]]:
-        """Each version of each file once: a path that it had, whether it is in today's tree, and its content."""
+    def _blobs(self, repository: SearchedRepository) -> Iterator[tuple[dict[str, bool], bytes]]:
+        """Each version of each file once: every path that it ever had, with whether it has it today (those first), and its content."""
         if self._git(repository, "rev-parse", "--is-shallow-repository").strip() == b"true":
             raise Unobservable("the repository is a shallow clone, without its history")
-        listed = self._git(repository, "rev-list", "--all", "--objects").decode("utf-8", "replace").splitlines()
-        paths = {line[:40]: line[41:] for line in listed if len(line) > 41}
+        paths = self._paths(repository)
         if not paths:
             raise Unobservable("the repository holds no file in any commit")
-        today = set(
-            re.findall(
-                r"^\d+ blob ([0-9a-f]{40,64})",
-                self._git(repository, "ls-tree", "-r", "HEAD").decode("utf-8", "replace"),
-                re.MULTILINE,
-            )
-        )
+        today = set(self._tree(repository, "HEAD"))
         process = subprocess.Popen(
             [*self._command(repository), "cat-file", "--batch"],
             stdin=subprocess.PIPE,
@@ -178,7 +175,7 @@ class Repositories(Probe):
         if process.stdin is None or process.stdout is None:
             raise Unobservable("git gives no output")
         try:
-            for identity, path in paths.items():
+            for identity, had in paths.items():
                 process.stdin.write(identity.encode() + b"\n")
                 process.stdin.flush()
                 head = process.stdout.readline().split()
@@ -188,13 +185,45 @@ class Repositories(Probe):
                 if head[1] != b"blob":
                     continue
                 if len(content) > BLOB_LIMIT and b"\0" not in content[:8000]:
-                    raise Unobservable(f"{path} is longer than {BLOB_LIMIT >> 20} MiB")
-                yield path, identity in today, content
+                    raise Unobservable(f"{next(iter(had))} is longer than {BLOB_LIMIT >> 20} MiB")
+                known = {path: (identity, path) in today for path in had}
+                yield dict(sorted(known.items(), key=lambda one: not one[1])), content
         finally:
             process.stdin.close()
             process.kill()
             process.wait()
             process.stdout.close()
+
+    def _paths(self, repository: SearchedRepository) -> dict[str, dict[str, None]]:
+        """Every path that each version of a file ever had, by the version's identifier.
+
+        `rev-list --objects` names one path of each only. A version that a commit has at a path which it has in none of its
+        parents shows in that commit's difference to them, also where it is a merge.
+        """
+        found: dict[str, dict[str, None]] = {}
+        commits = self._git(repository, "rev-list", "--all")
+        changes = ("diff-tree", "--stdin", "-r", "-c", "--root", "--no-renames", "--raw", "-z", "--no-commit-id")
+        for identity, path in _changed(self._git(repository, *changes, given=commits)):
+            found.setdefault(identity, {})[path] = None
+        kinds = "%(objecttype) %(objectname) %(*objecttype) %(*objectname)"
+        for line in self._git(repository, "for-each-ref", f"--format={kinds}").decode().splitlines():
+            # A tag may stand for a tree or a file of which no commit knows.
+            kind, identity = line.split()[-2:]
+            for one, path in self._tree(repository, identity) if kind == "tree" else [(identity, "(a tag)")]:
+                if kind != "commit":
+                    found.setdefault(one, {})[path] = None
+        for line in self._git(repository, "rev-list", "--all", "--objects").decode("utf-8", "replace").splitlines():
+            identity, _, path = line.partition(" ")
+            if path:
+                found.setdefault(identity, {path: None})
+        return found
+
+    def _tree(self, repository: SearchedRepository, tree: str) -> Iterator[tuple[str, str]]:
+        """The identifier and the path of each file in a tree."""
+        for entry in self._git(repository, "ls-tree", "-r", "-z", tree).decode("utf-8", "replace").split("\0"):
+            about, _, path = entry.partition("\t")
+            if about.split(" ")[1:2] == ["blob"]:
+                yield about.split(" ")[2], path
 
     def _command(self, repository: SearchedRepository) -> list[str]:
         folder = Path(self.session.target_folder, repository.path)
@@ -212,10 +241,11 @@ class Repositories(Probe):
             str(folder),
         ]
 
-    def _git(self, repository: SearchedRepository, *arguments: str) -> bytes:
+    def _git(self, repository: SearchedRepository, *arguments: str, given: bytes = b"") -> bytes:
         try:
             done = subprocess.run(
                 [*self._command(repository), *arguments],
+                input=given,
                 capture_output=True,
                 timeout=GIT_SECONDS,
                 check=False,
@@ -230,6 +260,19 @@ class Repositories(Probe):
                 f"git cannot read the repository: {done.stderr.decode('utf-8', 'replace').strip()[:200]}"
             )
         return done.stdout
+
+
+def _changed(raw: bytes) -> Iterator[tuple[str, str]]:
+    """The identifier and the path of each file that differences of commits made or changed, as `git diff-tree --raw -c -z` gives them."""
+    parts = iter(raw.decode("utf-8", "replace").split("\0"))
+    for about in parts:
+        if not about.startswith(":"):
+            continue
+        parents = len(about) - len(about.lstrip(":"))
+        fields = about.lstrip(":").split(" ")
+        path, mode, identity = next(parts, ""), fields[parents], fields[2 * parents + 1]
+        if mode not in {"000000", "160000"}:  # Neither one that was taken away, nor another repository.
+            yield identity, path
 
 
 def _environment() -> dict[str, str]:
