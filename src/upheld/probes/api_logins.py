@@ -9,7 +9,7 @@ import threading
 import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
-from urllib.parse import quote, urlencode
+from urllib.parse import quote, quote_plus, urlencode
 
 from selectolax.lexbor import LexborHTMLParser
 
@@ -38,7 +38,7 @@ _ASSUMED_SECONDS = 300.0
 """How long a token is used whose lifetime the answer does not tell."""
 _SEE_ELSEWHERE = frozenset({302, 303})
 """What a form answers to those whom it lets in; the cookie shows that it did."""
-_ENCODED = re.compile(r"\{base64:([^{}]*)\}")
+_ENCODING = re.compile(r"\{(base64|form):")
 
 
 @dataclass(frozen=True)
@@ -160,18 +160,17 @@ class Logins:
         used = credential.token if token is None else token
         values = {**credential.values, **{f"cookie.{name}": one for name, one in credential.cookies.items()}}
         values["token"] = used
-        found = {name: str(fill(value, values)) for name, value in login.headers.items()}
+        found = {name: filled(value, values) for name, value in login.headers.items()}
         if login.scheme == "cookies":
             kept = {**credential.cookies, **({_cookie(login): used} if _cookie(login) else {})}
             return {**found, "Cookie": "; ".join(f"{name}={value}" for name, value in kept.items())}
         template = login.value or ("{username}:{password}" if login.scheme == "basic" else "{token}")
         # A secret of the identity is the credential itself where none is asked for, so that another one can take its place.
-        value = used if login.path is None else str(fill(template, values))
+        value = used if login.path is None else filled(template, values)
         if login.scheme == "query":
             return {**found, QUERY: f"{quote(login.name, safe='')}={quote(value, safe='')}"}
         if login.scheme == "basic":
             return {**found, "Authorization": f"Basic {base64.b64encode(value.encode()).decode()}"}
-        value = _encoded(value)
         if login.scheme == "header":
             return {**found, login.name: value}
         return {**found, "Authorization": f"Bearer {value}"}
@@ -228,7 +227,7 @@ class Logins:
         values = self._values(identity, right=right, made_up=made_up)
         if login.path is None:
             template = login.value or "{username}:{password}"
-            return Begun(None, login, self._credential(str(fill(template, values)), {}, values, identity))
+            return Begun(None, login, self._credential(filled(template, values), {}, values, identity))
         # Cookies of one login must not reach another; where none are needed the given connection serves.
         own = login.scheme == "cookies" or login.token.startswith("cookie ") or any(r.page for r in login.requests())
         sender = client.with_cookies() if own else client
@@ -254,7 +253,7 @@ class Logins:
             url = url_of(self._endpoint, one.path)
             hidden = self._hidden(one, client, headers)
             template = one.form if one.form is not None else one.json_body
-            own = {name: _encoded(str(fill(value, values))) for name, value in one.with_headers.items()}
+            own = {name: filled(value, values) for name, value in one.with_headers.items()}
             if "{code}" in str(template):
                 values["code"] = self._code(identity, login)
             if one.form is not None or hidden:
@@ -352,9 +351,23 @@ def account_of(identity: Account) -> str:
     return next(iter(identity.values.values()), identity.name)
 
 
-def _encoded(value: str) -> str:
-    """`value` with what stands in `{base64:…}` encoded."""
-    return _ENCODED.sub(lambda match: base64.b64encode(match[1].encode()).decode(), value)
+def filled(template: str, values: Mapping[str, str]) -> str:
+    """`template` with its placeholders replaced, and then what stands in `{base64:…}` and `{form:…}` encoded, also one in the other.
+
+    Where an encoding ends shows in the template alone: what is filled in may hold braces of its own.
+    """
+    begun = _ENCODING.search(template)
+    if begun is None:
+        return str(fill(template, values))
+    end, open_ones = begun.end(), 1
+    while end < len(template) and open_ones:
+        open_ones += {"{": 1, "}": -1}.get(template[end], 0)
+        end += 1
+    if open_ones:
+        raise Unobservable(f"the target's template {begun[0]}… has no end")
+    inner = filled(template[begun.end() : end - 1], values)
+    made = base64.b64encode(inner.encode()).decode() if begun[1] == "base64" else quote_plus(inner)
+    return str(fill(template[: begun.start()], values)) + made + filled(template[end:], values)
 
 
 def fields_of(html: str) -> dict[str, str]:

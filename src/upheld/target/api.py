@@ -56,8 +56,8 @@ class LoginRequest(_Sent):
     """One request of a login: its body as `json` or as `form`, in which the identity's values and secrets are filled in.
 
     `page` is the page with the form, which is opened first; `hidden` names fields of the form whose value it gives, such as a
-    token against forged requests. `with_headers` are headers of this request only: `Authorization: "Basic {base64:{id}:{secret}}"` of an
-    OAuth2 client, say. `gives` says where the JSON answer holds what later requests send, by name (`challenge: /challenge`).
+    token against forged requests. `with_headers` are headers of this request only: `Authorization: "Basic {base64:{form:{id}}:{form:{secret}}}"`
+    of an OAuth2 client, say, whose id and secret are form-encoded first (RFC 6749 §2.3.1). `gives` says where the JSON answer holds what later requests send, by name (`challenge: /challenge`).
     `{code}` becomes the present code of the identity's second factor.
     """
 
@@ -89,7 +89,7 @@ class Login(_Sent):
     """How requests carry the credential: in `Authorization`, in the header or query parameter `name`, or as the cookies that the login set."""
     name: str = ""
     value: Template = ""
-    """What is sent: by default `{token}`, and `{username}:{password}` for basic. `{base64:…}` of a header's value is encoded."""
+    """What is sent: by default `{token}`, and `{username}:{password}` for basic. `{base64:…}` and `{form:…}` (URL-encoded) are encoded."""
     headers: dict[str, str] = {}
     """Headers that requests carry beside it; `{cookie.NAME}` is a cookie's value: `X-CSRFToken: "{cookie.csrftoken}"`."""
     check: str | None = None

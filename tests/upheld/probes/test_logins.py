@@ -8,7 +8,7 @@ import secrets
 import time
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qs, unquote_plus, urlsplit
 
 import pyotp
 import pytest
@@ -22,6 +22,8 @@ from ...loopback import endpoint, web
 
 PASSWORD = "correct-horse-battery-9"
 KEY = "key-0123456789abcdef"
+AWKWARD = "{key}:0123+4 %äöü{base64:x}"
+"""What a secret may hold, and templates and encodings mean something by."""
 SEED = "JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP"
 HTML = {"Content-Type": "text/html"}
 
@@ -57,6 +59,11 @@ class Server:
             basic = base64.b64encode(f"ada:{KEY}".encode()).decode()
             right = form == {"grant_type": "client_credentials"} and given.get("authorization") == f"Basic {basic}"
             return self._json(200, {"access_token": self._session()}) if right else self._json(401, {})
+        if where.path == "/client-form-encoded":
+            sent = base64.b64decode(given.get("authorization", "").removeprefix("Basic ")).decode()
+            name, _, secret = (unquote_plus(one) for one in sent.partition(":"))
+            right = (name, secret) == ("ada", AWKWARD)
+            return self._json(200, {"access_token": self._session()}) if right else self._json(401, {})
         if where.path == "/client-post":
             right = form == {
                 "grant_type": "client_credentials",
@@ -89,7 +96,8 @@ class Server:
             given.get("authorization", "").removeprefix("Bearer ") in self.sessions
             or cookies.get("sessionid") in self.sessions
             or given.get("authorization") == f"Basic {basic}"
-            or given.get("x-api-key") == f"Token {KEY}"
+            or given.get("x-api-key")
+            in {f"Token {KEY}", f"Token {base64.b64encode(f'ada:{AWKWARD}'.encode()).decode()}"}
             or parse_qs(query).get("api_key") == [KEY]
         )
 
@@ -107,12 +115,17 @@ LOGINS: dict[str, dict[str, Any]] = {
         "path": "/client", "form": {"grant_type": "client_credentials"},
         "with_headers": {"Authorization": "Basic {base64:{username}:{key}}"},
     },
+    "OAuth2 client whose secret is form-encoded": {
+        "path": "/client-form-encoded", "form": {"grant_type": "client_credentials"},
+        "with_headers": {"Authorization": "Basic {base64:{form:{username}}:{form:{awkward}}}"},
+    },
     "OAuth2 client secret in the body": {
         "path": "/client-post",
         "form": {"grant_type": "client_credentials", "scope": "read", "client_id": "{username}", "client_secret": "{key}"},
     },
     "basic": {"scheme": "basic", "check": "/me"},
     "key in header": {"scheme": "header", "name": "X-API-Key", "value": "Token {key}", "check": "/me"},
+    "encoded key in header": {"scheme": "header", "name": "X-API-Key", "value": "Token {base64:{username}:{awkward}}", "check": "/me"},
     "key in query": {"scheme": "query", "name": "api_key", "value": "{key}", "check": "/me"},
     "second factor": {
         "path": "/first", "json": {"password": "{password}"}, "gives": {"challenge": "/challenge"}, "token": "/token",
@@ -131,10 +144,10 @@ def logging_in(session_of: Callable[..., Any]) -> Iterator[Callable[[dict[str, A
         def make(login: dict[str, Any]) -> tuple[Any, Server]:
             server = Server()
             port = stack.enter_context(web(server, takes_body=True))
-            given = {"password": "env:ADA_PASSWORD", "key": "env:ADA_KEY"}
+            given = {"password": "env:ADA_PASSWORD", "key": "env:ADA_KEY", "awkward": "env:ADA_AWKWARD"}
             ada = {"name": "ada", "tenant": "t", "role": "owner", "login": "l", "values": {"username": "ada"}}
             session = session_of(
-                secret_values={"ADA_PASSWORD": PASSWORD, "ADA_KEY": KEY, "ADA_SEED": SEED},
+                secret_values={"ADA_PASSWORD": PASSWORD, "ADA_KEY": KEY, "ADA_SEED": SEED, "ADA_AWKWARD": AWKWARD},
                 endpoints=[endpoint("api", port, scheme="http")],
                 tenants=[{"name": "t", "id": "t"}],
                 identities=[{**ada, "secrets": given, "totp_seed": "env:ADA_SEED"}],
@@ -168,7 +181,7 @@ def test_no_secret_is_in_what_is_recorded(logging_in: Any) -> None:
         with session.recording("t") as recorder:
             session.probe(Api).call("me", "ada", {})
         text = json.dumps([str(one) for one in recorder.observations])
-        for secret in (PASSWORD, KEY, SEED, *server.sessions, *server.challenges):
+        for secret in (PASSWORD, KEY, SEED, AWKWARD, *server.sessions, *server.challenges):
             assert secret not in text
 
 
