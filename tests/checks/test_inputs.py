@@ -26,11 +26,13 @@ Found = list[Finding | NotObserved | LeftOut]
 
 @pytest.fixture
 def run(session_of: Callable[..., Any], tmp_path: Path) -> Callable[..., tuple[Found, InputTenants]]:
-    """Runs a check against a server with these switches; `api` replaces parts of the target's description."""
+    """Runs a check against a server with these switches; `api` replaces parts of the target's description, `more` adds to it."""
 
-    def call(name: str, *switches: str, limit: int = 100_000, **api: Any) -> tuple[Found, InputTenants]:
+    def call(
+        name: str, *switches: str, limit: int = 100_000, more: dict[str, Any] | None = None, **api: Any
+    ) -> tuple[Found, InputTenants]:
         with InputTenants(tmp_path / "security.log", *switches, limit=limit).serving() as server:
-            session = session_of(secret_values=secret_values(), **server.target(**api))
+            session = session_of(secret_values=secret_values(), **server.target(**api), **(more or {}))
             one = CHECKS[name]
             with session.recording("t"):
                 found = list(one.function(*(session.probe(kind) for kind in one.probes.values())))
@@ -94,6 +96,45 @@ def test_a_rate_limit_is_waited_for(run: Any, name: str) -> None:
 @pytest.mark.parametrize("switch", ["busy once", "ends sessions once"])
 def test_what_a_neighbour_disturbs_is_tried_again(run: Any, name: str, switch: str) -> None:
     found, _ = run(name, switch)
+    assert failed(found) == unseen(found) == []
+
+
+STRANGERS = {
+    "strangers go to the login": {"statuses": [401], "location": "^/web/login"},
+    "strangers get 403": {"statuses": [401, 403]},
+    "strangers get 401": {"statuses": [401]},
+}
+
+
+@pytest.mark.parametrize("name", [INVALID, INJECTED])
+@pytest.mark.parametrize("shape", STRANGERS)
+@pytest.mark.parametrize("young", [False, True])
+def test_a_session_that_ends_in_mid_run_is_renewed_or_said(
+    run: Any, name: str, shape: str, monkeypatch: pytest.MonkeyPatch, *, young: bool
+) -> None:
+    """Answers to strangers count as refusals here: whoever took them for answers to odd input would pass what nobody tried."""
+    if not young:
+        monkeypatch.setattr("upheld.probes.api_logins._YOUNG_SECONDS", 0.0)
+    refused = {"statuses": [401, 403, 404], "location": "^/web/login"}
+    more = {"access": {"unauthenticated": STRANGERS[shape]}}
+    found, server = run(name, "sessions end in mid run", shape, more=more, refused=refused)
+    assert server.searches > 6
+    assert failed(found) == []
+    if young:
+        assert any("search" in one and "nobody were logged in any more" in one for one in unseen(found)), unseen(found)
+    else:
+        assert unseen(found) == []
+
+
+def test_a_refusal_that_looks_like_one_of_strangers_is_still_a_refusal(run: Any) -> None:
+    """Here strangers are answered as those are whose input is not taken; that the session goes on shows elsewhere."""
+    more = {"access": {"unauthenticated": {"statuses": [401, 422]}}}
+    found, _ = run(INVALID, more=more)
+    assert failed(found) == []
+    passed = [str(one.subject) for one in found if isinstance(one, Finding)]
+    assert any(one.startswith("search ") for one in passed)
+    more["sessions"] = {"whoami": "listNotes", "identity": "ada", "token": "opaque"}
+    found, _ = run(INVALID, more=more)
     assert failed(found) == unseen(found) == []
 
 

@@ -46,8 +46,8 @@ class Credentials(Protocol[Holder_contra]):
     def header(self, identity: Holder_contra, client: HttpClient) -> dict[str, str]:
         """The header that makes a request this identity's; logs in where that is needed."""
 
-    def forget_old(self, identity: Holder_contra) -> bool:
-        """Log in anew next time, unless the present session is so young that its refusal must mean something else."""
+    def forget_old(self, identity: Holder_contra, used: Mapping[str, str]) -> bool:
+        """Whether there is another credential next time than the `used` one, which was refused."""
 
 
 class ApiCalls(Generic[Someone]):
@@ -182,28 +182,43 @@ class ApiCalls(Generic[Someone]):
         if isinstance(body, Mapping) and request.content is not None:
             request = _with_body(request, body)
         client = self.client(source_address)
-        extra = {**self.authorization(identity), **(headers or {})}
         called = self.description.operations.get(one.id)
         if called is not None and called.hidden:
+            extra = {**self.authorization(identity), **(headers or {})}
             request = self._with_hidden(request, called.hidden, client, extra)
         with self.making(one.id, identity, {**own, **objects, **chosen}, request) as making:
-            answer, waited = patient(lambda: self.send_now(request, client, extra), self.description.limited, one.id)
-            if self.logged_out(answer) and who is not None and self.credentials.forget_old(who):
-                # The token may have been revoked or may have expired sooner than it said; a fresh one decides.
-                extra.update(self.authorization(identity))
-                answer, again = patient(lambda: self.send_now(request, client, extra), self.description.limited, one.id)
-                waited += again
+            answer, waited = self._renewing(
+                identity,
+                lambda own: patient(
+                    lambda: self.send_now(request, client, {**own, **(headers or {})}),
+                    self.description.limited,
+                    one.id,
+                ),
+            )
             reply = self.reply(one.id, identity or "", request, answer, waited, values)
             making.status, making.made, making.worked = reply.status, reply.made, reply.worked
             making.nothing = bool(reply.good) and not reply.worked
         return answer, request, reply
 
-    def logged_out(self, answer: Answer) -> bool:
+    def logged_out(self, answer: Answer | Reply) -> bool:
         """Whether an answer may mean that a session or token has ended: 401, or what strangers get here (a redirect to the login, say)."""
+        location = answer.location if isinstance(answer, Reply) else answer.header("location") or ""
         access = self.session.target.access
         return answer.status == HTTPStatus.UNAUTHORIZED or (
-            access is not None and matches(access.unauthenticated, answer)
+            access is not None and access.unauthenticated.match(answer.status, answer.text, location)
         )
+
+    def _renewing(
+        self, identity: str | None, send: Callable[[Mapping[str, str]], tuple[Answer, float]]
+    ) -> tuple[Answer, float]:
+        """What `send` comes to with the identity's headers, and with those of a fresh login where the session may have ended."""
+        used = self.authorization(identity)
+        answer, waited = send(used)
+        if identity and self.logged_out(answer) and self.credentials.forget_old(self.identity(identity), used):
+            # It may have been revoked or may have expired sooner than it said; a fresh one decides.
+            answer, again = send(self.authorization(identity))
+            waited += again
+        return answer, waited
 
     def making(
         self, operation: str, identity: str | None, objects: Mapping[str, str], request: Request
@@ -229,24 +244,37 @@ class ApiCalls(Generic[Someone]):
 
         With `objects`, the identifiers in it by kind, what it makes is remembered and taken away at the end.
         """
-        headers = self.authorization(identity)
 
-        def send() -> Answer:
-            return self.send_now(request, self.client(""), headers)
+        def send(own: Mapping[str, str]) -> tuple[Answer, float]:
+            def once() -> Answer:
+                return self.send_now(request, self.client(""), own)
+
+            return patient(once, self.description.limited, subject) if wait else (once(), 0.0)
 
         held = {**self.own(self.identity(identity)), **objects} if identity and objects is not None else {}
         with self.making(subject, identity if objects is not None else None, held, request) as making:
-            answer, waited = patient(send, self.description.limited, subject) if wait else (send(), 0.0)
+            answer, waited = self._renewing(identity, send)
             reply = self.reply(subject, identity or "", request, answer, waited, held)
             making.status, making.made, making.worked = reply.status, reply.made, reply.worked
         return reply
 
-    def exchange(self, subject: str, request: Request, headers: Mapping[str, str]) -> tuple[Answer, Reply]:
-        """Send a request with these headers and nobody's credential, once no limit stands in the way; the answer as it came too."""
-        answer, waited = patient(
-            lambda: self.send_now(request, self.client(""), headers), self.description.limited, subject
-        )
-        return answer, self.reply(subject, "", request, answer, waited)
+    def exchange(
+        self, subject: str, request: Request, headers: Mapping[str, str], *, identity: str | None = None
+    ) -> tuple[Answer, Reply]:
+        """Send a request with these headers, once no limit stands in the way; the answer as it came too.
+
+        With `identity` it carries that one's credential too, otherwise nobody's.
+        """
+
+        def send(own: Mapping[str, str]) -> tuple[Answer, float]:
+            return patient(
+                lambda: self.send_now(request, self.client(""), {**own, **headers}),
+                self.description.limited,
+                subject,
+            )
+
+        answer, waited = self._renewing(identity, send)
+        return answer, self.reply(subject, identity or "", request, answer, waited)
 
     def _with_hidden(
         self, request: Request, names: tuple[str, ...], client: HttpClient, headers: Mapping[str, str]

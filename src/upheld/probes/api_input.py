@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import secrets
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any, ClassVar, TypeVar, cast
 
@@ -171,6 +172,8 @@ class ApiInput(Probe):
                     taken = reply.worked and not one.allowed
                     if reply.status < HTTPStatus.INTERNAL_SERVER_ERROR and not taken:
                         raise Unobservable(f"answered {first.status}, and {reply.status} a moment later")
+                if not self._api.logged_out(valid):
+                    self._must_be_logged_in(case, identity, objects, reply)
             except Unobservable as unobservable:
                 return Attempt(*what, 0, False, False, unobservable.reason)
             return Attempt(*what, reply.status, reply.worked, reply.refused)
@@ -225,8 +228,7 @@ class ApiInput(Probe):
                     Planted("call", title, "api", case.id, identity, dict(objects), body={name: before})
                 )
             reply = self._call(case, identity, objects, extra={name: value})
-            if reply.status == HTTPStatus.UNAUTHORIZED:
-                raise Unobservable("it answered 401, as if nobody were logged in any more")
+            self._must_be_logged_in(case, identity, objects, reply)
             after, unread = before, None
             if reply.worked:
                 where = objects if not reply.made else {**objects, case.creates: reply.made}
@@ -292,12 +294,22 @@ class ApiInput(Probe):
 
     def _once(self, case: Case, identity: str | None, request: Request, objects: Mapping[str, str]) -> Reply:
         """The answer once no limit stands in the way; what was made is remembered, so that it is taken away again."""
+        return self._api.once(case.id, identity, request, wait=True, objects=objects)
+
+    def _must_be_logged_in(self, case: Case, identity: str | None, objects: Mapping[str, str], reply: Reply) -> None:
+        """Raise Unobservable when an answer is to somebody whose session has ended, and no refusal of what was sent."""
         api = self._api
-        reply = api.once(case.id, identity, request, wait=True, objects=objects)
-        if reply.status == HTTPStatus.UNAUTHORIZED and identity and api.credentials.forget_old(api.identity(identity)):
-            # The token may have expired sooner than it said; a fresh one decides.
-            reply = api.once(case.id, identity, request, wait=True, objects=objects)
-        return reply
+        if identity is None or not api.logged_out(reply):
+            return
+        # Where strangers are answered as those are who may not, another call tells whether the session goes on.
+        elsewhere = 300 <= reply.status < 400
+        whoami = self.target.sessions.whoami if self.target.sessions else "" if case.changes else case.id
+        if whoami and reply.status != HTTPStatus.UNAUTHORIZED and not elsewhere:
+            with contextlib.suppress(Unobservable):
+                held = {**objects, **api.own(api.identity(identity))}
+                if api.send(whoami, identity=identity, objects=held).worked:
+                    return
+        raise Unobservable(f"it answered {reply.status}, as if nobody were logged in any more")
 
     def _valid(self, case: Case, identity: str | None, request: Request, objects: Mapping[str, str]) -> Reply:
         """The answer to a call that works; raises Unobservable when it does not, also some moments later."""
@@ -305,7 +317,7 @@ class ApiInput(Probe):
             reply = self._once(case, identity, request, objects)
             if reply.worked or (case.obstacle and reply.refused):
                 return reply
-            if reply.status == HTTPStatus.UNAUTHORIZED and identity:
+            if identity and self._api.logged_out(reply):
                 # Somebody else may have ended the session, for a check of their own; another one decides.
                 self._api.logins.forget(self._api.identity(identity))
             elif reply.status not in _PASSING:
@@ -319,15 +331,11 @@ class ApiInput(Probe):
     ) -> tuple[Reply, str, tuple[tuple[str, str], ...]]:
         """An answer with the names and values of its headers and all text that it and, after a change, the reader shows."""
         api = self._api
-        headers = api.authorization(identity)
         held = {**api.own(api.identity(identity)), **objects} if identity else {}
         with api.making(case.id, identity, held, request) as making:
-            answer, reply = api.exchange(case.id, request, headers)
-            making.status = reply.status
-            making.made = api.reply(case.id, identity or "", request, answer, 0.0).made
-        if reply.status == HTTPStatus.UNAUTHORIZED and identity:
-            raise Unobservable("it answered 401, as if nobody were logged in any more")
-        reply = replace(reply, identity=identity or "")
+            answer, reply = api.exchange(case.id, request, {}, identity=identity)
+            making.status, making.made = reply.status, reply.made
+        self._must_be_logged_in(case, identity, objects, reply)
         text = answer.text
         if reply.worked and identity and case.changes:
             where = dict(objects)
@@ -376,7 +384,7 @@ class ApiInput(Probe):
             yield name, value, other
 
     def _typed(self, case: Case, identity: str | None, request: Request) -> Typed:
-        answer, _ = self._api.exchange(case.id, request, self._api.authorization(identity))
+        answer, _ = self._api.exchange(case.id, request, {}, identity=identity)
         known = self._api.description.declared.get(case.id)
         declared = (known.answers or None) if known else self._schemas.answers(case.operation, answer.status)
         readable = True

@@ -98,13 +98,19 @@ class Logins:
         """Fetch a new token next time."""
         self._tokens.pop(identity.name, None)
 
-    def forget_old(self, identity: Identity) -> bool:
-        """Fetch a new token next time, unless the present one is so young that its refusal must mean something else."""
-        known = self._tokens.get(identity.name)
-        if known is None or time.monotonic() - known.since < _YOUNG_SECONDS:
-            return False
-        self.forget(identity)
-        return True
+    def forget_old(self, identity: Identity, used: Mapping[str, str]) -> bool:
+        """Whether there is, or next time will be, another credential than the `used` one, which was refused.
+
+        One that is so young that its refusal must mean something else is kept.
+        """
+        with self._fetching:  # Another thread may be renewing it just now.
+            known = self._tokens.get(identity.name)
+            if known is None or known.header != used:
+                return True
+            if time.monotonic() - known.since < _YOUNG_SECONDS:
+                return False
+            self.forget(identity)
+            return True
 
     def attempt(
         self,

@@ -72,10 +72,15 @@ class StaffLogins:
             known = self._open[identity.name] = self._fetch(identity, client)
         return dict(known.header)
 
-    def forget_old(self, identity: StaffIdentity) -> bool:
-        """Log in anew next time, unless the present session is so young that its refusal must mean something else."""
+    def forget_old(self, identity: StaffIdentity, used: Mapping[str, str]) -> bool:
+        """Whether there is, or next time will be, another credential than the `used` one, which was refused.
+
+        One that is so young that its refusal must mean something else is kept.
+        """
         known = self._open.get(identity.name)
-        if known is None or time.monotonic() - known.since < _YOUNG_SECONDS:
+        if known is None or known.header != used:
+            return True
+        if time.monotonic() - known.since < _YOUNG_SECONDS:
             return False
         self.forget(identity)
         return True
