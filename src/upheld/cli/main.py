@@ -31,6 +31,7 @@ _SHOWN = 200
 _OWN = {
     "init": ("upheld.cli.init", "init"),
     "run": ("upheld.cli.run", "run"),
+    "export": ("upheld.cli.export", "export_run"),
     "list": ("upheld.cli.show", "list_everything"),
     "explain": ("upheld.cli.show", "explain"),
     "validate": ("upheld.cli.show", "validate"),

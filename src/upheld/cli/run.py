@@ -13,11 +13,12 @@ from rich.console import Console
 
 from upheld.cleaning import Leftover
 from upheld.cli.dry_run import lines
+from upheld.cli.export import wanted_exports, write_exports
 from upheld.cli.options import find_policy, find_target
 from upheld.errors import InternalFault
 from upheld.plugin import AUDIT
 from upheld.plugin.audit import Audit
-from upheld.reporting import terminal
+from upheld.reporting import run_json, terminal
 from upheld.reporting.folder import write_reports
 from upheld.reporting.progress import Progress
 from upheld.running import assemble, exit_code
@@ -54,6 +55,13 @@ class Prepared:
     type=click.Path(path_type=Path),
     help="Where it is noted what is planted, for upheld clean. [the user's state folder]",
 )
+@click.option(
+    "--export",
+    "exports",
+    multiple=True,
+    metavar="FORMAT=FILE",
+    help="Also write the run in this format (upheld export --help names them).",
+)
 @click.option("--dry-run", is_flag=True, help="Only print every class of requests that the run would send.")
 @click.option("--no-color", is_flag=True, help="Plain text.")
 @click.pass_context
@@ -66,6 +74,7 @@ def run(
     workers: str,
     out: Path,
     state: Path | None,
+    exports: tuple[str, ...],
     dry_run: bool,
     no_color: bool,
 ) -> int:
@@ -75,6 +84,7 @@ def run(
     uncovered, 4 a fault of upheld itself.
     """
     console = Console(no_color=no_color or None, highlight=False, soft_wrap=True)
+    views = wanted_exports(exports)
     path = find_policy(policy)
     source = find_target(target, path, sabotages)
     wanted = [one.strip() for one in claims.split(",") if one.strip()]
@@ -104,6 +114,8 @@ def run(
     terminal.summary(result, console)
     _say_left(left, "this run left", source.file, console)
     console.print(f"report: {out / 'report.html'}   evidence: {out / 'run.json'}", markup=False)
+    if views:
+        write_exports(run_json.read(out / "run.json"), views)
     code = exit_code(result, accepted)
     context.exit(code)
     return code
