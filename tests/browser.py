@@ -18,8 +18,8 @@ _FLAGS = ("--headless", "--no-sandbox", "--disable-gpu", "--disable-background-n
 
 
 @contextlib.contextmanager
-def chromium() -> Iterator[Callable[[Deployment], Browser]]:
-    """Starts browsers in which a deployment's names lead to its addresses, and no other name leads anywhere.
+def chromium() -> Iterator[Callable[[Deployment | None], Browser]]:
+    """Starts browsers in which a deployment's names, where there is one, lead to its addresses, and no other name leads anywhere.
 
     Playwright runs once at a time, so that tests share one of these.
     """
@@ -29,8 +29,9 @@ def chromium() -> Iterator[Callable[[Deployment], Browser]]:
         pytest.skip("there is no chromium on PATH")
     with playwright.sync_playwright() as started, contextlib.ExitStack() as stack:
 
-        def launch(deployment: Deployment) -> Browser:
-            names = {(facts["host_name"], facts["address"]) for facts in deployment.facts["listeners"].values()}
+        def launch(deployment: Deployment | None) -> Browser:
+            listeners = deployment.facts["listeners"].values() if deployment else ()
+            names = {(facts["host_name"], facts["address"]) for facts in listeners}
             rules = ", ".join([*(f"MAP {name} {address}" for name, address in sorted(names)), "MAP * ~NOTFOUND"])
             flags = [*_FLAGS, f"--host-resolver-rules={rules}, EXCLUDE 127.0.0.1"]
             running: Browser = started.chromium.launch(executable_path=program, args=flags)

@@ -1,12 +1,14 @@
-"""The report as one HTML file that needs nothing else: no network, no script, no inline handler, no link that leaves it.
+"""The report as one HTML file that needs nothing else: no network, no inline handler, no link that leaves it.
 
-Its content security policy allows one style, by digest, and nothing besides. Everything that comes from a target or a
-policy is text: each expression of the templates passes through `safe` and is then escaped, by default and not by habit.
+Its content security policy allows one style and one script, both by digest, and nothing besides; without the script the
+page still shows everything. Everything that comes from a target or a policy is text: each expression of the templates
+passes through `safe` and is then escaped, by default and not by habit.
 """
 
 from __future__ import annotations
 
 import base64
+import dataclasses
 import hashlib
 import re
 from functools import cache
@@ -22,6 +24,8 @@ from upheld.reporting.headline import BASES, MEANINGS, WORST_FIRST, checks, head
 from upheld.reporting.text import safe, safe_lines
 
 _FRAMEWORKS = {"soc2": "SOC 2", "iso27001": "ISO 27001", "popia": "POPIA", "gdpr": "GDPR"}
+_LONGEST = 20_000
+"""Characters of any one text that the page shows, so that no name or sentence is too much for a browser."""
 _TEMPLATES = Path(__file__).parent / "templates"
 
 
@@ -32,15 +36,17 @@ def write(run: Run, path: Path) -> None:
 
 def render(run: Run) -> str:
     """The page of `run`; the same run gives the same page."""
-    style, results = _style(), checks(run)
-    digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
+    style, script, results = _own("style.css"), _own("script.js"), checks(run)
     return (
         _environment()
         .get_template("report.html")
         .render(
             run=run,
-            style=Markup(style),  # noqa: S704  (our own file; `_style` refuses what could end the element)
-            policy=f"default-src 'none'; style-src 'sha256-{digest}'; img-src data:; base-uri 'none'; form-action 'none'",
+            style=Markup(style),  # noqa: S704  (our own file; `_own` refuses what could end the element)
+            script=Markup(script),  # noqa: S704  (likewise)
+            policy=f"default-src 'none'; style-src {_digest(style)}; script-src {_digest(script)}; img-src data:; "
+            "base-uri 'none'; form-action 'none'",
+            choices=_named(page.choices(run)),
             headline=headline(run),
             notices=notices(run),
             counts=[(status, run.counts()[status]) for status in WORST_FIRST],
@@ -78,16 +84,27 @@ def _environment() -> Environment:
 
 
 @cache
-def _style() -> str:
-    text = (_TEMPLATES / "style.css").read_text(encoding="utf-8")
-    if "</" in text or "\r" in text:
-        raise ValueError("style.css holds something that a page would not keep as it is")
+def _own(name: str) -> str:
+    """One of our own files, which stands in the page as it is."""
+    text = (_TEMPLATES / name).read_text(encoding="utf-8")
+    if "</" in text or "<!--" in text or "\r" in text:
+        raise ValueError(f"{name} holds something that a page would not keep as it is")
     return text
+
+
+def _digest(text: str) -> str:
+    """The source expression of a content security policy that allows exactly `text`."""
+    return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"
+
+
+def _named(offered: page.Choices) -> page.Choices:
+    """`offered` with the frameworks' names as people write them."""
+    return dataclasses.replace(offered, frameworks=tuple(_FRAMEWORKS.get(one, one) for one in offered.frameworks))
 
 
 def _harmless(value: object) -> object:
     """What every expression of the templates becomes before it is escaped; only our own markup stays as it is."""
-    return value if isinstance(value, Markup) else safe(value)
+    return value if isinstance(value, Markup) else safe(value, _LONGEST)
 
 
 def _block(text: str) -> Markup:
@@ -97,7 +114,7 @@ def _block(text: str) -> Markup:
 
 def _breakable(text: object) -> Markup:
     """A name that may break after each dot and underscore, so that it fits on a phone."""
-    return Markup("<wbr>").join(re.split(r"(?<=[._])", safe(text)))
+    return Markup("<wbr>").join(re.split(r"(?<=[._])", safe(text, _LONGEST)))
 
 
 def _coded(text: str) -> Markup:

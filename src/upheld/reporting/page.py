@@ -10,7 +10,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from upheld.model import CheckResult, ClaimResult, FindingRecord, Observation, Plain, Run, Status, Verdict
+from upheld.model import CheckResult, ClaimResult, FindingRecord, Observation, Plain, Run, Severity, Status, Verdict
 from upheld.reporting.headline import tone, why
 from upheld.reporting.text import unused
 
@@ -41,6 +41,7 @@ class Shown:
     """One finding with the observations that are shown, and how many are not."""
 
     finding: FindingRecord
+    anchor: str
     looks: tuple[Look, ...]
     more_looks: int
 
@@ -65,16 +66,29 @@ class CheckView:
 
     result: CheckResult
     tone: Status
+    anchor: str
     parameters: tuple[tuple[str, str], ...]
     groups: tuple[Group, ...]
 
 
 @dataclass(frozen=True, slots=True)
+class Choices:
+    """What the claims of a run can be filtered by; a filter names each by its number, counted from 1."""
+
+    severities: tuple[str, ...]
+    owners: tuple[str, ...]
+    frameworks: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class ClaimView:
-    """One claim, with the name that links to it, and what its folded evidence must still tell."""
+    """One claim, with the name that links to it, the filter's numbers, and what its folded evidence must still tell."""
 
     result: ClaimResult
     anchor: str
+    severity: int
+    owner: int
+    frameworks: tuple[int, ...]
     checks: tuple[CheckView, ...]
     reason: str
     open: bool
@@ -108,15 +122,24 @@ class Unseen:
     more: int
 
 
+def choices(run: Run) -> Choices:
+    """The severities (worst first), owners and frameworks that occur in `run`."""
+    severities = {claim.severity for claim in run.claims}
+    return Choices(
+        tuple(one for one in Severity if one in severities),
+        tuple(sorted({claim.owner for claim in run.claims if claim.owner})),
+        tuple(dict.fromkeys(name for claim in run.claims for name in claim.references)),
+    )
+
+
 def sections(run: Run) -> tuple[Section, ...]:
     """The claims of `run` by section, in the policy's order."""
-    left = dict(BUDGET)
+    making = _Making(choices(run))
     by_name: dict[str, list[ClaimView]] = {}
-    anchors: set[str] = set()
     for claim in run.claims:
-        by_name.setdefault(claim.section, []).append(_claim(claim, _anchor(f"claim-{claim.id}", anchors), left))
+        by_name.setdefault(claim.section, []).append(making.claim(claim))
     return tuple(
-        Section(name or "Claims without a section", _anchor(f"section-{name}", anchors), tuple(claims))
+        Section(name or "Claims without a section", making.anchor(f"section-{name}"), tuple(claims))
         for name, claims in by_name.items()
     )
 
@@ -145,61 +168,73 @@ def inline(value: Plain) -> str:
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 
-def _claim(claim: ClaimResult, anchor: str, left: dict[Verdict, int]) -> ClaimView:
-    good = claim.status in {Status.UPHELD, Status.ATTESTED}
-    return ClaimView(
-        result=claim,
-        anchor=anchor,
-        checks=tuple(_check(one, left) for one in claim.checks),
-        # A failing finding says it better than the reason made of it.
-        reason="" if good or any(one.verdict is Verdict.FAIL for one in claim.checks) else why(claim),
-        open=claim.status in {Status.REFUTED, Status.INCONCLUSIVE, Status.LAPSED},
-        subjects=sum(one.population.probed for one in claim.checks),
-        left_out=sum(len(one.population.left_out) for one in claim.checks),
-        uncalibrated=sum(not one.calibrated for one in claim.checks),
-    )
+class _Making:
+    """What the parts of one page share: the names that lead to them, and the characters that may still be spent."""
 
+    def __init__(self, offered: Choices) -> None:
+        self._left = dict(BUDGET)
+        self._taken: set[str] = set()
+        self._severities = {name: number for number, name in enumerate(offered.severities, 1)}
+        self._owners = {name: number for number, name in enumerate(offered.owners, 1)}
+        self._frameworks = {name: number for number, name in enumerate(offered.frameworks, 1)}
 
-def _check(result: CheckResult, left: dict[Verdict, int]) -> CheckView:
-    by_id = {one.id: one for one in result.observations}
-    by_verdict: dict[Verdict, list[FindingRecord]] = {}
-    for finding in result.findings:
-        by_verdict.setdefault(finding.verdict, []).append(finding)
-    return CheckView(
-        result=result,
-        tone=tone(result),
-        parameters=tuple((name, inline(value)) for name, value in result.parameters.items()),
-        groups=tuple(
-            _group(verdict, by_verdict[verdict], by_id, left)
-            for verdict in (Verdict.FAIL, Verdict.INCONCLUSIVE, Verdict.PASS)
-            if verdict in by_verdict
-        ),
-    )
+    def anchor(self, text: str) -> str:
+        """A name for a part of the page that no other part has."""
+        return unused(re.sub(r"[^a-z0-9.]+", "-", text.lower()).strip("-"), self._taken)
 
-
-def _group(
-    verdict: Verdict, findings: list[FindingRecord], by_id: dict[str, Observation], left: dict[Verdict, int]
-) -> Group:
-    shown: list[Shown] = []
-    for finding in findings[: MOST_FINDINGS[verdict]]:
-        if left[verdict] <= 0:
-            break
-        made = [_look(by_id[name]) for name in finding.observations[:MOST_OBSERVATIONS] if name in by_id]
-        shown.append(Shown(finding, tuple(made), len(finding.observations) - len(made)))
-        left[verdict] -= (
-            400
-            + min(len(finding.observed), MOST_CHARACTERS)
-            + sum(400 + len(look.value) + len(look.arguments) for look in made)
+    def claim(self, claim: ClaimResult) -> ClaimView:
+        """One claim as it is shown."""
+        good = claim.status in {Status.UPHELD, Status.ATTESTED}
+        anchor = self.anchor(f"claim-{claim.id}")
+        return ClaimView(
+            result=claim,
+            anchor=anchor,
+            severity=self._severities[claim.severity],
+            owner=self._owners.get(claim.owner, 0),
+            frameworks=tuple(self._frameworks[name] for name in claim.references),
+            checks=tuple(self._check(one, anchor) for one in claim.checks),
+            # A failing finding says it better than the reason made of it.
+            reason="" if good or any(one.verdict is Verdict.FAIL for one in claim.checks) else why(claim),
+            open=claim.status in {Status.REFUTED, Status.INCONCLUSIVE, Status.LAPSED},
+            subjects=sum(one.population.probed for one in claim.checks),
+            left_out=sum(len(one.population.left_out) for one in claim.checks),
+            uncalibrated=sum(not one.calibrated for one in claim.checks),
         )
-    return Group(verdict, len(findings), tuple(shown))
+
+    def _check(self, result: CheckResult, claim: str) -> CheckView:
+        by_id = {one.id: one for one in result.observations}
+        by_verdict: dict[Verdict, list[FindingRecord]] = {}
+        for finding in result.findings:
+            by_verdict.setdefault(finding.verdict, []).append(finding)
+        return CheckView(
+            result=result,
+            tone=tone(result),
+            anchor=self.anchor(f"{claim}.{result.id}"),
+            parameters=tuple((name, inline(value)) for name, value in result.parameters.items()),
+            groups=tuple(
+                self._group(verdict, by_verdict[verdict], by_id)
+                for verdict in (Verdict.FAIL, Verdict.INCONCLUSIVE, Verdict.PASS)
+                if verdict in by_verdict
+            ),
+        )
+
+    def _group(self, verdict: Verdict, findings: list[FindingRecord], by_id: dict[str, Observation]) -> Group:
+        shown: list[Shown] = []
+        for finding in findings[: MOST_FINDINGS[verdict]]:
+            if self._left[verdict] <= 0:
+                break
+            made = [_look(by_id[name]) for name in finding.observations[:MOST_OBSERVATIONS] if name in by_id]
+            name = self.anchor(f"finding-{finding.fingerprint}")
+            shown.append(Shown(finding, name, tuple(made), len(finding.observations) - len(made)))
+            self._left[verdict] -= (
+                400
+                + min(len(finding.observed), MOST_CHARACTERS)
+                + sum(400 + len(look.value) + len(look.arguments) for look in made)
+            )
+        return Group(verdict, len(findings), tuple(shown))
 
 
 def _look(source: Observation) -> Look:
     value = laid_out(source.value)
     arguments = inline(source.arguments) if source.arguments else ""
     return Look(source, arguments[:MOST_CHARACTERS], value[:MOST_CHARACTERS], len(value))
-
-
-def _anchor(text: str, taken: set[str]) -> str:
-    base = re.sub(r"[^a-z0-9.]+", "-", text.lower()).strip("-")
-    return unused(base, taken)

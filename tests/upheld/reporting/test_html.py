@@ -92,10 +92,12 @@ def words(element: Element) -> str:
 @pytest.mark.parametrize(
     "run", [sample.full(), sample.run(), sample.hostile("x")], ids=["full", "empty", "every field"]
 )
-def test_the_page_needs_nothing_and_runs_nothing(run: Run) -> None:
+def test_the_page_needs_nothing_and_runs_only_its_own_script(run: Run) -> None:
     root = parse(run)
+    (script,) = root.find("script")
+    assert (script.attributes, script.text) == ({}, (TEMPLATES / "script.js").read_text(encoding="utf-8"))
     for element in root.all():
-        assert element.tag not in {"script", "iframe", "object", "embed", "form", "base", "img"}
+        assert element.tag not in {"iframe", "object", "embed", "form", "base", "img"}
         assert not {"src", "style", "srcset", "action", "formaction"} & set(element.attributes)
         assert not [name for name in element.attributes if name.startswith("on")]
         assert element.attributes.get("href", "#").startswith(("#", "data:image/svg+xml,"))
@@ -104,20 +106,24 @@ def test_the_page_needs_nothing_and_runs_nothing(run: Run) -> None:
     assert "url(" not in html.render(run)
 
 
-def test_the_policy_allows_exactly_this_style_and_stands_before_it() -> None:
+def test_the_policy_allows_exactly_this_style_and_this_script_and_stands_before_them() -> None:
     text = html.render(sample.full())
-    (style,) = re.findall(r"<style>(.*?)</style>", text, re.DOTALL)
-    digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
+    digests = [
+        base64.b64encode(hashlib.sha256(own.encode()).digest()).decode()
+        for own in re.findall(r"<(?:style|script)>(.*?)</(?:style|script)>", text, re.DOTALL)
+    ]
     (policy,) = [one.attributes["content"] for one in parse(sample.full()).all() if "http-equiv" in one.attributes]
     directives = dict(part.strip().split(" ", 1) for part in policy.split(";"))
     assert directives == {
         "default-src": "'none'",
-        "style-src": f"'sha256-{digest}'",
+        "style-src": f"'sha256-{digests[0]}'",
+        "script-src": f"'sha256-{digests[1]}'",
         "img-src": "data:",
         "base-uri": "'none'",
         "form-action": "'none'",
     }
-    assert text.index("Content-Security-Policy") < text.index("<style>")
+    assert len(digests) == 2
+    assert text.index("Content-Security-Policy") < text.index("<style>") < text.index("<script>")
 
 
 @pytest.mark.parametrize("text", sample.HOSTILE.values(), ids=sample.HOSTILE)
@@ -130,6 +136,24 @@ def test_what_a_target_sends_stays_text(text: str) -> None:
     root = parse(sample.hostile(text))
     assert shape(root) == shape(parse(sample.hostile("harmless")))
     assert safe(text).strip() in root.text
+
+
+def test_the_script_only_ever_makes_text() -> None:
+    script = (TEMPLATES / "script.js").read_text(encoding="utf-8")
+    for way in (
+        "innerHTML",
+        "outerHTML",
+        "insertAdjacent",
+        "document.write",
+        "eval",
+        "Function(",
+        "fetch",
+        "XMLHttp",
+        "import(",
+        "localStorage",
+        "cookie",
+    ):
+        assert way not in script, way
 
 
 def test_templates_never_switch_escaping_off_and_quote_every_attribute() -> None:
