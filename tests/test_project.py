@@ -18,7 +18,7 @@ ROOT = Path(__file__).resolve().parents[1]
 PATHS = re.compile(r"`((?:src|tests|checks|docs|schema|bench)/[A-Za-z0-9_./-]*|[a-z_]+\.(?:yaml|py|json|toml))`")
 
 BASES = (ROOT, ROOT / "src" / "upheld", ROOT / "src" / "upheld_reference")
-WRITTEN = {"target.yaml", "run.json", "more.yaml", "deployment.json"}
+WRITTEN = {"target.yaml", "run.json", "more.yaml", "deployment.json", "checks.json", "calibration.json", "target.json"}
 """Files that a user, a run or a deployment writes."""
 
 
@@ -28,7 +28,7 @@ WRITTEN = {"target.yaml", "run.json", "more.yaml", "deployment.json"}
         "README.md",
         "ARCHITECTURE.md",
         "CONTRIBUTING.md",
-        *(f"docs/{name}.md" for name in ("exports", "policy", "reference", "target")),
+        *(f"docs/{name}.md" for name in ("evidence", "exports", "policy", "reference", "target")),
     ],
 )
 def test_every_path_that_a_page_names_exists(page):

@@ -17,6 +17,7 @@ from upheld.target.load import load_target
 
 if TYPE_CHECKING:
     from upheld.plugin.audit import Audit
+    from upheld.target.model import Target
 
 FORMAT = "upheld-run/1"
 _REPORTED = (
@@ -136,6 +137,14 @@ def versions() -> dict[str, str]:
         except PackageNotFoundError:
             found[name] = "not installed"
     return found
+
+
+def described_target(audit: Audit) -> Target | None:
+    """The description of the target that was audited; None where there was none that could be read."""
+    try:
+        return load_target(audit.target_file)[0] if audit.target_file is not None else None
+    except InputError:
+        return None
 
 
 def _target(audit: Audit) -> TargetSummary:

@@ -38,6 +38,8 @@ _OWN = {
     "doctor": ("upheld.cli.doctor", "doctor"),
     "learn": ("upheld.cli.learn", "learn"),
     "clean": ("upheld.cli.clean", "clean"),
+    "bundle": ("upheld.cli.evidence", "bundle"),
+    "verify": ("upheld.cli.evidence", "verify"),
     "calibrate": ("upheld.cli.calibrate", "calibrate"),
 }
 

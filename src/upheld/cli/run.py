@@ -16,12 +16,13 @@ from upheld.cli.dry_run import lines
 from upheld.cli.export import wanted_exports, write_exports
 from upheld.cli.options import find_policy, find_target
 from upheld.errors import InternalFault
+from upheld.evidence import inputs
 from upheld.plugin import AUDIT
 from upheld.plugin.audit import Audit
 from upheld.reporting import run_json, terminal
 from upheld.reporting.folder import write_reports
 from upheld.reporting.progress import Progress
-from upheld.running import assemble, exit_code
+from upheld.running import assemble, described_target, exit_code
 
 
 class Prepared:
@@ -109,8 +110,10 @@ def run(
             progress.stop()
         left = [one for one in audit.left_now() if one not in audit.left_before]
         result = assemble(audit)
+        kept = inputs.gather(audit.policy.files, described_target(audit))
         accepted = frozenset(claim.id for claim in audit.policy.claims if claim.accept_attested)
     write_reports(result, out)
+    inputs.keep(kept, out)
     terminal.summary(result, console)
     _say_left(left, "this run left", source.file, console)
     console.print(f"report: {out / 'report.html'}   evidence: {out / 'run.json'}", markup=False)

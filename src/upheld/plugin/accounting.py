@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from upheld.evidence import inputs
 from upheld.plugin import AUDIT, INCONCLUSIVE, PACKED, wrong_input_is_a_usage_error
 from upheld.reporting.folder import write_reports
-from upheld.running import assemble
+from upheld.running import assemble, described_target
 
 if TYPE_CHECKING:
     from upheld.plugin.audit import Audit
@@ -66,7 +67,9 @@ class Accounting:
             self.audit.reconcile(self._why_not(session))
             out = self.config.getoption("upheld_out")
             if out and self.config.pluginmanager.get_plugin(AUDIT) is None:
-                write_reports(assemble(self.audit), self.config.invocation_params.dir / out)
+                folder = self.config.invocation_params.dir / out
+                write_reports(assemble(self.audit), folder)
+                inputs.keep(inputs.gather(self.audit.policy.files, described_target(self.audit)), folder)
         return result
 
     def pytest_collectreport(self, report: pytest.CollectReport) -> None:

@@ -19,6 +19,7 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, padding, rsa
 from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
 from cryptography.hazmat.primitives.serialization import load_ssh_public_key
+from cryptography.hazmat.primitives.serialization.ssh import SSHPublicKeyTypes
 
 from upheld.errors import Unobservable
 
@@ -104,13 +105,10 @@ def verifies(signature: Signature, content: bytes) -> str:
     """Empty when the signature is one of `content` by the key in it, else why not; raises Unobservable for what cannot be verified here."""
     if signature.hash_name not in {"sha256", "sha512"}:
         raise Unobservable(f"signatures over {signature.hash_name!r} are not understood")
-    kind = _Reader(signature.key).string().decode("ascii", "replace")
+    kind = _kind(signature.key)
     parts = (signature.namespace.encode(), b"", signature.hash_name.encode())
     message = _MAGIC + b"".join(map(_string, (*parts, hashlib.new(signature.hash_name, content).digest())))
-    try:
-        key = load_ssh_public_key(kind.encode() + b" " + base64.b64encode(signature.key))
-    except (ValueError, UnsupportedAlgorithm):
-        raise Unobservable(f"keys of the type {kind!r} cannot be verified with") from None
+    key = public_key(signature.key)
     try:
         if isinstance(key, ed25519.Ed25519PublicKey) and signature.algorithm == kind == "ssh-ed25519":
             key.verify(signature.value, message)
@@ -130,6 +128,19 @@ def verifies(signature: Signature, content: bytes) -> str:
     except InvalidSignature:
         return "it is no signature of this file"
     return ""
+
+
+def public_key(blob: bytes) -> SSHPublicKeyTypes:
+    """The key that an SSH key's blob is; raises Unobservable for one of a type that nothing can be verified with here."""
+    kind = _kind(blob)
+    try:
+        return load_ssh_public_key(kind.encode() + b" " + base64.b64encode(blob))
+    except (ValueError, UnsupportedAlgorithm):
+        raise Unobservable(f"keys of the type {kind!r} cannot be verified with") from None
+
+
+def _kind(blob: bytes) -> str:
+    return _Reader(blob).string().decode("ascii", "replace")
 
 
 def read_allowed(raw: bytes) -> tuple[AllowedSigner, ...]:

@@ -1,0 +1,228 @@
+"""What is signed: in-toto Statements (v1) about a run, each in a DSSE envelope.
+
+One has a predicate of our own that stands for the whole run (the root of its tree, what it came to, every part of the bundle by
+digest), the other the test-result predicate of in-toto, for tools that know that one. Both are a function of the bundle's
+contents, so that a reader makes them again and compares. No status becomes better by it: only `upheld` is a passed test.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from upheld.errors import UpheldError
+from upheld.evidence.container import Damaged
+from upheld.evidence.keys import Issuer, SigningKey, library_key
+from upheld.model import Status
+
+if TYPE_CHECKING:
+    from securesystemslib.dsse import Envelope
+    from securesystemslib.signer import Signature
+
+FORMAT = "upheld-evidence/1"
+PAYLOAD_TYPE = "application/vnd.in-toto+json"
+STATEMENT = "https://in-toto.io/Statement/v1"
+RUN_PREDICATE = "urn:upheld:evidence:run:v1"
+TEST_RESULT = "https://in-toto.io/attestation/test-result/v0.1"
+TREE = "upheldTreeV1"
+"""The name of the tree's root among the digests of a subject."""
+LARGEST = 16 << 20
+"""Bytes that an envelope may have."""
+
+_PASSED, _WARNED = frozenset({Status.UPHELD}), frozenset({Status.ATTESTED})
+
+
+@dataclass(frozen=True, slots=True)
+class File:
+    """A part of the bundle as the statement names it: by the digest of its content, and of its bytes as they are stored."""
+
+    name: str
+    size: int
+    sha256: str
+    stored: int
+    stored_sha256: str
+
+
+def of_run(
+    run: Mapping[str, Any], files: Sequence[File], root: bytes, leaves: Mapping[str, int], expires: str
+) -> dict[str, Any]:
+    """The statement about the whole run; `leaves` counts those of each kind, `expires` is an instant or empty."""
+    claims = run["claims"]
+    target = run["target"]
+    predicate = {
+        "format": FORMAT,
+        "run": {name: run[name] for name in ("id", "started", "finished", "complete", "planned", "policy")},
+        "policyDigest": run["policy_digest"],
+        "target": {name: target[name] for name in ("name", "environment", "digest", "sabotages", "samples")},
+        "selected": list(run["selected"]),
+        "claims": {status.value: sum(one["status"] == status for one in claims) for status in Status},
+        "tree": {"root": root.hex(), "leaves": sum(leaves.values()), "kinds": dict(leaves)},
+        "files": [
+            {
+                "name": one.name,
+                "size": one.size,
+                "sha256": one.sha256,
+                "stored": one.stored,
+                "storedSha256": one.stored_sha256,
+            }
+            for one in files
+        ],
+        **({"expires": expires} if expires else {}),
+    }
+    return _statement(_subjects(files, root), RUN_PREDICATE, predicate)
+
+
+def of_tests(run: Mapping[str, Any], files: Sequence[File], root: bytes) -> dict[str, Any]:
+    """The statement with in-toto's test-result predicate, whose tests are the claims.
+
+    An attested claim is a warned one. Refuted, inconclusive, lapsed and uncovered ones are failed: in-toto knows no other word for a
+    test that did not pass.
+    """
+    by: dict[str, list[str]] = {"passedTests": [], "warnedTests": [], "failedTests": []}
+    for claim in run["claims"]:
+        status = Status(claim["status"])
+        by["passedTests" if status in _PASSED else "warnedTests" if status in _WARNED else "failedTests"].append(
+            claim["id"]
+        )
+    sound = run["complete"] and not by["failedTests"] and bool(run["claims"])
+    predicate = {
+        "result": ("WARNED" if by["warnedTests"] else "PASSED") if sound else "FAILED",
+        "configuration": [
+            {"name": one.name, "digest": {"sha256": one.sha256}}
+            for one in files
+            if one.name.startswith("policy/") or one.name == "target.json"
+        ],
+        **by,
+    }
+    return _statement(_subjects(files, root), TEST_RESULT, predicate)
+
+
+def seal(statement: Mapping[str, Any], key: SigningKey) -> bytes:
+    """The statement in an envelope that the key signed; raises ValueError for what is no statement."""
+    Envelope, Signature, _ = _library()  # noqa: N806  (classes)
+    _validate(statement)
+    envelope = Envelope(_json(statement), PAYLOAD_TYPE, {})
+    signature = Signature(key.fingerprint, key.sign(envelope.pae()).hex())
+    envelope.signatures[signature.keyid] = signature
+    return _json(envelope.to_dict())
+
+
+@dataclass(frozen=True, slots=True)
+class Sealed:
+    """An envelope that was read: what it holds, by whose key it says that it is signed, and nothing of it is believed yet."""
+
+    payload: bytes
+    keyid: str
+    signature: bytes
+
+    def opened(self, issuers: Iterable[Issuer]) -> tuple[Issuer, dict[str, Any]] | None:
+        """The issuer whose key signed it, and the statement; None where none of these did. Raises Damaged for no statement."""
+        Envelope, Signature, VerificationError = _library()  # noqa: N806  (classes)
+        envelope = Envelope(self.payload, PAYLOAD_TYPE, {self.keyid: Signature(self.keyid, self.signature.hex())})
+        for issuer in issuers:
+            try:
+                envelope.verify([library_key(issuer.public)], 1)
+            except VerificationError:
+                continue
+            statement = _loaded(self.payload)
+            try:
+                _validate(statement)
+            except ValueError as error:
+                raise Damaged(f"what is signed is no in-toto Statement: {error}") from None
+            return issuer, statement
+        return None
+
+
+def unseal(raw: bytes, name: str) -> Sealed:
+    """The envelope in these bytes; raises Damaged for what is not exactly what `seal` writes, whoever signed it."""
+    data = _loaded(raw)
+    try:
+        (signature,) = data["signatures"]
+        sealed = Sealed(
+            base64.b64decode(data["payload"], validate=True),
+            signature["keyid"],
+            base64.b64decode(signature["sig"], validate=True),
+        )
+        strict = raw == _json(data) and data == {
+            "payload": base64.b64encode(sealed.payload).decode(),
+            "payloadType": PAYLOAD_TYPE,
+            "signatures": [{"keyid": str(sealed.keyid), "sig": base64.b64encode(sealed.signature).decode()}],
+        }
+    except (KeyError, TypeError, ValueError, binascii.Error):
+        strict = False
+    if not strict:
+        raise Damaged(f"{name} is no DSSE envelope with one signature of an in-toto Statement")
+    return sealed
+
+
+def differences(said: Any, found: Any, where: str = "") -> list[str]:
+    """The places at which two plain values differ."""
+    if isinstance(said, dict) and isinstance(found, dict):
+        return [
+            place
+            for name in sorted(said.keys() | found.keys())
+            for place in differences(said.get(name), found.get(name), f"{where}.{name}" if where else name)
+        ]
+    return [] if said == found and type(said) is type(found) else [where]
+
+
+def _statement(subjects: list[dict[str, Any]], kind: str, predicate: dict[str, Any]) -> dict[str, Any]:
+    return {"_type": STATEMENT, "subject": subjects, "predicateType": kind, "predicate": predicate}
+
+
+def _subjects(files: Iterable[File], root: bytes) -> list[dict[str, Any]]:
+    return [
+        {"name": "leaves", "digest": {TREE: root.hex()}},
+        *({"name": one.name, "digest": {"sha256": one.sha256}} for one in files),
+    ]
+
+
+def _library() -> tuple[type[Envelope], type[Signature], type[Exception]]:
+    """What of securesystemslib is used; imported late, for most commands sign nothing."""
+    try:
+        from securesystemslib.dsse import Envelope  # noqa: PLC0415
+        from securesystemslib.exceptions import VerificationError  # noqa: PLC0415
+        from securesystemslib.signer import Signature  # noqa: PLC0415
+    except ImportError as error:
+        raise MissingLibrary(error) from error
+    return Envelope, Signature, VerificationError
+
+
+def _validate(statement: Mapping[str, Any]) -> None:
+    """Raises ValueError unless in-toto's own library takes it for a Statement."""
+    try:
+        from google.protobuf.json_format import ParseDict, ParseError  # noqa: PLC0415
+        from in_toto_attestation.v1.statement import Statement  # noqa: PLC0415
+        from in_toto_attestation.v1.statement_pb2 import Statement as Message  # noqa: PLC0415
+    except ImportError as error:
+        raise MissingLibrary(error) from error
+    try:
+        message = ParseDict(statement, Message())
+    except ParseError as error:
+        raise ValueError(str(error)) from None
+    Statement.copy_from_pb(message).validate()
+
+
+class MissingLibrary(UpheldError):
+    """A library that evidence needs is not installed."""
+
+    def __init__(self, error: ImportError) -> None:
+        super().__init__(f"{error.name} is not installed; pip install 'upheld[evidence]' brings it")
+
+
+def _json(value: object) -> bytes:
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
+
+
+def _loaded(raw: bytes) -> dict[str, Any]:
+    try:
+        value = json.loads(raw)
+    except (ValueError, RecursionError):
+        raise Damaged("what should be JSON is none") from None
+    if not isinstance(value, dict):
+        raise Damaged("what should be a JSON object is none")
+    return value
