@@ -19,24 +19,28 @@ from markupsafe import Markup, escape
 
 from upheld.model import Run, Status, Verdict
 from upheld.reporting import page, run_json
+from upheld.reporting.changes import compare
+from upheld.reporting.crosswalk import crosswalk, title
 from upheld.reporting.files import write_atomically
 from upheld.reporting.headline import BASES, MEANINGS, WORST_FIRST, checks, headline, notices, several, why
 from upheld.reporting.text import safe, safe_lines
 
-_FRAMEWORKS = {"soc2": "SOC 2", "iso27001": "ISO 27001", "popia": "POPIA", "gdpr": "GDPR"}
+_BRIEF = 240
+"""Characters of a reason that stands in one line of a list."""
 _LONGEST = 20_000
 """Characters of any one text that the page shows, so that no name or sentence is too much for a browser."""
 _TEMPLATES = Path(__file__).parent / "templates"
 
 
-def write(run: Run, path: Path) -> None:
+def write(run: Run, path: Path, before: Run | None = None) -> None:
     """Write the page of `run` to `path`, whole or not at all; raises OSError as the file system does."""
-    write_atomically(path, render(run).encode())
+    write_atomically(path, render(run, before).encode())
 
 
-def render(run: Run) -> str:
-    """The page of `run`; the same run gives the same page."""
+def render(run: Run, before: Run | None = None) -> str:
+    """The page of `run`, with what changed since `before`; the same runs give the same page."""
     style, script, results = _own("style.css"), _own("script.js"), checks(run)
+    sections = page.sections(run)
     return (
         _environment()
         .get_template("report.html")
@@ -50,7 +54,12 @@ def render(run: Run) -> str:
             headline=headline(run),
             notices=notices(run),
             counts=[(status, run.counts()[status]) for status in WORST_FIRST],
-            sections=page.sections(run),
+            sections=sections,
+            anchors={view.result.id: view.anchor for section in sections for view in section.claims},
+            placed=_placed(sections),
+            attention=page.attention(run),
+            changes=compare(before, run) if before else None,
+            crosswalk=crosswalk(run),
             not_observed=page.unseen(run, Verdict.INCONCLUSIVE),
             left_out=page.unseen(run, None),
             reported=len(results),
@@ -77,7 +86,8 @@ def _environment() -> Environment:
     environment.filters["block"] = _block
     environment.filters["short"] = lambda text: safe(text, page.MOST_CHARACTERS)
     environment.filters["coded"] = _coded
-    environment.filters["framework"] = lambda name: _FRAMEWORKS.get(name, name)
+    environment.filters["brief"] = lambda text: safe(text, _BRIEF)
+    environment.filters["framework"] = title
     environment.filters["moment"] = _moment
     environment.filters["breakable"] = _breakable
     return environment
@@ -97,9 +107,15 @@ def _digest(text: str) -> str:
     return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"
 
 
+def _placed(sections: tuple[page.Section, ...]) -> set[str]:
+    """The names of the findings that the page shows."""
+    views = (view for section in sections for claim in section.claims for view in claim.checks)
+    return {shown.anchor for view in views for group in view.groups for shown in group.shown}
+
+
 def _named(offered: page.Choices) -> page.Choices:
     """`offered` with the frameworks' names as people write them."""
-    return dataclasses.replace(offered, frameworks=tuple(_FRAMEWORKS.get(one, one) for one in offered.frameworks))
+    return dataclasses.replace(offered, frameworks=tuple(map(title, offered.frameworks)))
 
 
 def _harmless(value: object) -> object:

@@ -81,6 +81,14 @@ class Choices:
 
 
 @dataclass(frozen=True, slots=True)
+class Attention:
+    """The claims that somebody must look at, as many as are listed, and how many are not."""
+
+    claims: tuple[ClaimResult, ...]
+    more: int
+
+
+@dataclass(frozen=True, slots=True)
 class ClaimView:
     """One claim, with the name that links to it, the filter's numbers, and what its folded evidence must still tell."""
 
@@ -130,6 +138,14 @@ def choices(run: Run) -> Choices:
         tuple(sorted({claim.owner for claim in run.claims if claim.owner})),
         tuple(dict.fromkeys(name for claim in run.claims for name in claim.references)),
     )
+
+
+def attention(run: Run) -> Attention:
+    """The claims of `run` that are refuted, inconclusive or lapsed, the worst and most severe first."""
+    severities = list(Severity)
+    wanted = [one for one in run.claims if one.status in {Status.REFUTED, Status.INCONCLUSIVE, Status.LAPSED}]
+    wanted.sort(key=lambda one: (-one.status.rank, severities.index(one.severity)))
+    return Attention(tuple(wanted[:MOST_LISTED]), max(0, len(wanted) - MOST_LISTED))
 
 
 def sections(run: Run) -> tuple[Section, ...]:
