@@ -82,12 +82,14 @@ class Workplace:
         seconds: float | None = 30 * 86400 if {"30 days", "says 10 minutes"} & self.on else 600
         if "no expiry" in self.on:
             seconds = None
-        refresh = secrets.token_urlsafe(16)
-        self.refresh[refresh] = session
+        refresh = {}
+        if "no refresh tokens" not in self.on:
+            refresh = {"refresh_token": secrets.token_urlsafe(16)}
+            self.refresh[refresh["refresh_token"]] = session
         return {
             "access_token": token(person, session, seconds=seconds, more=self.said.get("token")),
             "expires_in": 600 if {"no expiry", "says 10 minutes"} & self.on else seconds,
-            "refresh_token": refresh,
+            **refresh,
             **self.said.get("login", {}),
         }
 
@@ -98,7 +100,10 @@ class Workplace:
             return JSONResponse({"error": "wrong"}, 401)
         session = secrets.token_hex(8)
         self.sessions[session] = {"person": person, "role": self.roles[person]}
-        return JSONResponse(self._issue(person, session))
+        answer = JSONResponse(self._issue(person, session), headers=self.said.get("headers"))
+        for name, value in self.said.get("cookies", {}).items():
+            answer.set_cookie(name, value, httponly=True)
+        return answer
 
     async def exchange(self, request: Request) -> Response:
         given = (await request.json()).get("refresh_token", "")
@@ -280,9 +285,15 @@ class Workplace:
         line = 'const PASSWORD = "Tr0ub4dor-and-3";' if "key in map" in self.on else "const a = 1;"
         return JSONResponse({"version": 3, "sources": ["a.js"], "sourcesContent": [line], "mappings": ""})
 
+    def document(self) -> dict[str, Any]:
+        found = openapi()
+        if "no refresh tokens" in self.on:
+            del found["paths"]["/refresh"]
+        return found
+
     def app(self) -> Any:
         routes = [
-            Route("/openapi.json", lambda _request: JSONResponse(openapi())),
+            Route("/openapi.json", lambda _request: JSONResponse(self.document())),
             Route("/", self.home),
             Route("/app.js", self.script),
             Route("/app.js.map", self.source_map),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from upheld import OBSERVED, Finding, NotObserved, Unobservable, check
+from upheld import OBSERVED, Finding, LeftOut, NotObserved, Unobservable, check
 from upheld.probes.sessions import Issued, Sessions
 
 
@@ -91,13 +91,13 @@ def forged_and_expired_tokens_are_refused(sessions: Sessions) -> Iterator[Findin
 
 
 @check(basis=OBSERVED, intrusive=True)
-def revoked_sessions_are_refused(sessions: Sessions) -> Iterator[Finding | NotObserved]:
+def revoked_sessions_are_refused(sessions: Sessions) -> Iterator[Finding | NotObserved | LeftOut]:
     """Once a session is revoked, its access token and its refresh token are refused.
 
     Decides: whether a token whose theft was noticed can be stopped before it expires.
 
     How: a session is begun, its token is accepted (control), the session is revoked, and the token and the refresh token
-    are used again.
+    are used again. Where the target says that there are no refresh tokens, each kind of login must be seen to hand out none.
 
     Refuted by: an answer that is as good as before, or new tokens.
 
@@ -113,6 +113,9 @@ def revoked_sessions_are_refused(sessions: Sessions) -> Iterator[Finding | NotOb
     used = sessions.use(issued.handle)
     observed = f"answered {used.status}" + (", as before" if used.worked else "")
     yield Finding("access token of a revoked session", not used.worked, "refused", observed, seen=(used,))
+    if not sessions.has_refresh_tokens():
+        yield from _none_is_handed_out(sessions)
+        return
     subject = "refresh token of a revoked session"
     try:
         refreshed = sessions.refresh(issued.handle)
@@ -124,13 +127,14 @@ def revoked_sessions_are_refused(sessions: Sessions) -> Iterator[Finding | NotOb
 
 
 @check(basis=OBSERVED, intrusive=True)
-def refresh_tokens_work_once(sessions: Sessions) -> Iterator[Finding | NotObserved]:
-    """A refresh token is exchanged for a new one, and is refused when it comes a second time.
+def refresh_tokens_work_once(sessions: Sessions) -> Iterator[Finding | NotObserved | LeftOut]:
+    """A refresh token is exchanged for a new one, and is refused when it comes a second time; or none is handed out.
 
     Decides: whether a refresh token that was stolen is noticed, or is a long-lived secret.
 
     How: a session is begun and its refresh token exchanged; the new access token is accepted (control). Then the old
-    refresh token is sent again.
+    refresh token is sent again. Where the target says that there are none, each kind of login must be seen to hand out none: its
+    answers, headers and cookies hold nothing else that looks made by chance, and no operation speaks of refreshing.
 
     Refuted by: an exchange that gives no new refresh token, and a second exchange of the old one that works.
 
@@ -138,6 +142,9 @@ def refresh_tokens_work_once(sessions: Sessions) -> Iterator[Finding | NotObserv
 
     References: RFC 9700 §4.14.2, RFC 6749 §10.4.
     """
+    if not sessions.has_refresh_tokens():
+        yield from _none_is_handed_out(sessions)
+        return
     issued = sessions.issue()
     first = sessions.refresh(issued.handle)
     if not first.worked:
@@ -150,6 +157,33 @@ def refresh_tokens_work_once(sessions: Sessions) -> Iterator[Finding | NotObserv
     again = sessions.refresh(issued.handle)
     observed = f"answered {again.status}" + (" with new tokens" if again.worked else "")
     yield Finding("refresh token that was exchanged before", not again.worked, "refused", observed, seen=(again,))
+
+
+def _none_is_handed_out(sessions: Sessions) -> Iterator[Finding | NotObserved | LeftOut]:
+    """Whether the target's word holds that logins hand out no refresh tokens; what speaks against it leaves the matter open."""
+    expected = "no refresh token is handed out, as the target says"
+    if exchanges := sessions.exchanges():
+        reason = f"the target says that there are none, and the API has {exchanges[0]} (sessions.refresh)"
+        yield NotObserved("refresh tokens", reason, expected)
+    logins = sessions.logins()
+    if not logins:
+        yield NotObserved(
+            "refresh tokens", "no identity logs in by a request, so that no answer could hold one", expected
+        )
+    for login, identity in logins:
+        subject = f"login {login}"
+        try:
+            found = sessions.handed_out(identity)
+        except Unobservable as unobservable:
+            yield NotObserved(subject, unobservable.reason, expected)
+            continue
+        for place, reason in found.left_out:
+            yield LeftOut(f"{subject}: {place}", reason)
+        if found.places:
+            what = f"what may be one stands at {', '.join(found.places)} (sessions.refresh, or sessions.other_values)"
+            yield NotObserved(subject, f"the target says that there are none, and {what}", expected, seen=(found,))
+        else:
+            yield Finding(subject, True, expected, "its answers hold nothing that may be one", seen=(found,))
 
 
 def _control(sessions: Sessions, issued: Issued) -> None:

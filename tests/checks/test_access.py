@@ -204,6 +204,69 @@ def test_a_session_that_cannot_be_revoked_is_not_seen(run: Any) -> None:
             run(name, sessions=sessions)
 
 
+def without_refresh(**more: Any) -> dict[str, Any]:
+    sessions = {name: one for name, one in Workplace().target()["sessions"].items() if name != "refresh"}
+    return {**sessions, "refresh_tokens": False, **more}
+
+
+CHANCE = "0f1e2d3c4b5a69788796a5b4"
+NONE_ARE = "no refresh tokens"
+HARMLESS = {
+    "login": {"id": "7b0e2f5e-9c1f-4d3a-8a53-0c7f0a1f2b3c", "id_token": f"eyJ.{CHANCE}.x", "csrf": CHANCE, "token_type": "Bearer",
+              "scope": "notes:read notes:write", "refresh_expires_in": 0, "refresh_token": "", "until": "2026-11-26T10:00:00Z"},
+    "cookies": {"XSRF-TOKEN": CHANCE}, "headers": {"X-Request-Id": CHANCE},
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", [REVOKED, ONCE])
+@pytest.mark.parametrize("said", [{}, HARMLESS], ids=["bare", "more"])
+def test_that_there_are_no_refresh_tokens_answers_once_it_is_seen(run: Any, name: str, said: dict[str, Any]) -> None:
+    found, _ = run(name, NONE_ARE, sessions=without_refresh(), said=said)
+    assert failed(found) == unseen(found) == []
+    assert "its answers hold nothing that may be one" in [one.observed for one in found]
+
+
+@pytest.mark.parametrize("name", [REVOKED, ONCE])
+@pytest.mark.parametrize(
+    ("said", "place"),
+    [
+        ({"login": {"refresh_token": "word"}}, "/refresh_token"),
+        ({"login": {"data": [{"other": CHANCE}]}}, "/data/0/other"),
+        ({"login": {"again": "7b0e2f5e-9c1f-4d3a-8a53-0c7f0a1f2b3c"}}, "/again"),
+        ({"headers": {"X-Refresh-Token": CHANCE}}, "header x-refresh-token"),
+        ({"headers": {"Location": f"/#refresh_token={CHANCE}"}}, "header location"),
+        ({"cookies": {"remember": CHANCE}}, "cookie remember"),
+    ],
+    ids=["named", "nested", "uuid", "header", "fragment", "cookie"],
+)
+def test_the_word_that_there_are_none_is_no_way_to_green(run: Any, name: str, said: dict[str, Any], place: str) -> None:
+    found, _ = run(name, NONE_ARE, sessions=without_refresh(), said=said)
+    assert any(f"what may be one stands at {place}" in one for one in unseen(found)), unseen(found)
+    assert failed(found) == []
+    found, _ = run(name, NONE_ARE, sessions=without_refresh(other_values={place: "names the browser"}), said=said)
+    assert unseen(found) == []
+    assert ("names the browser") in [one.reason for one in found if isinstance(one, LeftOut)]
+
+
+@pytest.mark.parametrize("name", [REVOKED, ONCE])
+def test_an_operation_that_refreshes_speaks_against_there_being_none(run: Any, name: str) -> None:
+    parts = Workplace().target()
+    api = parts["api"] | {"declared": {"refreshSession": {"call": "POST /refresh-session"}}}
+    found, _ = run(name, NONE_ARE, sessions=without_refresh(), api=api)
+    assert any("the API has refreshSession (POST /refresh-session)" in one for one in unseen(found)), unseen(found)
+
+
+def test_a_login_that_fails_or_is_not_asked_for_hands_out_nothing_that_was_seen(run: Any) -> None:
+    parts = Workplace().target()
+    login = parts["api"]["logins"]["form"] | {"json": {"name": "x"}}
+    found, _ = run(ONCE, NONE_ARE, sessions=without_refresh(), api=parts["api"] | {"logins": {"form": login}})
+    assert any("login form: " in one for one in unseen(found)), found
+    assert not any(isinstance(one, Finding) for one in found)
+    login = {"scheme": "header", "name": "X-API-Key", "value": "{password}"}
+    found, _ = run(ONCE, NONE_ARE, sessions=without_refresh(), api=parts["api"] | {"logins": {"form": login}})
+    assert any("no identity logs in by a request" in one for one in unseen(found)), found
+
+
 def test_tokens_stay_out_of_what_is_recorded(session_of: Callable[..., Any]) -> None:
     with Workplace().serving() as server:
         session = session_of(secret_values=server.secret_values(), **server.target())

@@ -55,11 +55,15 @@ class Credential:
 
 @dataclass(frozen=True)
 class Begun:
-    """A login as it went: its last answer (None where nothing was asked for), how it is described, and what it gave (None: nothing)."""
+    """A login as it went: its last answer (None where nothing was asked for), how it is described, and what it gave (None: nothing).
+
+    `answers` are those of all its requests.
+    """
 
     answer: Answer | None
     login: Login
     credential: Credential | None
+    answers: tuple[Answer, ...] = ()
 
     def told(self, pointer: str) -> str:
         """What the answer holds at a JSON pointer, as text; empty where it holds nothing there."""
@@ -238,13 +242,15 @@ class Logins:
         own = login.scheme == "cookies" or login.token.startswith("cookie ") or any(r.page for r in login.requests())
         sender = client.with_cookies() if own else client
         try:
-            answer = self._requests(identity, login, values, sender, headers or {})
+            answers = self._requests(identity, login, values, sender, headers or {})
+            answer = answers[-1]
             cookies = sender.cookies(self._endpoint.host) if own else {}
             token = self._token_in(answer, login, cookies)
         finally:
             if own:
                 sender.close()
-        return Begun(answer, login, self._credential(token, cookies, values, identity) if token else None)
+        credential = self._credential(token, cookies, values, identity) if token else None
+        return Begun(answer, login, credential, tuple(answers))
 
     def _requests(
         self,
@@ -253,8 +259,9 @@ class Logins:
         values: dict[str, str],
         client: HttpClient,
         headers: Mapping[str, str],
-    ) -> Answer:
+    ) -> list[Answer]:
         requests = login.requests()
+        answers: list[Answer] = []
         for index, one in enumerate(requests):
             url = url_of(self._endpoint, one.path)
             hidden = self._hidden(one, client, headers)
@@ -268,13 +275,14 @@ class Logins:
                 answer = client.send(one.method, url, headers=given, content=urlencode(fields).encode())
             else:
                 answer = client.send(one.method, url, headers={**headers, **own}, json=fill(one.json_body, values))
+            answers.append(answer)
             if index < len(requests) - 1:
                 if answer.status >= 400 or matches(self._api.limited, answer):
-                    return answer
+                    return answers
                 for name, pointer in one.gives.items():
                     values[name] = str(at(answer.json(), pointer))
                     self._hide(values[name], f"{name}-{identity.name}")
-        return answer
+        return answers
 
     def _hidden(self, one: LoginRequest, client: HttpClient, headers: Mapping[str, str]) -> dict[str, str]:
         """The hidden fields that the page of a form gives; opening it sets the cookies that go with them."""

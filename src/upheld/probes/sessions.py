@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -17,6 +18,7 @@ from upheld.probes.api_logins import account_of, at
 from upheld.probes.api_requests import build, fill, generated
 from upheld.probes.base import Probe, look
 from upheld.probes.forging import Forgery
+from upheld.probes.refresh_tokens import places_handed_out
 from upheld.probes.sending import AS_MEMBERS, CHANGES, HTTP, WRITES, Sending, Sends
 from upheld.target.secrets import resolve
 
@@ -26,7 +28,9 @@ if TYPE_CHECKING:
     from upheld.target.access import Access, RoleChange
     from upheld.target.sessions import Sessions as Description
 
-__all__ = ["ExpiredUse", "Forgery", "Issued", "Refreshed", "Sessions"]
+__all__ = ["ExpiredUse", "Forgery", "HandedOut", "Issued", "Refreshed", "Sessions"]
+
+_EXCHANGE = re.compile(r"(?i)refresh")
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +75,16 @@ class Refreshed:
         return bool(self.handle)
 
 
+@dataclass(frozen=True, slots=True)
+class HandedOut:
+    """What one kind of login hands out that may be a refresh token: the places, and those that the target says are none, with the reason."""
+
+    login: str
+    identity: str
+    places: tuple[str, ...]
+    left_out: tuple[tuple[str, str], ...]
+
+
 @dataclass
 class _Tokens:
     identity: str
@@ -86,7 +100,7 @@ class Sessions(Probe):
     needs: ClassVar[tuple[str, ...]] = ("api", "sessions")
     sends: ClassVar[Sending] = {
         **dict.fromkeys(
-            ("issue", "use", "use_expired", "use_forged", "use_in", "use_none"),
+            ("issue", "handed_out", "use", "use_expired", "use_forged", "use_in", "use_none"),
             (
                 *AS_MEMBERS,
                 Sends(
@@ -97,6 +111,7 @@ class Sessions(Probe):
                 ),
             ),
         ),
+        "exchanges": AS_MEMBERS,
         "refresh": (*AS_MEMBERS, Sends(HTTP, "{call:sessions.refresh.operation}", "{sessions.identity}", 1, WRITES)),
         "revoke": (*AS_MEMBERS, Sends(HTTP, "{call:sessions.revoke.operation}", "{sessions.identity}", 1, WRITES)),
         "change_account": (
@@ -131,6 +146,40 @@ class Sessions(Probe):
         handle = self._keep(who.name, credential.token, refresh, credential)
         lifetime, algorithm = self._lifetime(credential.token)
         return Issued(handle, who.name, self._described.token, algorithm, lifetime, told, bool(refresh))
+
+    @look
+    def has_refresh_tokens(self) -> bool:
+        """Whether logins hand out refresh tokens, by the target's word."""
+        return self._described.refresh_tokens
+
+    @look
+    def logins(self) -> tuple[tuple[str, str], ...]:
+        """Each kind of login that begins a session, with somebody who logs in so: the identity of the looks first."""
+        found: dict[str, str] = {}
+        for one in sorted(
+            self.target.identities, key=lambda who: (who.name != self._described.identity, who.throwaway)
+        ):
+            if self._api.logins.login_of(one).path is not None:
+                found.setdefault(one.login, one.name)
+        return tuple(found.items())
+
+    @look
+    def exchanges(self) -> tuple[str, ...]:
+        """The operations of the API whose name or path speaks of refreshing tokens or sessions."""
+        return tuple(str(one) for one in self._api.document.operations if _EXCHANGE.search(f"{one.id} {one.path}"))
+
+    @look
+    def handed_out(self, identity: str) -> HandedOut:
+        """What a login of the identity hands out that may be a refresh token; raises Refused when it is refused."""
+        who = self._api.identity(identity)
+        begun, _ = self._api.logins.begin(who, self._api.client(""))
+        places = list(places_handed_out(begun))
+        declared = self._described.refresh_token
+        if begun.told(declared) and declared not in places:
+            places.append(declared)
+        known = self._described.other_values
+        left_out = tuple((place, known[place]) for place in places if place in known)
+        return HandedOut(who.login, who.name, tuple(one for one in places if one not in known), left_out)
 
     @look
     def use(self, handle: str) -> Reply:

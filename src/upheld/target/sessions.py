@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from typing import Literal
 
+from pydantic import model_validator
+from pydantic_core import PydanticCustomError
+
 from upheld.target.parts import Name, Part, SecretRef, Template
 
 
@@ -37,11 +40,24 @@ class Sessions(Part):
     whoami: str
     identity: Name
     token: Literal["jwt", "opaque"] = "jwt"
+    refresh_tokens: bool = True
+    """Whether logins hand out refresh tokens. That they do not is believed only once no login's answer held anything that may be one."""
+    other_values: dict[str, str] = {}
+    """What logins hand out beside the access token that looks like a refresh token and is none, with the reason: by its place,
+    which is a JSON pointer, `header NAME` or `cookie NAME` (`cookie device: names the browser`)."""
     refresh_token: str = "/refresh_token"
     """Where the login's answer holds the refresh token."""
     refresh: Refresh | None = None
     revoke: Revoke | None = None
     expired: tuple[SecretRef, ...] = ()
+
+    @model_validator(mode="after")
+    def _either_has_them_or_not(self) -> Sessions:
+        if not self.refresh_tokens and self.refresh is not None:
+            raise PydanticCustomError(
+                "refresh_tokens", "there are no refresh tokens, and it is said how they are exchanged"
+            )
+        return self
 
 
 class FormLogin(Part):
