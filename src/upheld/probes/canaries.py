@@ -104,7 +104,7 @@ class Canaries(Probe):
             Sends(
                 HTTP, "GET of what is there and of what is not, POST of what is refused", "{acting}, a made-up token", 5
             ),
-            Sends(HTTP, "{logins}, once with a made-up password", "{throwaway}", 1),
+            Sends(HTTP, "{logins}, once with a made-up password", "{throwaway}", 1, WRITES),
         ),
         "leave_marker": (Sends(HTTP, "GET of a path that is not there, with a marker", most=1),),
     }
