@@ -40,6 +40,8 @@ _OWN = {
     "clean": ("upheld.cli.clean", "clean"),
     "bundle": ("upheld.cli.evidence", "bundle"),
     "verify": ("upheld.cli.evidence", "verify"),
+    "share": ("upheld.cli.share", "share"),
+    "verify-share": ("upheld.cli.share", "verify_share"),
     "calibrate": ("upheld.cli.calibrate", "calibrate"),
 }
 

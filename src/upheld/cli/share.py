@@ -1,0 +1,100 @@
+"""`upheld share` and `upheld verify-share`: what a customer gets of a run, and what it is worth to them."""
+
+from __future__ import annotations
+
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+
+import click
+
+from upheld.errors import InputError, Mistake
+from upheld.evidence import bundle, keys
+from upheld.model import Status
+from upheld.reporting.files import write_atomically
+from upheld.reporting.text import safe
+from upheld.sharing import verifying
+from upheld.sharing.disclosing import Terms
+from upheld.sharing.making import make
+from upheld.sharing.view import UNPROVEN
+
+PAGE = "share.html"
+GOOD_FOR = 90
+"""Days that a share is good for, where nothing else is asked for."""
+
+
+@click.command()
+@click.argument("run", type=click.Path(path_type=Path))
+@click.option("--audience", required=True, metavar="NAME", help="Who gets it; stands on every page.")
+@click.option(
+    "--claims",
+    default="",
+    metavar="ID,…",
+    help="Show only these claims, and those that decide them. The others are counted.",
+)
+@click.option("--key", metavar="KEY", help="The private key that signs it: a file (PEM or OpenSSH), or env:NAME.")
+@click.option(
+    "--expires", metavar="DATE", help=f"It is good until the end of this day (UTC). [{GOOD_FOR} days from today]"
+)
+@click.option("--out", required=True, type=click.Path(path_type=Path), help=f"A file (.html), or a folder for {PAGE}.")
+def share(run: Path, audience: str, claims: str, key: str | None, expires: str | None, out: Path) -> None:
+    """Make a page for a customer of the run in the folder RUN.
+
+    It tells what the policy publishes, what each claim came to and how that is known. Names of systems and people, addresses, reasons
+    and raw observations are withheld and counted. The same run, key and dates give the same bytes.
+    """
+    today = datetime.now(UTC).date()
+    wanted = tuple(one.strip() for one in claims.split(",") if one.strip())
+    terms = Terms(audience, today, _day(expires) if expires else today + timedelta(days=GOOD_FOR), wanted)
+    signer = keys.signing_key(key) if key else None
+    made = make(bundle.run_at(run), terms, signer)
+    file = out if out.suffix == ".html" else out / PAGE
+    write_atomically(file, made.page)
+    click.echo(f"page: {file} ({len(made.page):,} bytes)")
+    click.echo(
+        f"signed with the key {signer.fingerprint}" if signer else "NOT signed: give --key, so that it can be checked"
+    )
+    click.echo(f"it says to {safe(audience)}: {made.view.headline.text}")
+
+
+@click.command("verify-share")
+@click.argument("file", type=click.Path(path_type=Path))
+@click.option(
+    "--issuer",
+    required=True,
+    type=click.Path(path_type=Path),
+    help="The issuer's public key, which you have from the issuer: PEM, certificate, OpenSSH key or allowed signers.",
+)
+@click.pass_context
+def verify_share(context: click.Context, file: Path, issuer: Path) -> int:
+    """Verify a page that `upheld share` made, offline, and say what holds and what it does not prove.
+
+    Exit codes: 0 all holds, 1 something does not, 2 the usage is wrong.
+    """
+    pinned = keys.issuers(issuer)
+    try:
+        data = verifying.read(file)
+    except OSError as error:
+        raise InputError([Mistake(str(file), 0, 0, f"cannot be read: {error.strerror or error}")]) from error
+    found = verifying.verify(data, pinned)
+    for point in found.points:
+        click.echo(f"  {'holds' if point.holds else 'FAILS'}  {safe(point.says)}")
+    if found.holds:
+        counts = found.predicate["claims"]
+        came_to = ", ".join(f"{counts[one.value]} {one.value}" for one in reversed(Status) if counts[one.value])
+        click.echo(f"\nit says to {safe(found.predicate['audience'])}: {came_to or 'no claim'}")
+        click.echo(f"  of the claims {sum(found.predicate['withheld'].values())} are withheld and counted")
+        click.echo("\nit does not prove:")
+        for line in UNPROVEN:
+            click.echo(f"  {line}")
+        click.echo()
+    click.echo("it holds" if found.holds else "it does NOT hold: do not rely on it")
+    code = 0 if found.holds else 1
+    context.exit(code)
+    return code
+
+
+def _day(text: str) -> date:
+    try:
+        return date.fromisoformat(text)
+    except ValueError:
+        raise InputError([Mistake("--expires", 0, 0, "is no date", got=repr(text), expected="YYYY-MM-DD")]) from None
