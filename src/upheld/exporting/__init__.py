@@ -16,6 +16,11 @@ from upheld.model import Run
 FORMATS: dict[str, str] = {
     "junit": "JUnit XML, for the test view of a CI service",
     "sarif": "SARIF 2.1.0, for code scanning",
+    "oscal": "OSCAL 1.2 assessment results, for governance tools",
+    "cyclonedx": "CycloneDX 1.6 attestations, for supply chain tools",
+    "in-toto": "in-toto Statement with the test-result predicate, not signed",
+    "hdf": "HDF, for Heimdall",
+    "ocsf": "OCSF 1.5 compliance findings, an event a line, for log pipelines",
 }
 """Every format by its name, with what it is."""
 

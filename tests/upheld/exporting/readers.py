@@ -51,34 +51,116 @@ def sarif_whole(data: bytes) -> str:
     return "ran" if run["invocations"][0]["executionSuccessful"] else "broke off"
 
 
+def oscal(data: bytes) -> dict[str, str]:
+    """The state of each objective, with OSCAL's reason."""
+    seen = {}
+    for finding in json.loads(data)["assessment-results"]["results"][0]["findings"]:
+        status = finding["target"]["status"]
+        seen[finding["target"]["target-id"]] = f"{status['state']} ({status['reason']})"
+    return seen
+
+
+def cyclonedx(data: bytes) -> dict[str, str]:
+    """Conformance with confidence, as an assessor reads them together."""
+    document = json.loads(data)
+    (attestation,) = document["declarations"]["attestations"]
+    (standard,) = document["definitions"]["standards"]
+    names = {one["bom-ref"]: one["identifier"] for one in standard["requirements"]}
+    seen = {}
+    for mapped in attestation["map"]:
+        conformance, confidence = mapped["conformance"]["score"], mapped["confidence"]["score"]
+        good, bad = conformance > 0, conformance == 0 and confidence > 0
+        seen[names[mapped["requirement"]]] = "conformant" if good else "not conformant" if bad else "no confidence"
+    return seen
+
+
+def in_toto(data: bytes) -> dict[str, str]:
+    """The list in which each test stands."""
+    predicate = json.loads(data)["predicate"]
+    return {name: list_ for list_ in ("passedTests", "warnedTests", "failedTests") for name in predicate[list_]}
+
+
+def in_toto_whole(data: bytes) -> str:
+    """The result of all tests."""
+    return json.loads(data)["predicate"]["result"]
+
+
+def hdf(data: bytes) -> dict[str, str]:
+    """A control's status as inspecjs, Heimdall's own reader, works it out from its results."""
+    seen = {}
+    for control in json.loads(data)["profiles"][0]["controls"]:
+        statuses = [
+            one.get("status", "no_status") if not one.get("backtrace") else "error" for one in control["results"]
+        ]
+        waived = bool((control.get("waiver_data") or {}).get("skipped_due_to_waiver"))
+        if "error" in statuses:
+            status = "Profile Error"
+        elif waived or control["impact"] == 0:
+            status = "Not Applicable"
+        elif "failed" in statuses:
+            status = "Failed"
+        elif "passed" in statuses:
+            status = "Passed"
+        else:
+            status = "Not Reviewed" if "skipped" in statuses else "Profile Error"
+        seen[control["id"]] = status
+    return seen
+
+
+def ocsf(data: bytes) -> dict[str, str]:
+    """The status of compliance by its number."""
+    words = {0: "Unknown", 1: "Pass", 2: "Warning", 3: "Fail", 99: "Other"}
+    events = [json.loads(line) for line in data.decode().splitlines()]
+    return {one["compliance"]["control"]: words[one["compliance"]["status_id"]] for one in events}
+
+
+def _table(*verdicts: str) -> dict[Shown, str]:
+    """The verdicts in the order of `Shown`: upheld, attested, partial, uncovered, lapsed, inconclusive, refuted."""
+    return dict(zip(Shown, verdicts, strict=True))
+
+
+_FAILED = "failedTests"
+_OTHER = "not-satisfied (other)"
+
 READERS: dict[str, Format] = {
     "junit": Format(
         junit,
         ("passed", "skipped", "error", "failure"),
-        {
-            Shown.UPHELD: "passed",
-            Shown.ATTESTED: "skipped",
-            Shown.PARTIAL: "skipped",
-            Shown.UNCOVERED: "error",
-            Shown.LAPSED: "error",
-            Shown.INCONCLUSIVE: "error",
-            Shown.REFUTED: "failure",
-        },
+        _table("passed", "skipped", "skipped", "error", "error", "error", "failure"),
     ),
     "sarif": Format(
         sarif,
         ("no alert", "review", "open", "fail"),
-        {
-            Shown.UPHELD: "no alert",
-            Shown.ATTESTED: "review",
-            Shown.PARTIAL: "open",
-            Shown.UNCOVERED: "open",
-            Shown.LAPSED: "open",
-            Shown.INCONCLUSIVE: "open",
-            Shown.REFUTED: "fail",
-        },
+        _table("no alert", "review", "open", "open", "open", "open", "fail"),
         sarif_whole,
         whole_good="ran",
         whole_of_run_only=True,
+    ),
+    "oscal": Format(
+        oscal,
+        ("satisfied (pass)", _OTHER, "not-satisfied (fail)"),
+        _table("satisfied (pass)", _OTHER, _OTHER, _OTHER, _OTHER, _OTHER, "not-satisfied (fail)"),
+    ),
+    "cyclonedx": Format(
+        cyclonedx,
+        ("conformant", "no confidence", "not conformant"),
+        _table("conformant", *["no confidence"] * 5, "not conformant"),
+    ),
+    "in-toto": Format(
+        in_toto,
+        ("passedTests", "warnedTests", _FAILED),
+        _table("passedTests", "warnedTests", "warnedTests", _FAILED, _FAILED, _FAILED, _FAILED),
+        in_toto_whole,
+        whole_good="PASSED",
+    ),
+    "hdf": Format(
+        hdf,
+        ("Passed", "Not Applicable", "Not Reviewed", "Profile Error", "Failed"),
+        _table("Passed", *["Not Reviewed"] * 4, "Profile Error", "Failed"),
+    ),
+    "ocsf": Format(
+        ocsf,
+        ("Pass", "Warning", "Other", "Fail"),
+        _table("Pass", "Warning", "Warning", "Other", "Other", "Other", "Fail"),
     ),
 }
