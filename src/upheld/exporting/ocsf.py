@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from datetime import datetime
 from itertools import islice
 from typing import Any
@@ -42,11 +43,18 @@ _INFORMATIONAL = (1, "Informational")
 
 def dumps(run: Run) -> bytes:
     """`run` as events in JSON, one on each line."""
-    lines = [json.dumps(_event(run, row), ensure_ascii=False, allow_nan=False) for row in rows(run)]
+    about = {
+        "headline": words(headline(run).text),
+        "complete": whole(run),
+        "selected": [line(one) for one in run.selected],
+        "notices": [words(notice) for notice in notices(run)],
+        "policy_digest": line(run.policy_digest),
+    }
+    lines = [json.dumps(_event(run, row, about), ensure_ascii=False, allow_nan=False) for row in rows(run)]
     return "".join(f"{one}\n" for one in lines).encode()
 
 
-def _event(run: Run, row: Row) -> dict[str, Any]:
+def _event(run: Run, row: Row, about: Mapping[str, Any]) -> dict[str, Any]:
     status_id, status = STATUSES[row.shown]
     severity_id, severity = _INFORMATIONAL if row.shown is Shown.UPHELD else _SEVERITIES[row.severity]
     references = row.claim.references
@@ -110,13 +118,7 @@ def _event(run: Run, row: Row) -> dict[str, Any]:
                 "status": row.shown.value,
                 "severity": row.severity.value,
                 "waivers": [words(spelled(waiver)) for waiver in row.claim.waivers],
-                "run": {
-                    "headline": words(headline(run).text),
-                    "complete": whole(run),
-                    "selected": [line(one) for one in run.selected],
-                    "notices": [words(notice) for notice in notices(run)],
-                    "policy_digest": line(run.policy_digest),
-                },
+                "run": about,
             }
         },
     }
