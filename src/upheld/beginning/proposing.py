@@ -8,12 +8,12 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
-from upheld.beginning.recipes import MOST, Inferred, inferred
 from upheld.beginning.writing import recipe_lines
 from upheld.errors import Unobservable
 from upheld.opening import open_session
 from upheld.probes import openapi
 from upheld.probes.http_client import HttpClient
+from upheld.probes.inferring import MOST, Inferred, inferred
 from upheld.probes.openapi import Document
 from upheld.reporting.text import safe
 from upheld.target.api import Api

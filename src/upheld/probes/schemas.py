@@ -26,16 +26,10 @@ class Schemas:
     """The schemas of one document. Those of OpenAPI 3.0 are read as what they mean in 3.1."""
 
     def __init__(self, document: Document) -> None:
-        """Reads nothing but `document`; raises Unobservable when no validator is installed."""
-        try:
-            jsonschema: Any = importlib.import_module("jsonschema")  # Late, so that `upheld` starts fast.
-        except ImportError:
-            raise Unobservable("jsonschema is not installed: pip install 'upheld[input]'") from None
+        """Reads nothing but `document`."""
         old = str(document.data.get("openapi", "")).startswith("3.0")
         self._data: Schema = _modern(document.data) if old else document.data
         self._document = document
-        self._validator = jsonschema.Draft202012Validator
-        self._formats = jsonschema.FormatChecker(_FORMATS)
         self._known: dict[str, Any] = {}
         self._choices: dict[str, dict[str, None]] | None = None
         self._raw = dict(self._operations())
@@ -52,12 +46,17 @@ class Schemas:
 
     def body(self, operation: Operation) -> Schema:
         """The schema of the JSON body; an empty one where there is none."""
+        return self.body_and_examples(operation)[0]
+
+    def body_and_examples(self, operation: Operation, media: str = "json") -> tuple[Schema, list[Any]]:
+        """The schema of the body of that media type, empty where there is none, and the examples of whole bodies."""
         _, raw = self._raw.get(operation.id, ({}, {}))
         content = self.resolved(raw.get("requestBody") or {}).get("content")
-        for media, one in content.items() if isinstance(content, Mapping) else ():
-            if "json" in str(media) and isinstance(one, Mapping) and isinstance(one.get("schema"), Mapping):
-                return one["schema"]  # type: ignore[no-any-return]
-        return {}
+        for name, one in content.items() if isinstance(content, Mapping) else ():
+            if media in str(name) and isinstance(one, Mapping) and isinstance(one.get("schema"), Mapping):
+                several = [self.resolved(each).get("value") for each in _map(one.get("examples")).values()]
+                return one["schema"], [each for each in (one.get("example"), *several) if each is not None]
+        return {}, []
 
     def answers(self, operation: Operation, status: int) -> tuple[str, ...] | None:
         """The media types that the document declares for answers with `status`; None when it says nothing of such answers."""
@@ -72,12 +71,18 @@ class Schemas:
         return None
 
     def allows(self, schema: Schema, value: Any) -> bool:
-        """Whether `value` is as `schema` says; raises Unobservable for a schema that cannot be read."""
+        """Whether `value` is as `schema` says; raises Unobservable for a schema that cannot be read, and without a validator."""
+        try:
+            jsonschema: Any = importlib.import_module("jsonschema")  # Late, so that `upheld` starts fast.
+        except ImportError:
+            raise Unobservable("jsonschema is not installed: pip install 'upheld[input]'") from None
         key = json.dumps(schema, sort_keys=True, default=str)
         try:
             if key not in self._known:
                 whole = {"components": self._data.get("components", {}), "allOf": [schema]}
-                self._known[key] = self._validator(whole, format_checker=self._formats)
+                self._known[key] = jsonschema.Draft202012Validator(
+                    whole, format_checker=jsonschema.FormatChecker(_FORMATS)
+                )
             return bool(self._known[key].is_valid(value))
         except Exception as error:  # Whatever is wrong with a stranger's schema, it says nothing about the value.
             raise Unobservable(f"a schema of the OpenAPI document cannot be read: {type(error).__name__}") from error

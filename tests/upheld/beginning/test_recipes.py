@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from upheld.beginning.recipes import MOST, Inferred, inferred
 from upheld.probes.api import Api
+from upheld.probes.inferring import MOST, Inferred, inferred
 from upheld.probes.openapi import parse
 
 from ...two_tenants import TwoTenants, openapi, secret_values
