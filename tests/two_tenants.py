@@ -48,7 +48,7 @@ class TwoTenants:
     # --- what it serves --------------------------------------------------------------------------------------------
 
     async def document(self, request: Request) -> Response:
-        found = openapi()
+        found = openapi(answers="answers described" in self.on)
         if self.caller(request) is None and "document for members" in self.on:
             return JSONResponse({"error": "unauthenticated"}, 401)
         if self.caller(request) is None and "document hides notes" in self.on:
@@ -370,8 +370,8 @@ def secret_values() -> dict[str, str]:
     return {f"TEST_PASSWORD_{user.upper()}": password for user, password in PASSWORDS.items()}
 
 
-def openapi() -> dict[str, Any]:
-    """The OpenAPI document of the server."""
+def openapi(*, answers: bool = False) -> dict[str, Any]:
+    """The OpenAPI document of the server; with `answers` it says what a note is that was made."""
 
     def path(name: str) -> dict[str, Any]:
         return {"name": name, "in": "path", "required": True, "schema": {"type": "string"}}
@@ -385,6 +385,8 @@ def openapi() -> dict[str, Any]:
     tenant, note = path("tenant_id"), path("note_id")
     text = {"$ref": "#/components/schemas/Text"}
     required = {"required": True, "schema": {"type": "string"}}
+    shown = {"type": "object", "properties": {"id": {"type": "string"}, "text": {"type": "string"}}}
+    note_made = {"201": {"content": {"application/json": {"schema": shown}}}}
     return {
         "openapi": "3.1.0",
         "info": {"title": "notes", "version": "1"},
@@ -393,7 +395,7 @@ def openapi() -> dict[str, Any]:
             "/login": {"post": {**operation("login", body={"$ref": "#/components/schemas/Login"}), "security": []}},
             "/t/{tenant_id}/notes": {
                 "get": operation("listNotes", tenant),
-                "post": operation("addNote", tenant, body=text),
+                "post": {**operation("addNote", tenant, body=text), **({"responses": note_made} if answers else {})},
             },
             "/t/{tenant_id}/notes/{note_id}": {
                 "get": operation("getNote", tenant, note),

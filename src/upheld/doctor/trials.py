@@ -19,6 +19,7 @@ from upheld.probes.canaries import Canaries
 from upheld.probes.client_code import ClientCode
 from upheld.probes.credential_flows import Credentials
 from upheld.probes.http import Http
+from upheld.probes.inferring import complete
 from upheld.probes.listener import listening, server_context
 from upheld.probes.plans import Plans
 from upheld.probes.publication import Publication
@@ -39,6 +40,7 @@ from upheld.target.secrets import resolve
 
 _CALLS = "every operation that writes, and everything that needs a login"
 _ENDPOINTS = "endpoints"
+_LEFT_SHOWN = 10
 
 
 # --- what is served --------------------------------------------------------------------------------------------------
@@ -122,12 +124,29 @@ def _document(session: Session, described: ApiDescription, what: str) -> Trial:
     return Trial(what, once(session, what, read))
 
 
+def _inferred(session: Session, described: ApiDescription) -> str:
+    """Which kinds of object are made by recipes that follow from the document as a stranger is shown it, and what is not and why."""
+    endpoint = next(one for one in session.target.endpoints if one.name == described.endpoint)
+    client = cast("Http", session.probe(Http)).client
+    document = openapi.load(described.openapi or "", endpoint, session.target_folder, client)
+    found = complete(described, document.with_declared(described))
+    left = f". Not inferred: {'. '.join(found.left[:_LEFT_SHOWN])}" if found.left else ""
+    more = f". And {len(found.left) - _LEFT_SHOWN} more" if len(found.left) > _LEFT_SHOWN else ""
+    if not found.inferred:
+        raise Unobservable(f"no recipe follows from it (api.objects){left}{more}")
+    return f"{'. '.join(map(str, found.inferred))}{left}{more}"
+
+
 def _members(session: Session, asked: Asked) -> Iterator[Trial]:
     """The API's document, and where that is wanted a login as each identity that is not to be burnt."""
     described = session.target.api
     if described is None:
         return
     yield _document(session, described, "the OpenAPI document" if described.openapi is not None else "operations")
+    if described.infer_objects:
+        yield Trial(
+            "recipes from the OpenAPI document", once(session, "recipes", lambda: _inferred(session, described))
+        )
     yield Trial("tenants", lambda: _declared(session.target.tenants, "tenant"))
     yield Trial("identities", lambda: _declared(session.target.identities, "identity", "identities"))
     for one in session.target.identities if asked.log_in else ():

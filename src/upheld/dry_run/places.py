@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Any
 from upheld.errors import Unobservable
 
 if TYPE_CHECKING:
-    from upheld.probes.openapi import Operation
+    from upheld.probes.openapi import Document, Operation
     from upheld.probes.sending import Sends
-    from upheld.target.api import Api, Identity
+    from upheld.target.api import Api, Identity, ObjectRecipe
     from upheld.target.model import Target
     from upheld.target.staff import StaffIdentity
 
@@ -42,11 +42,17 @@ class Places:
         """Reads the OpenAPI documents that are files, when they are first needed."""
         self._target = target
         self._folder = folder
+        self._unseen: tuple[ObjectRecipe, ...] = ()
+        """What stands for recipes that only the run will know."""
+        if target.api is not None and target.api.infer_objects:
+            self._infer(target.api)
 
     def fill(self, sends: Sends, parameters: Mapping[str, Any]) -> Iterator[Sent]:
         """The classes that this comes to here: one for each value of its places, none where a place has no value."""
         most = parameters.get(sends.most) if isinstance(sends.most, str) else sends.most
         items: Iterable[Any] = _walk(self._target, sends.each) if sends.each else (None,)
+        if sends.each == "api.objects":
+            items = (*items, *self._unseen)
         for item in items:
             if not all(self._values(place, item) for place in _PLACE.findall(sends.whom) if place.startswith("name:")):
                 continue  # Who would do it is not described.
@@ -56,6 +62,18 @@ class Places:
                 filled = dict(zip(places, values, strict=True))
                 what = _PLACE.sub(lambda found, of=filled: of[found[1]], sends.what)  # type: ignore[misc]
                 yield Sent(sends.by, what, whom, most if isinstance(most, int) else None, sends.does)
+
+    def _infer(self, api: Api) -> None:
+        """Take the recipes that follow from the document, where it is a file; otherwise it is known only that there will be some."""
+        from upheld.probes.inferring import complete  # noqa: PLC0415  (only where something is inferred)
+        from upheld.target.api import ObjectRecipe  # noqa: PLC0415
+
+        document = self._document(api)
+        if document is not None:
+            self._target = self._target.model_copy(update={"api": complete(api, document).api})
+            return
+        made = "which makes each kind that the document lets one infer"
+        self._unseen = (ObjectRecipe(create=made, delete="which takes away what was made so"),)
 
     def operations(self) -> tuple[Operation, ...]:
         """The operations of the API's document; none where it is no file that can be read."""
@@ -116,18 +134,22 @@ class Places:
         return self._operations(self._target.staff.api if self._target.staff else None)
 
     def _operations(self, api: Api | None) -> tuple[Operation, ...] | None:
+        document = self._document(api)
+        return None if document is None else document.operations
+
+    def _document(self, api: Api | None) -> Document | None:
         if api is None or _asked_for(api):
             return None
-        from upheld.probes.openapi import declared, parse  # noqa: PLC0415  (only where there are operations)
+        from upheld.probes.openapi import Document, declared, parse  # noqa: PLC0415  (only where there are operations)
 
         known = tuple(declared(api))
         if api.openapi is None:
-            return known
+            return Document(known, {})
         try:
             document = parse((self._folder / api.openapi.removeprefix("file:")).read_text("utf-8-sig"))
         except (OSError, UnicodeDecodeError, Unobservable):
             return None  # The run will say what is wrong with it.
-        return (*document.operations, *known)
+        return Document((*document.operations, *known), document.data)
 
 
 def _walk(start: Any, path: str) -> Iterator[Any]:

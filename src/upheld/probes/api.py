@@ -63,6 +63,8 @@ __all__ = [
 
 _IDENTIFIERS = ("id", "uuid", "_id", "key", "name")
 """The properties by which objects in lists are told apart, the first that all of them have."""
+LEFT_KEPT = 50
+"""Kinds of which it is kept why no recipe was inferred."""
 VALUES_KEPT = 2_000
 """Values of an answer that a state keeps."""
 
@@ -152,7 +154,7 @@ class Api(TenantCalls, Probe):
     @look
     def acting(self) -> tuple[Actor, ...]:
         """For each tenant the identity that tries to cross its border: of the acting role, and no throw-away one."""
-        role, found = self.description.acting_role, []
+        role, found = self.described.acting_role, []
         for tenant in (one for one in self.target.tenants if one.compared):
             one = next(
                 (i for i in self.target.identities if i.tenant == tenant.name and i.role == role and not i.throwaway),
@@ -230,7 +232,7 @@ class Api(TenantCalls, Probe):
         parts = url.split("/", 3)
         request = Request(method, "/".join([*parts[:3], f"upheld-{secrets.token_hex(8)}"]), (), None, verify=False)
         answer, waited = patient(
-            lambda: self.send_now(request, self.client(""), {}), self.description.limited, "a path that does not exist"
+            lambda: self.send_now(request, self.client(""), {}), self.described.limited, "a path that does not exist"
         )
         return self.reply("unknown path", "", request, answer, waited)
 
@@ -272,7 +274,7 @@ class Api(TenantCalls, Probe):
                 clients,
                 identity=identity or "",
                 headers=headers,
-                limited=self.description.limited,
+                limited=self.described.limited,
                 requests=requests,
             )
             if found.first_limited is not None:
@@ -289,7 +291,7 @@ class Api(TenantCalls, Probe):
             {"": self.client("")},
             identity="",
             headers={},
-            limited=self.description.limited,
+            limited=self.described.limited,
             requests=requests,
         )
 
@@ -310,7 +312,9 @@ class Api(TenantCalls, Probe):
             found.append(one)
             if one.id:
                 objects[each] = one.id
-        return PlantedTenant(tenant, tenant_id, actor.name, tuple(found))
+        known = self.completed
+        said = (tuple(map(str, known.inferred)), known.left[:LEFT_KEPT]) if known is not None else ((), ())
+        return PlantedTenant(tenant, tenant_id, actor.name, tuple(found), *said)
 
     @look
     def plant_one(self, tenant: str, kind: str, objects: Mapping[str, str]) -> PlantedObject:

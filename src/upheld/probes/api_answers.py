@@ -130,12 +130,17 @@ class PlantedObject:
 
 @dataclass(frozen=True, slots=True)
 class PlantedTenant:
-    """One object of each kind that was made in a tenant, by the identity that acts for it. `id` is the tenant's own."""
+    """One object of each kind that was made in a tenant, by the identity that acts for it. `id` is the tenant's own.
+
+    `inferred` says by which recipes that no target describes, and `not_inferred` what has none, and why.
+    """
 
     tenant: str
     id: str
     identity: str
     objects: tuple[PlantedObject, ...]
+    inferred: tuple[str, ...] = ()
+    not_inferred: tuple[str, ...] = ()
 
     def ids(self) -> dict[str, str]:
         """The identifiers by kind, the tenant's own under `tenant`; kinds that could not be made are missing."""

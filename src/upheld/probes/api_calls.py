@@ -21,6 +21,7 @@ from upheld.probes.api_logins import Logins, at, fields_of
 from upheld.probes.api_objects import Making, Planter
 from upheld.probes.api_requests import SAFE_METHODS, Request, build, build_harmless, encoded, fill, generated, json_of
 from upheld.probes.http_client import Answer, HttpClient
+from upheld.probes.inferring import Completed, complete
 from upheld.probes.waiting import matches, patient
 from upheld.target.api import Account, Identity
 
@@ -67,6 +68,11 @@ class ApiCalls(Generic[Someone]):
     def description(self) -> Description:
         """The target's description of the API; raises Unobservable when there is none."""
         raise NotImplementedError
+
+    @property
+    def described(self) -> Description:
+        """The description as the target has it; `description` may have recipes beside it that follow from the document."""
+        return self.description
 
     @property
     def credentials(self) -> Credentials[Someone]:
@@ -117,18 +123,18 @@ class ApiCalls(Generic[Someone]):
     @property
     def endpoint(self) -> Endpoint:
         """The endpoint that serves the API."""
-        return next(one for one in self.session.target.endpoints if one.name == self.description.endpoint)
+        return next(one for one in self.session.target.endpoints if one.name == self.described.endpoint)
 
     @property
     def document(self) -> Document:
         """The OpenAPI document, read once in a session."""
         if self._document is None:
-            where = self.description.openapi
+            where = self.described.openapi
             if where is None:
                 found = openapi.Document((), {})
             else:
                 found = openapi.load(where, self.endpoint, self.session.target_folder, self.client(""))
-            self._document = found.with_declared(self.description)
+            self._document = found.with_declared(self.described)
         return self._document
 
     def client(self, source_address: str) -> HttpClient:
@@ -191,7 +197,7 @@ class ApiCalls(Generic[Someone]):
                 identity,
                 lambda own: patient(
                     lambda: self.send_now(request, client, {**own, **(headers or {})}),
-                    self.description.limited,
+                    self.described.limited,
                     one.id,
                 ),
             )
@@ -249,7 +255,7 @@ class ApiCalls(Generic[Someone]):
             def once() -> Answer:
                 return self.send_now(request, self.client(""), own)
 
-            return patient(once, self.description.limited, subject) if wait else (once(), 0.0)
+            return patient(once, self.described.limited, subject) if wait else (once(), 0.0)
 
         held = {**self.own(self.identity(identity)), **objects} if identity and objects is not None else {}
         with self.making(subject, identity if objects is not None else None, held, request) as making:
@@ -269,7 +275,7 @@ class ApiCalls(Generic[Someone]):
         def send(own: Mapping[str, str]) -> tuple[Answer, float]:
             return patient(
                 lambda: self.send_now(request, self.client(""), {**own, **headers}),
-                self.description.limited,
+                self.described.limited,
                 subject,
             )
 
@@ -282,7 +288,7 @@ class ApiCalls(Generic[Someone]):
         """The request with hidden fields of its form as the form's page gives them now; whoever is not shown it has none to send."""
         page, _ = patient(
             lambda: self.send_now(replace(request, method="GET", content=None), client, headers),
-            self.description.limited,
+            self.described.limited,
             f"the page of {request.url}",
         )
         shown = fields_of(page.text)
@@ -368,13 +374,33 @@ class TenantCalls(ApiCalls[Identity]):
         super().__init__(session)
         self._logins: Logins | None = None
         self._planter: Planter | None = None
+        self._completed: Completed | None = None
 
     @property
-    def description(self) -> Description:
+    def described(self) -> Description:
         """The target's description of the API; raises Unobservable when there is none."""
         if self.session.target.api is None:
             raise Unobservable("the target describes no api")
         return self.session.target.api
+
+    @property
+    def description(self) -> Description:
+        """The target's description of the API, with the recipes that follow from the document where the target wants them."""
+        try:
+            known = self.completed
+        except Unobservable:
+            return self.described  # Whatever needs the document says so itself.
+        return known.api if known is not None else self.described
+
+    @property
+    def completed(self) -> Completed | None:
+        """What was inferred from the document; None where the target does not want that. Raises Unobservable without a document."""
+        if not self.described.infer_objects:
+            return None
+        with self._making:
+            if self._completed is None:
+                self._completed = complete(self.described, self.document)
+            return self._completed
 
     @property
     def document(self) -> Document:
@@ -395,12 +421,12 @@ class TenantCalls(ApiCalls[Identity]):
 
     def _shown_to_members(self) -> Document | None:
         """The document as somebody of the acting role is shown it; None where nobody can log in, or it is no page of the API."""
-        where = self.description.openapi
+        where = self.described.openapi
         who = next(
             (
                 one
                 for one in self.session.target.identities
-                if one.role == self.description.acting_role and not one.throwaway
+                if one.role == self.described.acting_role and not one.throwaway
             ),
             None,
         )
@@ -412,7 +438,7 @@ class TenantCalls(ApiCalls[Identity]):
         except Unobservable:
             return None  # Whatever needs a login says so itself.
         return openapi.load(where, self.endpoint, self.session.target_folder, client, headers).with_declared(
-            self.description
+            self.described
         )
 
     @property
@@ -420,7 +446,7 @@ class TenantCalls(ApiCalls[Identity]):
         """The tokens of this session."""
         with self._making:
             if self._logins is None:
-                self._logins = Logins(self.session, self.description, self.endpoint)
+                self._logins = Logins(self.session, self.described, self.endpoint)
             return self._logins
 
     @property
@@ -464,7 +490,7 @@ class TenantCalls(ApiCalls[Identity]):
         """Whoever may do most in the identity's tenant, for not everybody may delete what they make."""
         tenant = self.identity(identity).tenant
         for one in self.session.target.identities:
-            if one.tenant == tenant and one.role == self.description.acting_role and not one.throwaway:
+            if one.tenant == tenant and one.role == self.described.acting_role and not one.throwaway:
                 return one.name
         return identity
 

@@ -232,7 +232,7 @@ class Canaries(Probe):
         headers = {**dict(request.headers), **header}
         answer, _ = patient(
             lambda: client.send(request.method, request.url, headers=headers, content=request.content),
-            self._api.description.limited,
+            self._api.described.limited,
             what,
         )
         return answer
@@ -240,7 +240,7 @@ class Canaries(Probe):
     def _ordinary_requests(self, header: Mapping[str, str]) -> None:
         """A request to something that is there, one to something that is not, and one whose body is refused."""
         api = self._api
-        there = api.description.openapi or ""
+        there = api.described.openapi or ""
         there = there if there.startswith("/") else "/"
         for method, path, content in (
             ("GET", there, None),

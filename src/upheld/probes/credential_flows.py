@@ -305,7 +305,7 @@ class Credentials(Probe):
             lambda: client.send(
                 request.method, request.url, headers={**dict(request.headers), **header}, content=request.content
             ),
-            api.description.limited,
+            api.described.limited,
             operation,
         )
         return answer

@@ -209,7 +209,7 @@ class Staff(StaffCalls, Probe):
     def anonymous(self, operation: str) -> HandedOut:
         """The harmless call of an operation without any credential, and whether its answer opens the console."""
         request = self.harmless_requests(self.document.operation(operation), None)[0]()
-        answer, _ = patient(lambda: self.send_now(request, self.client(""), {}), self.description.limited, operation)
+        answer, _ = patient(lambda: self.send_now(request, self.client(""), {}), self.described.limited, operation)
         return self.handed_out(operation, "", answer)
 
     def _id_by(self, identity: str, headers: Mapping[str, str]) -> str:
@@ -247,7 +247,7 @@ class Staff(StaffCalls, Probe):
         request = self.harmless_requests(self.document.operation(operation), None)[0]()
         headers = self.first_proof(identity) if identity is not None else {}
         answer, waited = patient(
-            lambda: self.send_now(request, self.client(""), headers), self.description.limited, operation
+            lambda: self.send_now(request, self.client(""), headers), self.described.limited, operation
         )
         return self.reply(operation, identity or "", request, answer, waited)
 

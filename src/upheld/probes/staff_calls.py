@@ -150,7 +150,7 @@ class StaffCalls(ApiCalls[StaffIdentity]):
             raise Unobservable(f"the target does not say what the audit log calls {operation} (staff.actions)")
         one = self.document.operation(operation)
         kinds = (kind_of(one.id, parameter.name, self.description) for parameter in one.path_parameters)
-        refused = self.description.refused.match(status, "") or self.staff.login.unauthenticated.match(status, "")
+        refused = self.described.refused.match(status, "") or self.staff.login.unauthenticated.match(status, "")
         log = self.session.target.audit_log
         return Performed(
             operation=operation,
@@ -187,7 +187,7 @@ class StaffCalls(ApiCalls[StaffIdentity]):
 
     def handed_out(self, subject: str, identity: str, answer: Answer) -> HandedOut:
         """What an answer hands out that opens the console."""
-        worked = 200 <= answer.status < 300 and not self.description.refused.match(answer.status, answer.text)
+        worked = 200 <= answer.status < 300 and not self.described.refused.match(answer.status, answer.text)
         given = secrets_in(answer) if worked else []
         for place, value in given:
             self.logins.hide(value, f"handed-out-{identity}{place}")

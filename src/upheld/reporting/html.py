@@ -62,6 +62,7 @@ def render(run: Run, before: Run | None = None) -> str:
             crosswalk=crosswalk(run),
             not_observed=page.unseen(run, Verdict.INCONCLUSIVE),
             left_out=page.unseen(run, None),
+            recipes=page.recipes(run),
             reported=len(results),
             digests=dict(sorted({one.id: one.code_digest for one in results}.items())),
             document_digest=hashlib.sha256(run_json.dumps(run)).hexdigest(),

@@ -174,6 +174,19 @@ def unseen(run: Run, verdict: Verdict | None) -> tuple[Unseen, ...]:
     return tuple(found)
 
 
+def recipes(run: Run) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """By which recipes that nobody wrote objects were made in the target, and what none followed for, as the probe recorded it."""
+    made: dict[str, None] = {}
+    left: dict[str, None] = {}
+    for claim in run.claims:
+        for one in (look for each in claim.checks for look in each.observations if look.look == "plant"):
+            if isinstance(one.value, dict):
+                for name, found in (("inferred", made), ("not_inferred", left)):
+                    several = one.value.get(name)
+                    found.update(dict.fromkeys(map(str, several if isinstance(several, list) else ())))
+    return tuple(made), tuple(left)
+
+
 def laid_out(value: Plain) -> str:
     """`value` as text for a person: a string as it is, everything else as indented JSON."""
     return value if isinstance(value, str) else json.dumps(value, indent=2, ensure_ascii=False)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import Field, model_validator
 from pydantic_core import PydanticCustomError
@@ -214,6 +214,12 @@ class DeclaredOperation(Part):
     answers: tuple[str, ...] = ()
 
 
+def _or_inferred(schema: dict[str, Any]) -> None:
+    """Let the schema for editors take the word `inferred` too."""
+    mapping = {key: schema.pop(key) for key in ("additionalProperties", "type") if key in schema}
+    schema["anyOf"] = [mapping, {"const": "inferred"}]
+
+
 class Api(Part):
     """The API: its OpenAPI document, how to log in, what its parameters mean and how to make objects.
 
@@ -233,7 +239,11 @@ class Api(Part):
     only, `getContact.id: contact`."""
     values: dict[str, str] = {}
     """What to send for parameters that look like identifiers and name no tenant's object: `locale_id: en`."""
-    objects: dict[str, ObjectRecipe] = {}
+    objects: dict[str, ObjectRecipe] = Field(default={}, json_schema_extra=_or_inferred)
+    """How objects are made, by kind; `inferred` is short for none and `infer_objects`."""
+    infer_objects: bool = False
+    """Whether kinds without a recipe get one that follows from the OpenAPI document, where a POST makes what a GET below its
+    path shows and a DELETE takes away. `upheld doctor` and the report say which those are, and what could not be inferred."""
     operations: dict[str, OperationRecipe] = {}
     excluded: dict[str, str] = {}
     """Operations that no check may call, with the reason."""
@@ -242,8 +252,17 @@ class Api(Part):
     acting_role: str = "owner"
     """The role that tries to cross the border between tenants: the most powerful one of a tenant."""
 
+    @model_validator(mode="before")
+    @classmethod
+    def _objects_inferred(cls, data: Any) -> Any:
+        if isinstance(data, dict) and data.get("objects") == "inferred" and "infer_objects" not in data:
+            return {**data, "objects": {}, "infer_objects": True}
+        return data
+
     @model_validator(mode="after")
     def _has_operations(self) -> Api:
+        if self.infer_objects and self.openapi is None:
+            raise PydanticCustomError("nothing_to_infer", "objects are inferred from an OpenAPI document (openapi)")
         if self.openapi is None and not self.declared:
             raise PydanticCustomError(
                 "no_operations", "the API needs its OpenAPI document (openapi) or declared operations"

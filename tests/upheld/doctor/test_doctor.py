@@ -30,6 +30,8 @@ from upheld.target.load import load_target
 from upheld.target.model import Target
 from upheld.target.start import find
 
+from ...two_tenants import TwoTenants, secret_values
+
 CATALOGUE = Catalogue.load(ROOT / "checks")
 BUILT_IN = [importlib.import_module(one.name) for one in pkgutil.iter_modules(upheld.probes.__path__, "upheld.probes.")]
 KINDS = [kind for name, kind in sorted(Probe.kinds.items()) if name and kind.__module__.startswith("upheld.probes.")]
@@ -343,3 +345,14 @@ def test_operations_that_the_target_declares_need_no_document(session_of: Any) -
     assert trials is not None
     (trial,) = [one for one in trials.make(session.probe(Api), Asked()) if one.what == "operations"]
     assert trial.call() == "2 operations, as the target declares them"
+
+
+def test_recipes_that_are_inferred_are_listed(session_of: Any, tmp_path: Path) -> None:
+    with TwoTenants(tmp_path / "log", "answers described").serving() as server:
+        session = session_of(secret_values=secret_values(), **server.target(objects="inferred", parameters={}))
+        trials = trials_of(Api)
+        assert trials is not None
+        (trial,) = [one for one in trials.make(session.probe(Api), Asked()) if one.what.startswith("recipes")]
+        said = trial.call()
+    assert "note: addNote (POST /t/{tenant_id}/notes) makes what getNote" in said
+    assert "Not inferred: addLink (POST /t/{tenant_id}/links): no GET shows one" in said

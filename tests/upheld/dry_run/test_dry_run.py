@@ -117,6 +117,29 @@ def test_operations_are_named_by_method_and_path_where_the_document_is_a_file(tm
     assert all(isinstance(one.most, int) for one in bursts)
 
 
+def test_what_is_inferred_is_foreseen_too(tmp_path: Path) -> None:
+    server = TwoTenants(tmp_path / "log")
+    server.port = 7
+    (tmp_path / "openapi.json").write_text(json.dumps(openapi(answers=True)))
+    said = []
+    for where in ("openapi.json", "/openapi.json"):
+        parts = server.target(openapi=where, objects="inferred", parameters={})
+        target = Target.model_validate({"name": "x", "environment": "staging", **parts})
+        found = foreseen(target, tmp_path, "tenancy.foreign_identifiers_are_refused")
+        sent = found["tenancy.foreign_identifiers_are_refused"].sent
+        said.append({one.what for one in sent if one.does == PLANTS})
+    assert said == [
+        {
+            "POST /t/{tenant_id}/notes (addNote), a planted object",
+            "DELETE /t/{tenant_id}/notes/{note_id} (deleteNote), to remove it",
+        },
+        {
+            "the operation which makes each kind that the document lets one infer, a planted object",
+            "the operation which takes away what was made so, to remove it",
+        },
+    ]
+
+
 def test_production_and_what_is_not_described_refuse(tmp_path: Path) -> None:
     description = yaml.safe_load(SAMPLE.read_text())
     description |= {"environment": "production", "allow_intrusive": ["retention.aged_records_are_removed"]}

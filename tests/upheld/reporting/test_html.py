@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import dataclasses
 import hashlib
 import re
 from dataclasses import dataclass, field
@@ -325,3 +326,14 @@ def test_text_contrast_is_at_least_that_of_wcag_aa_in_light_dark_and_print() -> 
         for name, ground in pairs:
             light, dark = sorted((_luminance(scheme[name]), _luminance(scheme[ground])), reverse=True)
             assert (light + 0.05) / (dark + 0.05) >= 4.5, (name, ground)
+
+
+def test_recipes_that_nobody_wrote_are_shown() -> None:
+    value = {"tenant": "red", "inferred": ["note: make <b> makes"], "not_inferred": ["odd: no GET shows one"]}
+    planted = dataclasses.replace(sample.observation(), look="plant", value=value)
+    one = sample.claim(Status.UPHELD, sample.check(Verdict.PASS, observations=(planted,)))
+    page = words(parse(sample.run(one)))
+    assert "How objects were made" in page
+    assert "note: make <b> makes" in page
+    assert "None followed for these: odd: no GET shows one" in page
+    assert "How objects were made" not in words(parse(sample.full()))
