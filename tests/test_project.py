@@ -107,7 +107,11 @@ def test_the_examples_of_the_documentation_are_valid(tmp_path):
     assert [claim.id for claim in loaded.claims] == ["transit-tls12", "everything-encrypted"]
     (override,) = loaded.overrides
     assert (override.base, override.value) == ("TLS 1.2", "TLS 1.3")
-    target, manners, logins, gitlab = blocks("docs/target.md")
+    target, manners, logins, inferring, gitlab = blocks("docs/target.md")
+    (tmp_path / "inferring.yaml").write_text(inferring, encoding="utf-8")
+    inferred = load_target(tmp_path / "inferring.yaml")[0].api
+    assert inferred is not None
+    assert inferred.infer_objects
     (tmp_path / "manners.yaml").write_text(manners, encoding="utf-8")
     polite = load_target(tmp_path / "manners.yaml", [one.id for one in catalogue])[0]
     assert polite.limits is not None
