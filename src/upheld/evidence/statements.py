@@ -17,6 +17,8 @@ from typing import TYPE_CHECKING, Any
 from upheld.errors import UpheldError
 from upheld.evidence.container import Damaged
 from upheld.evidence.keys import Issuer, SigningKey, library_key
+from upheld.exporting import in_toto
+from upheld.exporting.rows import CAME_TO_ITS_END, COVERS_THE_POLICY, Shown
 from upheld.model import Status
 
 if TYPE_CHECKING:
@@ -25,15 +27,13 @@ if TYPE_CHECKING:
 
 FORMAT = "upheld-evidence/1"
 PAYLOAD_TYPE = "application/vnd.in-toto+json"
-STATEMENT = "https://in-toto.io/Statement/v1"
+STATEMENT = in_toto.STATEMENT
+TEST_RESULT = in_toto.TEST_RESULT
 RUN_PREDICATE = "urn:upheld:evidence:run:v1"
-TEST_RESULT = "https://in-toto.io/attestation/test-result/v0.1"
 TREE = "upheldTreeV1"
 """The name of the tree's root among the digests of a subject."""
 LARGEST = 16 << 20
 """Bytes that an envelope may have."""
-
-_PASSED, _WARNED = frozenset({Status.UPHELD}), frozenset({Status.ATTESTED})
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,26 +79,18 @@ def of_run(
 def of_tests(run: Mapping[str, Any], files: Sequence[File], root: bytes) -> dict[str, Any]:
     """The statement with in-toto's test-result predicate, whose tests are the claims.
 
-    An attested claim is a warned one. Refuted, inconclusive, lapsed and uncovered ones are failed: in-toto knows no other word for a
-    test that did not pass.
+    Which list a status stands in is what the export says (`upheld.exporting.in_toto`). A run that broke off has a failed test more,
+    one over selected claims a warned one.
     """
-    by: dict[str, list[str]] = {"passedTests": [], "warnedTests": [], "failedTests": []}
-    for claim in run["claims"]:
-        status = Status(claim["status"])
-        by["passedTests" if status in _PASSED else "warnedTests" if status in _WARNED else "failedTests"].append(
-            claim["id"]
-        )
-    sound = run["complete"] and not by["failedTests"] and bool(run["claims"])
-    predicate = {
-        "result": ("WARNED" if by["warnedTests"] else "PASSED") if sound else "FAILED",
-        "configuration": [
-            {"name": one.name, "digest": {"sha256": one.sha256}}
-            for one in files
-            if one.name.startswith("policy/") or one.name == "target.json"
-        ],
-        **by,
-    }
-    return _statement(_subjects(files, root), TEST_RESULT, predicate)
+    tests = [(one["id"], Shown(one["status"])) for one in run["claims"]]
+    tests += [] if run["complete"] else [(CAME_TO_ITS_END, Shown.INCONCLUSIVE)]
+    tests += [(COVERS_THE_POLICY, Shown.PARTIAL)] if run["selected"] else []
+    configuration = [
+        {"name": one.name, "digest": {"sha256": one.sha256}}
+        for one in files
+        if one.name.startswith("policy/") or one.name == "target.json"
+    ]
+    return _statement(_subjects(files, root), TEST_RESULT, in_toto.predicate(tests, configuration))
 
 
 def seal(statement: Mapping[str, Any], key: SigningKey) -> bytes:

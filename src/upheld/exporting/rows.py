@@ -29,6 +29,11 @@ class Shown(StrEnum):
     REFUTED = "refuted"
 
 
+CAME_TO_ITS_END = "run-came-to-its-end"
+AUDITED_SOMETHING = "run-audited-something"
+COVERS_THE_POLICY = "run-covers-the-policy"
+"""The rows about the run itself, which are there where they are not true."""
+
 MEANS: dict[Shown, str] = {
     Shown.PARTIAL: "Only selected claims of the policy were audited.",
     **{Shown(status.value): words for status, words in MEANINGS.items()},
@@ -124,14 +129,14 @@ def _short_of_whole(run: Run) -> dict[str, tuple[str, Shown, str]]:
     if not whole(run):
         reason = "; ".join(notices(run)[: 1 if run.complete else 2])
         statement = "The run came to its end: every planned check has its result."
-        lacks["run-came-to-its-end"] = (statement, Shown.INCONCLUSIVE, reason)
+        lacks[CAME_TO_ITS_END] = (statement, Shown.INCONCLUSIVE, reason)
     if not run.claims:
-        lacks["run-audited-something"] = (
+        lacks[AUDITED_SOMETHING] = (
             "The run audited at least one claim.", Shown.INCONCLUSIVE, "The run holds no claim.",
         )  # fmt: skip
     if run.selected:
         reason = f"Only {several(len(run.selected), 'selected claim')} audited: {', '.join(run.selected)}."
-        lacks["run-covers-the-policy"] = ("The run audited the whole policy.", Shown.PARTIAL, reason)
+        lacks[COVERS_THE_POLICY] = ("The run audited the whole policy.", Shown.PARTIAL, reason)
     return lacks
 
 

@@ -110,18 +110,19 @@ def test_the_statements_are_in_totos_and_no_status_becomes_better(whole):
 
 
 @pytest.mark.parametrize(
-    ("statuses", "complete", "result"),
+    ("statuses", "complete", "selected", "result"),
     [
-        (["upheld", "upheld"], True, "PASSED"),
-        (["upheld", "attested"], True, "WARNED"),
-        (["upheld"], False, "FAILED"),
-        ([], True, "FAILED"),
-        *(([one, "upheld"], True, "FAILED") for one in ("refuted", "inconclusive", "lapsed", "uncovered")),
+        (["upheld", "upheld"], True, [], "PASSED"),
+        (["upheld", "upheld"], True, ["claim-0", "claim-1"], "WARNED"),
+        (["upheld", "attested"], True, [], "WARNED"),
+        (["upheld"], False, [], "FAILED"),
+        ([], True, [], "FAILED"),
+        *(([one, "upheld"], True, [], "FAILED") for one in ("refuted", "inconclusive", "lapsed", "uncovered")),
     ],
 )
-def test_only_a_complete_run_in_which_all_is_upheld_is_a_passed_test(statuses, complete, result):
+def test_only_a_complete_run_in_which_all_is_upheld_is_a_passed_test(statuses, complete, selected, result):
     claims = [{"id": f"claim-{number}", "status": status} for number, status in enumerate(statuses)]
-    statement = statements.of_tests({"claims": claims, "complete": complete}, [], bytes(32))
+    statement = statements.of_tests({"claims": claims, "complete": complete, "selected": selected}, [], bytes(32))
     assert statement["predicate"]["result"] == result
 
 
