@@ -20,9 +20,10 @@ from markupsafe import Markup, escape
 from upheld.model import Run, Status, Verdict
 from upheld.reporting import page, run_json
 from upheld.reporting.changes import compare
+from upheld.reporting.charts import Chart, charts
 from upheld.reporting.crosswalk import crosswalk, title
 from upheld.reporting.files import write_atomically
-from upheld.reporting.headline import BASES, MEANINGS, WORST_FIRST, checks, headline, notices, several, why
+from upheld.reporting.headline import BASES, MEANINGS, WORST_FIRST, checks, headline, notices, several, tone, why
 from upheld.reporting.text import safe, safe_lines
 
 _BRIEF = 240
@@ -40,7 +41,7 @@ def write(run: Run, path: Path, before: Run | None = None) -> None:
 def render(run: Run, before: Run | None = None) -> str:
     """The page of `run`, with what changed since `before`; the same runs give the same page."""
     style, script, results = _own("style.css"), _own("script.js"), checks(run)
-    sections = page.sections(run)
+    sections, pictures = page.sections(run), charts(run)
     return (
         _environment()
         .get_template("report.html")
@@ -60,6 +61,8 @@ def render(run: Run, before: Run | None = None) -> str:
             attention=page.attention(run),
             changes=compare(before, run) if before else None,
             crosswalk=crosswalk(run),
+            charts=pictures,
+            drawn=_drawn(pictures),
             not_observed=page.unseen(run, Verdict.INCONCLUSIVE),
             left_out=page.unseen(run, None),
             recipes=page.recipes(run),
@@ -83,10 +86,13 @@ def _environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.globals.update(Status=Status, Verdict=Verdict, several=several, why=why, inline=page.inline)
+    environment.globals.update(
+        Status=Status, Verdict=Verdict, several=several, why=why, inline=page.inline, tone_of=tone
+    )
     environment.filters["block"] = _block
     environment.filters["short"] = lambda text: safe(text, page.MOST_CHARACTERS)
     environment.filters["coded"] = _coded
+    environment.filters["drawing"] = _drawing
     environment.filters["brief"] = lambda text: safe(text, _BRIEF)
     environment.filters["framework"] = title
     environment.filters["moment"] = _moment
@@ -106,6 +112,20 @@ def _own(name: str) -> str:
 def _digest(text: str) -> str:
     """The source expression of a content security policy that allows exactly `text`."""
     return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"
+
+
+def _drawn(pictures: tuple[Chart, ...]) -> dict[str, list[Chart]]:
+    """The charts that draw something of a claim, by the claim."""
+    found: dict[str, list[Chart]] = {}
+    for chart in pictures:
+        for claim in dict.fromkeys(one.claim for one in chart.checks):
+            found.setdefault(claim, []).append(chart)
+    return found
+
+
+def _drawing(svg: str) -> Markup:
+    """A drawing, which is made element by element of shapes and text alone, and serialised by the library of XML."""
+    return Markup(svg)  # noqa: S704  (see upheld.reporting.charts.drawing and upheld.reporting.matrix)
 
 
 def _placed(sections: tuple[page.Section, ...]) -> set[str]:

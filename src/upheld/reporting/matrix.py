@@ -15,6 +15,8 @@ CELL = 8
 """Width and height of a cell, in pixels."""
 
 _LEFT, _RIGHT, _TOP, _EDGE, _LINE = 360, 80, 210, 12, 30
+_HEAD = 80
+"""What a bare picture has no need of at its top, in pixels."""
 _STYLE = """
 text { font: 8px ui-monospace, monospace; fill: #24292f }
 .title { font-size: 13px; font-weight: bold } .said { font-size: 10px }
@@ -25,10 +27,11 @@ text { font: 8px ui-monospace, monospace; fill: #24292f }
 """
 
 
-def picture(shown: Table) -> str:
+def picture(shown: Table, *, bare: bool = False) -> str:
     """The matrix as SVG: a row for each check that caught anything, a column for each defect, under the claim that it breaks first.
 
-    A defect that no check is known to catch has a red column, and is named below.
+    A defect that no check is known to catch has a red column, and is named below. A `bare` one has no style, ground and
+    words of its own, for a page that has them.
     """
     checks = sorted(name for name, one in shown.checks.items() if one.caught)
     defects = sorted(shown.breaks, key=lambda name: (shown.breaks[name][0], name))
@@ -49,11 +52,16 @@ def picture(shown: Table) -> str:
     )
     said = f"{len(defects) - len(unseen)} of {len(defects)} seeded defects caught, by {len(checks)} checks"
     ET.SubElement(svg, "title").text = f"Detection matrix: {said}"
-    ET.SubElement(svg, "style").text = _STYLE
-    _box(svg, "ground", 0, 0, width, height)
-    _text(svg, "title", _EDGE, 24, "Detection matrix")
-    _text(svg, "said", _EDGE, 42, said)
-    _text(svg, "said", _EDGE, 56, "A row is a check, a column a defect, under the claim that it breaks.")
+    if bare:
+        svg.set("class", "matrix")
+        svg.set("viewBox", f"0 {_HEAD} {width} {height - _HEAD}")
+        svg.set("height", str(height - _HEAD))
+    else:
+        ET.SubElement(svg, "style").text = _STYLE
+        _box(svg, "ground", 0, 0, width, height)
+        _text(svg, "title", _EDGE, 24, "Detection matrix")
+        _text(svg, "said", _EDGE, 42, said)
+        _text(svg, "said", _EDGE, 56, "A row is a check, a column a defect, under the claim that it breaks.")
     _columns(svg, shown, defects, unseen, bottom - _TOP)
     for number, check in enumerate(checks):
         y = _TOP + CELL * number
@@ -66,7 +74,8 @@ def picture(shown: Table) -> str:
                 ET.SubElement(cell, "title").text = f"{check} catches {defect}"
     if unseen:
         _text(svg, "said", _EDGE, bottom + _LINE - 8, f"Caught by none: {', '.join(unseen)}")
-    ET.indent(svg)
+    if not bare:
+        ET.indent(svg)
     return ET.tostring(svg, encoding="unicode") + "\n"
 
 

@@ -17,6 +17,7 @@ from upheld.model import Run, Severity, Status, Verdict
 from upheld.reporting import html
 
 from . import sample
+from . import test_charts as recorded
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
@@ -59,6 +60,14 @@ def visible(page: Page) -> list[str]:
 
 def said(page: Page) -> str:
     return " ".join(page.locator(".said").filter(visible=True).all_inner_texts())
+
+
+def pictured() -> Run:
+    """The full sample with a chart of each kind: cells of every shade, bars and moments."""
+    run = sample.full()
+    kept = recorded.everything()
+    first = dataclasses.replace(kept.claims[0], id="drawn", section="Drawn")
+    return dataclasses.replace(run, claims=(*run.claims, first), planned=run.planned + len(first.checks))
 
 
 def test_a_filter_shows_what_matches_and_says_what_it_hides(show: Open) -> None:
@@ -229,7 +238,7 @@ def test_axe_finds_nothing_wrong_with_all_of_it_unfolded(show: Open, scheme: str
     pytest.importorskip(
         "axe_playwright_python", reason="axe-playwright-python, which carries axe-core, is not installed"
     )
-    page = show(color_scheme=scheme).page
+    page = show(pictured(), color_scheme=scheme).page
     page.evaluate("() => { for (const one of document.querySelectorAll('details')) one.open = true }")
     page.get_by_role("searchbox").fill("e")
     page.get_by_role("combobox", name="Owner").select_option("platform")
@@ -240,10 +249,26 @@ def test_axe_finds_nothing_wrong_with_all_of_it_unfolded(show: Open, scheme: str
 
 @pytest.mark.parametrize("width", [320, 390])
 def test_on_a_phone_nothing_is_wider_than_the_screen(show: Open, width: int) -> None:
-    for run in (sample.full(), sample.hostile("W" * 5_000)):
+    for run in (pictured(), sample.hostile("W" * 5_000)):
         page = show(run, viewport={"width": width, "height": 700}, has_touch=True).page
         page.evaluate("() => { for (const one of document.querySelectorAll('details')) one.open = true }")
         assert page.evaluate("() => document.documentElement.scrollWidth") <= width
+
+
+def test_a_chart_says_its_name_and_its_numbers_to_a_screen_reader(show: Open) -> None:
+    page = show(pictured()).page
+    for title in (
+        "Roles and operations",
+        "Ages of the oldest records",
+        "Samples of the status page",
+        "Defects and checks",
+    ):
+        figure = page.get_by_role("figure").filter(has=page.get_by_role("heading", name=title))
+        assert figure.get_by_role("img").count() == 1
+        figure.get_by_text("The numbers").click()
+        assert figure.get_by_role("table", name=title).get_by_role("rowheader").count() >= 1
+    cell = page.get_by_role("table", name="Roles and operations").get_by_role("cell").first
+    assert cell.inner_text() == "let in (200)"
 
 
 def test_on_paper_every_claim_stands_whatever_is_filtered(show: Open) -> None:
