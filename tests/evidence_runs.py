@@ -9,7 +9,13 @@ from pathlib import Path
 
 from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, generate_private_key
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
+from cryptography.hazmat.primitives.serialization import (
+    Encoding,
+    NoEncryption,
+    PrivateFormat,
+    PublicFormat,
+    load_pem_public_key,
+)
 
 from processes import upheld
 
@@ -124,3 +130,9 @@ class Keys:
 def public_half(private: Path) -> Path:
     """The file of its public half."""
     return private.with_name(f"{private.name}.pub")
+
+
+def ssh_line(public: Path) -> str:
+    """A public key in PEM as OpenSSH writes it."""
+    key = load_pem_public_key(public.read_bytes())
+    return key.public_bytes(Encoding.OpenSSH, PublicFormat.OpenSSH).decode()

@@ -14,6 +14,7 @@ import pytest
 from recordings import checks, recording, results
 from upheld import OBSERVED, Finding, LeftOut, NotObserved, Unobservable, check
 from upheld.catalogue import make_check
+from upheld.evidence.again import judged_again
 from upheld.execution import execute
 from upheld.model import PlannedCheck, Verdict
 from upheld.probes.base import Probe, Session, look
@@ -212,6 +213,8 @@ def test_a_check_that_never_looked_stays_what_it_was(session):
 @pytest.mark.slow
 def test_a_real_audit_replays_to_the_same_results():
     assert differing(QUICK) == {}
+    again = judged_again(recording((), QUICK), checks())
+    assert again.same_bytes, again.differing
 
 
 @pytest.mark.exhaustive

@@ -1,4 +1,4 @@
-"""`upheld bundle` and `upheld verify`: a run as one signed file, and what such a file is worth to whoever gets it."""
+"""`upheld bundle`, `verify` and `replay`: a run as one signed file, and what such a file is worth to whoever gets it."""
 
 from __future__ import annotations
 
@@ -8,14 +8,19 @@ from pathlib import Path
 
 import click
 
+from upheld.catalogue import Catalogue
+from upheld.cli.options import find_policy
 from upheld.errors import InputError, Mistake
 from upheld.evidence import bundle as bundles
-from upheld.evidence import inputs, keys, timestamps
-from upheld.evidence.verifying import Verification
+from upheld.evidence import container, inputs, keys, timestamps
+from upheld.evidence.again import judged_again
+from upheld.evidence.verifying import Verification, verify_data
 from upheld.evidence.verifying import verify as verified
 from upheld.model import Status
+from upheld.reporting import run_json
 from upheld.reporting.files import write_atomically
 from upheld.reporting.text import safe
+from upheld.resources import check_folders
 
 _MARKS = {True: "holds", False: "FAILS", None: "not asked"}
 _UNPROVEN = (
@@ -80,6 +85,57 @@ def verify(context: click.Context, bundle: Path, issuer: Path, authority: Path |
         _say(found)
     click.echo("it holds" if found.holds else "it does NOT hold: do not rely on it")
     code = 0 if found.holds else 1
+    context.exit(code)
+    return code
+
+
+@click.command()
+@click.argument("bundle", type=click.Path(path_type=Path))
+@click.option("--issuer", type=click.Path(path_type=Path), help="Verify the bundle first, by this public key.")
+@click.option(
+    "--policy", type=click.Path(path_type=Path), help="A policy beside which checks of its own lie (in checks/)."
+)
+@click.pass_context
+def replay(context: click.Context, bundle: Path, issuer: Path | None, policy: Path | None) -> int:
+    """Judge the run in a bundle again: the checks that are installed here, over what it recorded, with no network.
+
+    Exit codes: 0 the same bytes, 1 something comes to something else, or the bundle does not hold, 2 the usage is wrong, 3 the
+    code of a check is another one here (or not here), and nothing else differs.
+    """
+    path = find_policy(policy)
+    try:
+        data = container.read(bundle)
+    except OSError as error:
+        raise InputError([Mistake(str(bundle), 0, 0, f"cannot be read: {error.strerror or error}")]) from error
+    if issuer is not None and not (found := verify_data(data, keys.issuers(issuer))).holds:
+        for point in found.points:
+            click.echo(f"  {_MARKS[point.holds]:<9} {safe(point.says)}")
+        click.echo("it does NOT hold: nothing was judged again")
+        context.exit(1)
+    try:
+        parts = container.unpack(data)
+        recorded = run_json.loads(parts[bundles.RUN].content(), Path(bundles.RUN))
+    except (container.Damaged, KeyError) as error:
+        click.echo(
+            safe(error if isinstance(error, container.Damaged) else f"there is no {bundles.RUN} in it"), err=True
+        )
+        context.exit(1)
+    if issuer is None:
+        click.echo("whose it is was not looked at: name the issuer's key with --issuer")
+    result = judged_again(recorded, Catalogue.load(*check_folders(path)))
+    click.echo(
+        f"{result.checks} checks judged again over {result.observations:,} recorded observations; nothing was looked at"
+    )
+    for other in result.changed:
+        here = f"{other.here[:16]}…" if other.here else "not here, so that its result was taken as it is"
+        click.echo(f"  the code of {safe(other.check)} changed: {safe(other.recorded)[:16]}… in the run, {here}")
+    for one in result.differing:
+        click.echo(
+            f"  {safe(one.what)}: {one.recorded} in the run, {one.now} now: {safe(one.reason) or 'other findings'}"
+        )
+    code = 1 if result.differing else 0 if result.same_bytes else 3
+    said = {0: "the same verdicts, and the same bytes", 1: "it does NOT come to the same", 3: "the same verdicts"}
+    click.echo(said[code])
     context.exit(code)
     return code
 

@@ -42,6 +42,7 @@ _OWN = {
     "verify": ("upheld.cli.evidence", "verify"),
     "share": ("upheld.cli.share", "share"),
     "verify-share": ("upheld.cli.share", "verify_share"),
+    "replay": ("upheld.cli.evidence", "replay"),
     "calibrate": ("upheld.cli.calibrate", "calibrate"),
 }
 

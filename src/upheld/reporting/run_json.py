@@ -46,6 +46,11 @@ def read(path: Path) -> Run:
         data = path.read_bytes()
     except OSError as error:
         raise InputError([Mistake(str(path), 0, 0, f"cannot be read: {error.strerror or error}")]) from error
+    return loads(data, path)
+
+
+def loads(data: bytes, path: Path) -> Run:
+    """The run in the bytes of its document; raises InputError, for what lies at `path`, as `read` does."""
     try:
         run = _adapter().validate_json(data, strict=True)
     except ValidationError as error:

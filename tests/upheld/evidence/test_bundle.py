@@ -13,7 +13,7 @@ from datetime import UTC, datetime, timedelta
 import jsonschema
 import pytest
 
-from evidence_runs import public_half
+from evidence_runs import public_half, ssh_line
 from processes import upheld
 from upheld.errors import InputError
 from upheld.evidence import bundle, container, inputs, keys, statements
@@ -190,13 +190,6 @@ def test_one_of_several_issuers_is_enough(tmp_path, whole, key_files):
     found = judged(tmp_path, whole, both)
     assert found.holds
     assert found.issuer.name == "ed25519@example.com"
-
-
-def ssh_line(public):
-    from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_pem_public_key
-
-    key = load_pem_public_key(public.read_bytes())
-    return key.public_bytes(Encoding.OpenSSH, PublicFormat.OpenSSH).decode()
 
 
 @pytest.mark.parametrize(
