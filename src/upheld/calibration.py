@@ -6,6 +6,7 @@ whose digest differs is shown as uncalibrated, whatever the table says of an ear
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -13,6 +14,7 @@ from functools import cache
 from pathlib import Path
 
 from upheld.errors import InternalFault
+from upheld.model import CheckResult
 from upheld.resources import builtin
 
 FORMAT = "upheld-calibration/2"
@@ -42,6 +44,12 @@ class Table:
     def seeded(self, claim: str) -> tuple[str, ...]:
         """The sabotages that break the claim, caught or not."""
         return tuple(name for name, claims in self.breaks.items() if claim in claims)
+
+
+def calibrated(result: CheckResult) -> CheckResult:
+    """The result with the sabotages that the very code of its check is known to catch."""
+    caught = table().caught_by(result.id, result.code_digest)
+    return dataclasses.replace(result, sabotages_caught=caught, calibrated=bool(caught)) if caught else result
 
 
 @cache

@@ -6,10 +6,11 @@ A pass is earned: at least one finding passed, all passed, something was looked 
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 
-from upheld.model import Basis, CheckResult, FindingRecord, Status, Verdict
+from upheld.model import Basis, CheckResult, ClaimResult, FindingRecord, Status, Verdict
 
 
 def fingerprint(claim: str, check: str, subject: str) -> str:
@@ -100,3 +101,19 @@ def decide(
         return decided[name]
 
     return {name: settle(name) for name in names}
+
+
+def redecide(claims: Sequence[ClaimResult], results: Mapping[str, CheckResult]) -> tuple[ClaimResult, ...]:
+    """The claims with those results, by key, in the place of their checks' own, and what they come to by them."""
+    checks = {claim.id: tuple(results.get(check.key, check) for check in claim.checks) for claim in claims}
+    decided = decide([claim.id for claim in claims], checks, {claim.id: claim.decided_by for claim in claims})
+    return tuple(
+        dataclasses.replace(
+            claim,
+            checks=checks[claim.id],
+            status=decided[claim.id][0],
+            basis=decided[claim.id][1],
+            reason=decided[claim.id][2],
+        )
+        for claim in claims
+    )

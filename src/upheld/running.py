@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import dataclasses
 import platform
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING
 
-from upheld.calibration import table
+from upheld.calibration import calibrated, table
 from upheld.errors import InputError
 from upheld.execution import unfinished
 from upheld.judging import decide
@@ -34,15 +33,15 @@ _REPORTED = (
 )
 
 
-def assemble(audit: Audit) -> Run:
-    """The run that this audit was; call it after the reconciliation. Sabotages that a check is known to catch are added."""
+def assemble(audit: Audit, pending: str = "planned, and never reported") -> Run:
+    """The run that this audit was; call it after the reconciliation. Sabotages that a check is known to catch are added.
+
+    Before it, checks without a result are inconclusive because of what `pending` says.
+    """
     by_claim: dict[str, list[CheckResult]] = {}
     for planned in audit.plan:
-        result = audit.results.get(planned.key) or unfinished(planned, "planned, and never reported")
-        caught = table().caught_by(result.id, result.code_digest)
-        by_claim.setdefault(planned.claim, []).append(
-            dataclasses.replace(result, sabotages_caught=caught, calibrated=bool(caught)) if caught else result
-        )
+        result = audit.results.get(planned.key) or unfinished(planned, pending)
+        by_claim.setdefault(planned.claim, []).append(calibrated(result))
     wanted = set(audit.selected) if audit.selected else {claim.id for claim in audit.policy.claims}
     claims = [claim for claim in audit.policy.claims if claim.id in wanted]
     decided = decide([claim.id for claim in claims], by_claim, {claim.id: claim.decided_by for claim in claims})

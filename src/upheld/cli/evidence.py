@@ -16,6 +16,8 @@ from upheld.evidence import container, inputs, keys, timestamps
 from upheld.evidence.again import judged_again
 from upheld.evidence.verifying import Verification, verify_data
 from upheld.evidence.verifying import verify as verified
+from upheld.keeping import recover as recovered
+from upheld.keeping import standing
 from upheld.model import Status
 from upheld.reporting import run_json
 from upheld.reporting.files import write_atomically
@@ -48,7 +50,7 @@ def bundle(run: Path, key: str, out: Path, expires: str | None, timestamp: str |
     signer = keys.signing_key(key)
     until = _end_of(expires)
     stamp = partial(timestamps.ask, timestamp) if timestamp else None
-    data = bundles.make(bundles.run_at(run), inputs.kept(run), signer, expires=until, timestamp=stamp)
+    data = bundles.make(standing(run), inputs.kept(run), signer, expires=until, timestamp=stamp)
     write_atomically(out, data)
     click.echo(f"evidence: {out} ({len(data):,} bytes), signed with the key {signer.fingerprint}")
 
@@ -138,6 +140,15 @@ def replay(context: click.Context, bundle: Path, issuer: Path | None, policy: Pa
     click.echo(said[code])
     context.exit(code)
     return code
+
+
+@click.command()
+@click.argument("run", type=click.Path(path_type=Path))
+def recover(run: Path) -> None:
+    """Write the reports of a run that was killed, from what it had finished. RUN is its folder."""
+    whole, ended = recovered(run)
+    click.echo(f"interrupted: {ended} of {whole.planned} checks had ended; the others are inconclusive")
+    click.echo(f"report: {run / 'report.html'}   evidence: {run / 'run.json'}")
 
 
 def _say(found: Verification) -> None:

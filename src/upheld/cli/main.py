@@ -43,6 +43,7 @@ _OWN = {
     "share": ("upheld.cli.share", "share"),
     "verify-share": ("upheld.cli.share", "verify_share"),
     "replay": ("upheld.cli.evidence", "replay"),
+    "recover": ("upheld.cli.evidence", "recover"),
     "calibrate": ("upheld.cli.calibrate", "calibrate"),
 }
 

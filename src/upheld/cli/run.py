@@ -15,12 +15,12 @@ from upheld.cleaning import Leftover
 from upheld.cli.dry_run import lines
 from upheld.cli.export import wanted_exports, write_exports
 from upheld.cli.options import find_policy, find_target
-from upheld.errors import InternalFault
+from upheld.errors import InputError, InternalFault
 from upheld.evidence import inputs
+from upheld.keeping import INTERRUPTED, NotWritten, RunFolder
 from upheld.plugin import AUDIT
 from upheld.plugin.audit import Audit
 from upheld.reporting import run_json, terminal
-from upheld.reporting.folder import write_reports
 from upheld.reporting.progress import Progress
 from upheld.running import assemble, described_target, exit_code
 
@@ -94,27 +94,33 @@ def run(
             for line in lines(audit):
                 console.print(line, markup=False)
         return 0
-    # Asked for before the work, so that a folder that cannot be written loses nothing.
-    out.mkdir(parents=True, exist_ok=True)
+    kept = RunFolder(out)
     with _terminating(), Audit(path, source, claims=wanted, state=state) as audit:
         count = _workers(workers, len(audit.plan))
+        # Before the work, so that a folder that cannot be written loses nothing, and that a killed run shows as one.
+        kept.begin(assemble(audit, INTERRUPTED))
         audit.parallel = bool(count)
         progress = Progress(console)
         progress.start(len(audit.plan))
         try:
-            audit.start_target()
+            try:
+                audit.start_target()
+                kept.described(assemble(audit, INTERRUPTED), inputs.gather(audit.policy.files, described_target(audit)))
+            except (InputError, NotWritten):
+                kept.undo()
+                raise
             _say_left(audit.left_before, "an earlier run left", source.file, console)
-            audit.listeners.append(progress.update)
+            audit.listeners += [kept.note, progress.update]
             _engine(audit, count)
         finally:
             progress.stop()
         left = [one for one in audit.left_now() if one not in audit.left_before]
         result = assemble(audit)
-        kept = inputs.gather(audit.policy.files, described_target(audit))
         accepted = frozenset(claim.id for claim in audit.policy.claims if claim.accept_attested)
-    write_reports(result, out)
-    inputs.keep(kept, out)
     terminal.summary(result, console)
+    if kept.fault is not None:
+        console.print(f"results could not be kept as they came: {kept.fault.strerror}", markup=False)
+    kept.finish(result)
     _say_left(left, "this run left", source.file, console)
     console.print(f"report: {out / 'report.html'}   evidence: {out / 'run.json'}", markup=False)
     if views:

@@ -8,7 +8,8 @@ from pathlib import Path
 import click
 
 from upheld.errors import InputError, Mistake
-from upheld.evidence import bundle, keys
+from upheld.evidence import keys
+from upheld.keeping import standing
 from upheld.model import Status
 from upheld.reporting.files import write_atomically
 from upheld.reporting.text import safe
@@ -46,7 +47,7 @@ def share(run: Path, audience: str, claims: str, key: str | None, expires: str |
     wanted = tuple(one.strip() for one in claims.split(",") if one.strip())
     terms = Terms(audience, today, _day(expires) if expires else today + timedelta(days=GOOD_FOR), wanted)
     signer = keys.signing_key(key) if key else None
-    made = make(bundle.run_at(run), terms, signer)
+    made = make(standing(run), terms, signer)
     file = out if out.suffix == ".html" else out / PAGE
     write_atomically(file, made.page)
     click.echo(f"page: {file} ({len(made.page):,} bytes)")

@@ -6,7 +6,7 @@ import dataclasses
 from dataclasses import dataclass
 
 from upheld.catalogue import Catalogue
-from upheld.judging import decide
+from upheld.judging import redecide
 from upheld.model import CheckResult, Run
 from upheld.replaying import replay
 from upheld.reporting import run_json
@@ -45,26 +45,23 @@ class Replayed:
 
 def judged_again(run: Run, catalogue: Catalogue) -> Replayed:
     """What the checks of `catalogue` come to over the observations of `run`; a check that it has not keeps its result."""
-    claims, differing = [], []
+    differing: list[Differing] = []
     changed: dict[str, Changed] = {}
+    results: dict[str, CheckResult] = {}
     for claim in run.claims:
-        results = []
         for result in claim.checks:
             here = catalogue[result.id].code_digest if result.id in catalogue else ""
             if here != result.code_digest:
                 changed[result.id] = Changed(result.id, result.code_digest, here)
-            again = replay(result, catalogue[result.id]) if here else result
-            differing += _differing(result, again)
-            results.append(again)
-        claims.append(dataclasses.replace(claim, checks=tuple(results)))
-    by_claim = {claim.id: claim.checks for claim in claims}
-    decided = decide(list(by_claim), by_claim, {claim.id: claim.decided_by for claim in claims})
-    for place, claim in enumerate(claims):
-        status, basis, reason = decided[claim.id]
-        if status is not claim.status:
-            differing.append(Differing(f"claim {claim.id}", claim.status.value, status.value, reason))
-        claims[place] = dataclasses.replace(claim, status=status, basis=basis, reason=reason)
-    whole = dataclasses.replace(run, claims=tuple(claims))
+            results[result.key] = replay(result, catalogue[result.id]) if here else result
+            differing += _differing(result, results[result.key])
+    claims = redecide(run.claims, results)
+    differing += [
+        Differing(f"claim {claim.id}", claim.status.value, again.status.value, again.reason)
+        for claim, again in zip(run.claims, claims, strict=True)
+        if again.status is not claim.status
+    ]
+    whole = dataclasses.replace(run, claims=claims)
     looked = [result for claim in run.claims for result in claim.checks if result.observations]
     return Replayed(
         run=whole,

@@ -13,7 +13,6 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Mapping
-from pathlib import Path
 from typing import Any
 
 from pydantic_core import from_json, to_json
@@ -125,8 +124,3 @@ def same(leaf: Leaf, line: bytes) -> bool:
         return bool(from_json(line) == from_json(to_json(leaf.content)))
     except ValueError:
         return False
-
-
-def run_at(folder: Path) -> Run:
-    """The run in a folder that `upheld run` wrote (or its run.json); raises InputError where there is none."""
-    return run_json.read(folder / RUN if folder.is_dir() or not folder.exists() else folder)

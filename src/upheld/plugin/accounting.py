@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from upheld.evidence import inputs
+from upheld.keeping import INTERRUPTED, NotWritten, RunFolder
 from upheld.plugin import AUDIT, INCONCLUSIVE, PACKED, wrong_input_is_a_usage_error
-from upheld.reporting.folder import write_reports
 from upheld.running import assemble, described_target
 
 if TYPE_CHECKING:
@@ -24,13 +24,36 @@ class Accounting:
         self.config = config
         self.interrupted = False
         self.not_collected = ""
+        out = config.getoption("upheld_out")
+        own = out and config.pluginmanager.get_plugin(AUDIT) is None and not config.option.collectonly
+        self.kept = RunFolder(config.invocation_params.dir / out) if own else None
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtestloop(self, session: pytest.Session) -> None:  # noqa: ARG002
         """Start the target before the first check, where worker processes have not asked for it already."""
-        if not self.config.option.collectonly and self.audit.plan:
-            with wrong_input_is_a_usage_error():
-                self.audit.start_target()
+        if self.config.option.collectonly:
+            return
+        if self.kept is not None:
+            self._begin(self.kept)
+        try:
+            if self.audit.plan:
+                with wrong_input_is_a_usage_error():
+                    self.audit.start_target()
+        except pytest.UsageError:
+            if self.kept is not None:
+                self.kept.undo()
+                self.kept = None
+            raise
+        if self.kept is not None:
+            given = inputs.gather(self.audit.policy.files, described_target(self.audit))
+            self.kept.described(assemble(self.audit, INTERRUPTED), given)
+            self.audit.listeners.append(self.kept.note)
+
+    def _begin(self, kept: RunFolder) -> None:
+        try:
+            kept.begin(assemble(self.audit, INTERRUPTED))
+        except NotWritten as error:
+            raise pytest.UsageError(f"--upheld-out: {error}") from None
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """Take in the result that a worker reports, and note checks whose item failed before or beside the check."""
@@ -65,11 +88,8 @@ class Accounting:
         result = yield
         if not self.config.option.collectonly:
             self.audit.reconcile(self._why_not(session))
-            out = self.config.getoption("upheld_out")
-            if out and self.config.pluginmanager.get_plugin(AUDIT) is None:
-                folder = self.config.invocation_params.dir / out
-                write_reports(assemble(self.audit), folder)
-                inputs.keep(inputs.gather(self.audit.policy.files, described_target(self.audit)), folder)
+            if self.kept is not None:
+                self.kept.finish(assemble(self.audit))
         return result
 
     def pytest_collectreport(self, report: pytest.CollectReport) -> None:

@@ -6,6 +6,7 @@ import pytest
 
 from evidence_runs import Keys, recorded
 from upheld.evidence import bundle, inputs, keys
+from upheld.keeping import standing
 
 
 @pytest.fixture(scope="session")
@@ -31,7 +32,7 @@ def made(stood, key_files):
 
     def make(recording=stood, key="ed25519", **options):
         signer = keys.signing_key(str(key_files[key]))
-        return bundle.make(bundle.run_at(recording.run), inputs.kept(recording.run), signer, **options)
+        return bundle.make(standing(recording.run), inputs.kept(recording.run), signer, **options)
 
     return make
 

@@ -18,6 +18,7 @@ from processes import upheld
 from upheld.errors import InputError
 from upheld.evidence import bundle, container, inputs, keys, statements
 from upheld.evidence.verifying import verify
+from upheld.keeping import standing
 
 
 def judged(tmp_path, data, key_file, **options):
@@ -242,7 +243,7 @@ def test_evidence_that_expired(tmp_path, made, key_files):
 def test_the_inputs_must_be_those_of_the_run(stood, key_files):
     given = {**inputs.kept(stood.run), "policy/000-policies.yaml": b"upheld: policy/1\n"}
     with pytest.raises(InputError, match="not the one of the run"):
-        bundle.make(bundle.run_at(stood.run), given, keys.signing_key(str(key_files["ed25519"])))
+        bundle.make(standing(stood.run), given, keys.signing_key(str(key_files["ed25519"])))
 
 
 def test_the_description_of_a_target_has_no_secrets():

@@ -10,8 +10,8 @@ import pytest
 from evidence_runs import CHECKS, public_half
 from processes import COMMAND, upheld
 from upheld.catalogue import Catalogue
-from upheld.evidence import bundle
 from upheld.evidence.again import judged_again
+from upheld.keeping import standing
 
 
 @pytest.fixture
@@ -48,7 +48,7 @@ def judged(stood, folder, before, after):
     """The run judged again by checks of which a part is replaced."""
     (folder / "checks").mkdir()
     (folder / "checks" / "own.py").write_text(CHECKS.replace(before, after), encoding="utf-8")
-    return judged_again(bundle.run_at(stood.run), Catalogue.load(folder / "checks"))
+    return judged_again(standing(stood.run), Catalogue.load(folder / "checks"))
 
 
 def test_code_that_did_not_change_comes_to_the_same(tmp_path, stood):
