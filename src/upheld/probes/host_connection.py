@@ -10,7 +10,7 @@ import shlex
 import signal
 import subprocess
 from contextlib import AbstractContextManager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 from urllib.parse import parse_qs, urlsplit
 
 from upheld.errors import TimedOut, Unobservable
@@ -18,7 +18,6 @@ from upheld.probes.fence import Fence
 
 if TYPE_CHECKING:
     from upheld.probes.scope import Scope
-    from upheld.target.host import Host
 
 _SSH_PORT = 22
 _CLUSTER_PORT = 443
@@ -38,10 +37,30 @@ _ELSEWHERE = ("DOCKER_HOST", "DOCKER_CONTEXT", "CONTAINER_HOST", "CONTAINER_CONN
 """Variables that lead the clients of container engines to another machine."""
 
 
+class Way(Protocol):
+    """How a part of the target is reached: a host's description is one, and a log's."""
+
+    @property
+    def connection(self) -> str | None:
+        """The testinfra URL."""
+
+    @property
+    def address(self) -> str | None:
+        """The IP address that pins it."""
+
+    @property
+    def jump(self) -> str | None:
+        """The jump host on the way."""
+
+    @property
+    def cluster(self) -> str | None:
+        """The URL of the cluster's API."""
+
+
 class Connection:
     """One connection to the host; a command through it ends with the time limit."""
 
-    def __init__(self, description: Host, scope: Scope, seconds: float) -> None:
+    def __init__(self, description: Way, scope: Scope, seconds: float) -> None:
         """Resolves the host, and connects to nothing yet. Raises Unobservable for a place that the target does not declare."""
         self._description = description
         self._scope = scope
@@ -72,6 +91,25 @@ class Connection:
         """What testinfra gives for the command: rc, stdout and stderr."""
         with self._fenced():
             return self._host.run(command)
+
+    def line(self, command: str) -> str:
+        """The line for a shell of this machine that runs the command through the connection; nothing is run by this."""
+        lines: list[str] = []
+        backend = self._host.backend
+
+        def kept(text: str, *arguments: str) -> Any:
+            lines.append(self._text(text, *arguments))
+            return backend.result(0, b"", b"", b"")
+
+        backend._encoding = "utf-8"  # noqa: SLF001  (else it would ask the host for it)
+        backend.run_local = kept
+        try:
+            self._host.run(command)
+        finally:
+            backend.run_local = self._run_local
+        if len(lines) != 1:
+            raise Unobservable(f"{self._kind}:// takes no commands whose output is read while they run")
+        return lines[0]
 
     def _fenced(self) -> AbstractContextManager[None]:
         if self._kind != "paramiko":
@@ -124,11 +162,15 @@ class Connection:
     def _run_local(self, command: str, *arguments: str) -> Any:
         """In place of testinfra's own, which has no time limit, and gives programs all of this process's environment."""
         backend = self._host.backend
-        text = backend.quote(command, *arguments)
-        if self._cluster:
-            text = f"kubectl {shlex.join(self._cluster)} {text.removeprefix('kubectl ')}"
+        text = self._text(command, *arguments)
         done = _done(text, self._seconds)
         return backend.result(done.returncode, backend.encode(text), done.stdout, done.stderr)
+
+    def _text(self, command: str, *arguments: str) -> str:
+        text = str(self._host.backend.quote(command, *arguments))
+        if self._cluster:
+            text = f"kubectl {shlex.join(self._cluster)} {text.removeprefix('kubectl ')}"
+        return text
 
 
 def _place(url: str) -> tuple[str, int]:
@@ -166,8 +208,8 @@ def _arguments(options: list[str]) -> str:
     return shlex.join(_flags(options))
 
 
-def _done(command: str | list[str], seconds: float) -> subprocess.CompletedProcess[bytes]:
-    """Run a program (or a shell's line, as testinfra has it) to its end, without variables that lead it elsewhere."""
+def kept_environment() -> dict[str, str]:
+    """This process's environment without variables that lead clients to another machine."""
     environment = {
         key: value
         for key, value in os.environ.items()
@@ -175,10 +217,15 @@ def _done(command: str | list[str], seconds: float) -> subprocess.CompletedProce
     }
     if "DOCKER_HOST" not in environment:
         environment["DOCKER_CONTEXT"] = "default"
+    return environment
+
+
+def _done(command: str | list[str], seconds: float) -> subprocess.CompletedProcess[bytes]:
+    """Run a program (or a shell's line, as testinfra has it) to its end, without variables that lead it elsewhere."""
     with subprocess.Popen(
         command,
         shell=isinstance(command, str),
-        env=environment,
+        env=kept_environment(),
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,

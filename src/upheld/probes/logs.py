@@ -1,4 +1,4 @@
-"""The log files of the deployment: every line of every declared source, rotated and compressed ones too."""
+"""The logs of the deployment: every line of every declared source, rotated and compressed files too."""
 
 from __future__ import annotations
 
@@ -15,15 +15,18 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any, cast
+from typing import IO, TYPE_CHECKING, Any, ClassVar, cast
 
 from upheld.errors import Refused, TimedOut, Unobservable
 from upheld.probes.base import Probe, look
+from upheld.probes.log_places import ContainerLog, Journal, Reach, RemoteFile, left, remote_files, source_of
 from upheld.probes.search import Found, Searcher
+from upheld.probes.sending import COMMAND, Sending, Sends
 from upheld.probes.unpacking import open_xz
+from upheld.target.manners import MACHINE
 
 if TYPE_CHECKING:
-    from upheld.target.data import LogSource
+    from upheld.target.logs import LogSource
 
 CHUNK = 1 << 20
 """Bytes read at once."""
@@ -40,6 +43,19 @@ _TIME = re.compile(
     rb"(\d{4}-\d\d-\d\d)[T ](\d\d:\d\d:\d\d)(?:[.,](\d{1,9}))?\s?(Z|[+-]\d\d:?\d\d)?|\[(\d\d/\w{3}/\d{4}:\d\d:\d\d:\d\d [+-]\d{4})\]"
 )
 _RUN = re.compile(r"[A-Za-z0-9+/=_%\\-]{16,}")
+
+
+Log = Path | RemoteFile | Journal | ContainerLog
+"""What can be read: a file here or elsewhere, a journal, a container's output."""
+
+READS: tuple[Sends, ...] = (
+    Sends(
+        COMMAND, "commands that list and read logs, through {connection}", "the account of the connection", each="logs"
+    ),
+    Sends(COMMAND, "journalctl of the unit {journald.unit}", "the account of the connection", each="logs"),
+    Sends(COMMAND, "logs of the container {docker.container}", "the account of the connection", each="logs"),
+)
+"""What reading logs sends; files on this machine are none of it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +109,8 @@ class LogMark:
 
     at: datetime
     sizes: tuple[tuple[str, int], ...]
+    places: tuple[tuple[str, str], ...] = ()
+    """Where journals and outputs of containers ended, in the words of whoever keeps them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,6 +135,7 @@ class Logs(Probe):
 
     name = "logs"
     needs = ("logs",)
+    sends: ClassVar[Sending] = dict.fromkeys(("search", "mark", "contains", "lines_since"), READS)
 
     @look
     def search(self, needles: tuple[str, ...], *, own_only: bool = False) -> LogsSearched:
@@ -133,14 +152,14 @@ class Logs(Probe):
         hits: list[Hit] = []
         count = 0
         deadline = time.monotonic() + SEARCH_SECONDS
-        for source, path, name, reason in self._paths(own_only=own_only):
-            if path is None:
+        for source, log, name, reason in self._logs(own_only=own_only):
+            if log is None:
                 unread.append(UnreadLog(source, name, reason))
                 continue
             try:
                 if time.monotonic() > deadline:
                     raise TimedOut(f"not searched within {SEARCH_SECONDS:.0f} s")
-                with opened(path) as (stream, packed):
+                with _read(log, deadline) as (stream, packed):
                     searched = searcher.stream(chunks_of(stream, deadline, limit=UNPACKED_LIMIT))
             except Unobservable as unobservable:
                 unread.append(UnreadLog(source, name, unobservable.reason))
@@ -158,19 +177,24 @@ class Logs(Probe):
     @look
     def mark(self) -> LogMark:
         """Where every log file ends now; raises Unobservable when there is none."""
-        sizes = []
+        sizes, places = [], []
         at = datetime.now(UTC)
-        for source, path, name, _ in self._paths():
-            if path is not None:
+        for source, log, name, _ in self._logs():
+            key = f"{source}\n{name}"
+            if isinstance(log, RemoteFile):
+                sizes.append((key, log.size))
+            elif isinstance(log, Journal | ContainerLog):
+                places.append((key, log.end()))
+            elif log is not None:
                 try:
-                    sizes.append((f"{source}\n{name}", path.stat().st_size))
+                    sizes.append((key, log.stat().st_size))
                 except (
                     OSError
                 ):  # It was rotated away in this instant: then it counts as new, and is read from its start.
                     continue
-        if not sizes:
+        if not sizes and not places:
             raise Unobservable("there is no log file at the declared places")
-        return LogMark(at, tuple(sizes))
+        return LogMark(at, tuple(sizes), tuple(places))
 
     @look
     def contains(self, text: str, *, kind: str = "", since: LogMark | datetime | None = None) -> LogEvidence:
@@ -183,29 +207,32 @@ class Logs(Probe):
             raise ValueError(f"there is no kind of log called {kind!r}")
         searcher = Searcher([self.session.redactor.reveal(text)], spellings=False) if len(text) >= 8 else None
         needle = self.session.redactor.reveal(text).encode().lower()
-        before = dict(since.sizes) if isinstance(since, LogMark) else {}
+        start = since if isinstance(since, datetime) else None
         count = files = size = 0
+        uncovered = ""
         first: tuple[str, str, int] = ("", "", 0)
         deadline = time.monotonic() + SEARCH_SECONDS
-        for source, path, name, reason in self._paths(security_only=kind == "security"):
-            if path is None:
+        for source, log, name, reason in self._logs(security_only=kind == "security"):
+            if log is None:
                 raise Unobservable(f"log {source}: {reason}")
-            with opened(path) as (stream, packed):
-                skipped = before.get(f"{source}\n{name}", 0)
-                if skipped and not packed and os.fstat(stream.fileno()).st_size >= skipped:
-                    stream.seek(skipped)
-                elif skipped and packed:
-                    continue
-                if isinstance(since, datetime) or searcher is None:
-                    times, read, line = _lines_since(
-                        stream, needle, since if isinstance(since, datetime) else None, deadline, path
-                    )
+            after = _place(log, since, f"{source}\n{name}")
+            if after and not isinstance(log, Journal | ContainerLog) and _packed(log):
+                continue
+            with _read(log, deadline, after) as (stream, _):
+                # Journals and engines give only what came since then.
+                from_time = None if isinstance(log, Journal | ContainerLog) else start
+                if from_time is not None or searcher is None:
+                    times, read, line = _lines_since(stream, needle, from_time, deadline, name)
                 else:
                     searched = searcher.stream(chunks_of(stream, deadline, limit=UNPACKED_LIMIT))
                     times, read, line = searched.count, searched.bytes, searched.found[0].line if searched.found else 0
+            if isinstance(log, Journal | ContainerLog) and not times:
+                uncovered = uncovered or _uncovered(log, after, source)
             if times and not count:
                 first = (source, name, line)
             count, files, size = count + times, files + 1, size + read
+        if not count and uncovered:
+            raise Unobservable(uncovered)
         if not files:
             raise Unobservable(
                 "the target declares no security log" if kind else "there is no log file at the declared places"
@@ -215,16 +242,13 @@ class Logs(Probe):
     @look
     def lines_since(self, mark: LogMark) -> int:
         """How many lines the logs hold beyond what they held at that mark; compressed files do not count."""
-        before = dict(mark.sizes)
         lines = 0
         deadline = time.monotonic() + SEARCH_SECONDS
-        for source, path, name, _ in self._paths():
-            if path is not None:
-                with opened(path) as (stream, packed):
-                    if not packed:
-                        start = before.get(f"{source}\n{name}", 0)
-                        stream.seek(start if path.stat().st_size >= start else 0)
-                        lines += sum(chunk.count(b"\n") for chunk in chunks_of(stream, deadline, limit=UNPACKED_LIMIT))
+        for source, log, name, _ in self._logs():
+            if log is None or (isinstance(log, Path | RemoteFile) and _packed(log)):
+                continue
+            with _read(log, deadline, _place(log, mark, f"{source}\n{name}")) as (stream, _):
+                lines += sum(chunk.count(b"\n") for chunk in chunks_of(stream, deadline, limit=UNPACKED_LIMIT))
         return lines
 
     def _searcher(self, needles: tuple[str, ...]) -> Searcher:
@@ -235,15 +259,18 @@ class Logs(Probe):
         except ValueError as error:
             raise Unobservable(f"the logs cannot be searched: {error}") from error
 
-    def _paths(
+    def _logs(
         self, *, security_only: bool = False, own_only: bool = False
-    ) -> Iterator[tuple[str, Path | None, str, str]]:
-        """Each file of each source as (source, path, name, ""), or (source, None, name, reason) where there is none to read."""
+    ) -> Iterator[tuple[str, Log | None, str, str]]:
+        """Each log of each source as (source, log, name, ""), or (source, None, name, reason) where there is none to read."""
         number = 0
         for source in self.target.logs:
             if (security_only and not source.security) or (own_only and source.foreign):
                 continue
-            base, pattern = self._base(source)
+            if source.path is None or source.connection is not None:
+                yield from self._elsewhere(source)
+                continue
+            base, pattern = self._base(source.path)
             try:
                 paths = sorted({path for one in _with_rotated(pattern) for path in base.glob(one)})
             except (OSError, ValueError, NotImplementedError) as error:
@@ -272,9 +299,37 @@ class Logs(Probe):
             if not files:
                 yield source.name, None, "", f"no file at {source.path}"
 
-    def _base(self, source: LogSource) -> tuple[Path, str]:
+    def _elsewhere(self, source: LogSource) -> Iterator[tuple[str, Log | None, str, str]]:
+        """The logs of a source that is read by commands."""
+        scope, pace = self.session.scope, self.session.pace
+        place = source_of(source, scope, self.target.check_seconds, lambda: pace(MACHINE))
+        if not isinstance(place, Reach):
+            yield source.name, place, place.name, ""
+            return
+        path = source.path or ""
+        folder, _, last = path.rpartition("/")
+        files = 0
+        try:
+            for found, size in remote_files(
+                place, tuple(f"{folder}/{one}" for one in _with_rotated(last)), FILES_LIMIT
+            ):
+                files += 1
+                suffix = Path(found).suffix.lower()
+                if size is None:
+                    yield source.name, None, found, "it is no regular file"
+                elif suffix in _UNREADABLE:
+                    yield source.name, None, found, f"it is compressed in a way that cannot be read here ({suffix})"
+                else:
+                    yield source.name, RemoteFile(place, found, size), found, ""
+        except Unobservable as unobservable:
+            yield source.name, None, "", unobservable.reason
+            return
+        if not files:
+            yield source.name, None, "", f"no file at {path} through {source.connection}"
+
+    def _base(self, path: str) -> tuple[Path, str]:
         """The folder in which the pattern starts and the pattern from there on."""
-        whole = (self.session.target_folder / source.path).absolute()
+        whole = (self.session.target_folder / path).absolute()
         fixed = next((i for i, part in enumerate(whole.parts) if re.search(r"[*?\[]", part)), len(whole.parts) - 1)
         return Path(*whole.parts[:fixed]), str(Path(*whole.parts[fixed:]))
 
@@ -314,6 +369,56 @@ def opened(path: Path) -> Iterator[tuple[IO[bytes], bool]]:
         raise Unobservable(_plain(error)) from error
 
 
+@contextmanager
+def _read(log: Log, deadline: float, after: int | str | datetime | None = None) -> Iterator[tuple[IO[bytes], bool]]:
+    """The log as a stream from a place on, and whether it was compressed; raises Unobservable when it cannot be read to its end."""
+    if isinstance(log, Journal | ContainerLog):
+        with log.opened(None if isinstance(after, int) else after, left(deadline)) as stream:
+            yield stream, False
+        return
+    skipped = after if isinstance(after, int) else 0
+    if isinstance(log, Path):
+        with opened(log) as (stream, packed):
+            if skipped and not packed and os.fstat(stream.fileno()).st_size >= skipped:
+                stream.seek(skipped)
+            yield stream, packed
+        return
+    opener = _OPENERS.get(Path(log.path).suffix.lower())
+    try:
+        with log.opened(skipped if not opener and log.size >= skipped else 0, left(deadline)) as raw:
+            if opener is None:
+                yield raw, False
+            else:
+                with cast("IO[bytes]", opener(raw, "rb")) as stream:
+                    yield stream, True
+    except (OSError, EOFError, zlib.error, lzma.LZMAError) as error:
+        raise Unobservable(_plain(error)) from error
+
+
+def _packed(log: Path | RemoteFile) -> bool:
+    return Path(log.path if isinstance(log, RemoteFile) else log).suffix.lower() in _OPENERS
+
+
+def _place(log: Log, since: LogMark | datetime | None, key: str) -> int | str | datetime | None:
+    """From where on the log is to be read: 0 or empty is its start."""
+    if isinstance(log, Journal | ContainerLog):
+        return dict(since.places).get(key, "") if isinstance(since, LogMark) else since
+    return dict(since.sizes).get(key, 0) if isinstance(since, LogMark) else 0
+
+
+def _uncovered(log: Journal | ContainerLog, after: int | str | datetime | None, source: str) -> str:
+    """Why finding nothing since then says nothing: what was written then may not be kept any more."""
+    wanted = after if isinstance(after, datetime) else log.time_of(after) if isinstance(after, str) and after else None
+    if wanted is None:
+        return ""
+    begins = log.begins()
+    if begins is None:
+        return f"log {source}: it holds nothing, so that from when on it is kept is not known"
+    if begins > wanted:
+        return f"log {source}: it is available from {begins.isoformat(timespec='seconds')} on only"
+    return ""
+
+
 def chunks_of(stream: IO[bytes], deadline: float, *, limit: int) -> Iterator[bytes]:
     """The stream in chunks; raises Unobservable when it holds more than `limit` bytes or is not read by `deadline` (monotonic)."""
     size = 0
@@ -327,7 +432,7 @@ def chunks_of(stream: IO[bytes], deadline: float, *, limit: int) -> Iterator[byt
 
 
 def _lines_since(
-    stream: IO[bytes], needle: bytes, since: datetime | None, deadline: float, path: Path
+    stream: IO[bytes], needle: bytes, since: datetime | None, deadline: float, name: str
 ) -> tuple[int, int, int]:
     """How many lines since then hold `needle`, the bytes read, and the first such line. Lines without a time are of the one before."""
     count = size = first = 0
@@ -344,9 +449,9 @@ def _lines_since(
         carried = b"" if ended else line[-len(needle) :]
         number += ended
         if time.monotonic() > deadline:
-            raise TimedOut(f"log {path.name}: it was not read within {SEARCH_SECONDS:.0f} s")
+            raise TimedOut(f"log {name}: it was not read within {SEARCH_SECONDS:.0f} s")
     if since is not None and size and current is None:
-        raise Unobservable(f"log {path.name}: its lines carry no time that can be read")
+        raise Unobservable(f"log {name}: its lines carry no time that can be read")
     return count, size, first
 
 

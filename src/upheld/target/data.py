@@ -1,4 +1,4 @@
-"""Where data lies: the database, sealed columns, what is kept for a period only, and logs."""
+"""Where data lies: the database, sealed columns, and what is kept for a period only."""
 
 from __future__ import annotations
 
@@ -85,14 +85,3 @@ class Retention(Part):
     period_tenant_column: str = "id"
     period_column: str = "retention_days"
     job_within_seconds: float = 120.0
-
-
-class LogSource(Part):
-    """Log files, by a pattern relative to the target file; rotated and gzipped ones are read too."""
-
-    name: str
-    path: str
-    security: bool = False
-    """Whether failed logins and lockouts are recorded here."""
-    foreign: bool = False
-    """Whether somebody else keeps it (a service that is called, say), so that what lies in it is not stored here."""

@@ -18,10 +18,11 @@ from upheld.target.audit_log import AuditLog
 from upheld.target.backups import Backups
 from upheld.target.code import Advisories, Deploys, Forge, Repository
 from upheld.target.credentials import AgeAdvice, CredentialFlow, StoredPasswords, StoresSearched
-from upheld.target.data import Database, Encryption, LogSource, Retention
+from upheld.target.data import Database, Encryption, Retention
 from upheld.target.deletion import Deletion
 from upheld.target.endpoints import Endpoint, Publication, Vantage
 from upheld.target.host import Host
+from upheld.target.logs import LogSource
 from upheld.target.manners import Limits
 from upheld.target.network import Internal, Outbound, Receivers, SharedRoles, StatusPage, Webhooks
 from upheld.target.parts import IpNetwork, Part

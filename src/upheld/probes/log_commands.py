@@ -1,0 +1,139 @@
+"""What a program prints, read while it runs: under a deadline, in constant memory, and with what it said of failing."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import signal
+import subprocess
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import IO, cast
+
+from upheld.errors import TimedOut, Unobservable
+from upheld.probes.host_connection import kept_environment
+
+_SAID = 4096
+"""Bytes of what a program says of itself that are kept."""
+
+
+@contextmanager
+def streamed(
+    command: str | list[str], seconds: float, *, incomplete: re.Pattern[str] | None = None, both: bool = False
+) -> Iterator[IO[bytes]]:
+    """The standard output of a program (or of a shell's line), with `both` its standard error too.
+
+    Raises Unobservable when it was read to its end and the program failed, or said something that `incomplete` matches; TimedOut when
+    it did not end in time. Whoever stops reading before the end hears nothing of how it would have ended.
+    """
+    late = threading.Event()
+    try:
+        process = subprocess.Popen(
+            command,
+            shell=isinstance(command, str),
+            env=kept_environment() | {"LC_ALL": "C.UTF-8"},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT if both else subprocess.PIPE,
+            start_new_session=True,
+        )
+    except (OSError, ValueError) as error:
+        name = command[0] if isinstance(command, list) else "the shell"
+        raise Unobservable(f"{name} cannot be run: {getattr(error, 'strerror', None) or error}") from error
+
+    def end() -> None:
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(process.pid, signal.SIGKILL)
+
+    def give_up() -> None:
+        late.set()
+        end()
+
+    said = bytearray()
+    listener = threading.Thread(target=_listen, args=(process.stderr, said), daemon=True) if process.stderr else None
+    timer = threading.Timer(max(0.0, seconds), give_up)
+    timer.daemon = True
+    timer.start()
+    if listener:
+        listener.start()
+    out = cast("IO[bytes]", _Tail(cast("IO[bytes]", process.stdout)))
+    failed: BaseException | None = None
+    try:
+        yield out
+    except (OSError, EOFError, ValueError) as error:
+        # What was cut off in the middle is explained by how the program ended, if it failed.
+        failed = error
+        raise
+    finally:
+        tail = cast("_Tail", out)
+        if tail.ended:
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.wait(5)
+        timer.cancel()
+        end()
+        process.wait()
+        if listener:
+            listener.join(1)
+        for stream in (process.stdout, process.stderr):
+            if stream is not None:
+                with contextlib.suppress(OSError):
+                    stream.close()
+        if late.is_set():
+            raise TimedOut(f"it was not read within {seconds:.0f} s") from failed
+        text = bytes(tail.last if both else said).decode("utf-8", "replace")
+        if tail.ended and process.returncode:
+            raise Unobservable(shown(text) or f"the program ended with {process.returncode}") from failed
+        if tail.ended and incomplete is not None and (match := incomplete.search(text)):
+            raise Unobservable(shown(text[match.start() :]))
+
+
+def output_of(command: str | list[str], seconds: float, *, limit: int, both: bool = False) -> bytes:
+    """All that a program printed; raises as `streamed` does, and Unobservable for more than `limit` bytes."""
+    with streamed(command, seconds, both=both) as stream:
+        text = bytearray()
+        while chunk := stream.read(1 << 16):
+            text += chunk
+            if len(text) > limit:
+                raise Unobservable(f"it printed more than {limit:,} bytes")
+    return bytes(text)
+
+
+def shown(text: str) -> str:
+    """The last line of what a program said, without what a terminal would act on."""
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    return "".join(c if c.isprintable() else " " for c in lines[-1])[:300] if lines else ""
+
+
+class _Tail:
+    """A stream that remembers whether its end was met, and the last bytes before it."""
+
+    def __init__(self, stream: IO[bytes]) -> None:
+        self._stream = stream
+        self.ended = False
+        self.last = b""
+
+    def read(self, size: int = -1) -> bytes:
+        """As of any stream."""
+        return self._kept(self._stream.read(size), size)
+
+    def readline(self, size: int = -1) -> bytes:
+        """As of any stream."""
+        return self._kept(self._stream.readline(size), size)
+
+    def _kept(self, piece: bytes, size: int) -> bytes:
+        self.ended = self.ended or (not piece and size != 0)
+        if piece:
+            self.last = (self.last + piece[-_SAID:])[-_SAID:]
+        return piece
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self._stream, name)
+
+
+def _listen(stream: IO[bytes], said: bytearray) -> None:
+    """Keep the beginning of what a program says, and let the rest of it go."""
+    with contextlib.suppress(OSError, ValueError):
+        while piece := stream.read(1024):
+            said.extend(piece[: max(0, _SAID - len(said))])
