@@ -107,7 +107,7 @@ def test_the_examples_of_the_documentation_are_valid(tmp_path):
     assert [claim.id for claim in loaded.claims] == ["transit-tls12", "everything-encrypted"]
     (override,) = loaded.overrides
     assert (override.base, override.value) == ("TLS 1.2", "TLS 1.3")
-    target, manners, logins, inferring, gitlab = blocks("docs/target.md")
+    target, manners, logins, inferring, logs, gitlab = blocks("docs/target.md")
     (tmp_path / "inferring.yaml").write_text(inferring, encoding="utf-8")
     inferred = load_target(tmp_path / "inferring.yaml")[0].api
     assert inferred is not None
@@ -126,6 +126,10 @@ def test_the_examples_of_the_documentation_are_valid(tmp_path):
     described = load_target(tmp_path / "gitlab.yaml")[0]
     assert described.forge is not None
     assert described.forge.kind == "gitlab"
+    (tmp_path / "logs.yaml").write_text(f"upheld: target/1\nname: x\nenvironment: staging\n{logs}", encoding="utf-8")
+    sources = load_target(tmp_path / "logs.yaml")[0].logs
+    kinds = {kind for kind in ("path", "journald", "docker", "kubectl") for one in sources if getattr(one, kind)}
+    assert len(kinds) == 4
     (claim,) = blocks("README.md")
     (tmp_path / "readme.yaml").write_text(f"upheld: policy/1\nname: x\nclaims:\n{claim}", encoding="utf-8")
     assert load(tmp_path / "readme.yaml", catalogue, today=date(2026, 1, 1)).claims[0].id == "transit-tls12"

@@ -7,6 +7,7 @@ that was not recorded is Unobservable; no probe is ever made, so that no path le
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import json
 import threading
@@ -21,7 +22,7 @@ from pydantic import TypeAdapter
 from upheld.errors import Unobservable
 from upheld.execution import execute
 from upheld.model import CheckResult, Observation, Plain, PlannedCheck
-from upheld.probes.base import Probe, Recorder, Session, plain_arguments
+from upheld.probes.base import Probe, Recorder, Session, plain, plain_arguments
 from upheld.redaction import Redactor
 
 if TYPE_CHECKING:
@@ -117,11 +118,12 @@ class _Replayer(Recorder):
         self._recorded: defaultdict[tuple[str, str, str], deque[Observation]] = defaultdict(deque)
         for one in observations:
             self._recorded[one.probe, one.look, _canonical(one.arguments)].append(one)
+        self._earlier: dict[tuple[str, str], dict[str, deque[Observation]]] = {}
 
     def record(self, probe: str, name: str, arguments: dict[str, object], call: Callable[[], T]) -> T:  # noqa: ARG002
         """What the record has for this look; raises Unobservable as the look did, or because it was not recorded."""
-        asked = plain_arguments(arguments, self._redactor)
-        waiting = self._recorded.get((probe, name, _canonical(asked)))
+        asked = _canonical(plain_arguments(arguments, self._redactor))
+        waiting = self._recorded.get((probe, name, asked)) or self._of_earlier(probe, name).get(asked)
         if not waiting:
             raise Unobservable(f"not recorded: {probe}.{name}")
         observation = waiting.popleft()
@@ -132,6 +134,16 @@ class _Replayer(Recorder):
         self._sources[id(value)] = (value, observation.id)
         return value
 
+    def _of_earlier(self, probe: str, name: str) -> dict[str, deque[Observation]]:
+        """What was recorded of a look by how its arguments would be written today: their types may have more fields since."""
+        if (probe, name) not in self._earlier:
+            found = self._earlier[probe, name] = {}
+            kind = Probe.kinds.get(probe)
+            for (of, look, arguments), waiting in self._recorded.items():
+                if (of, look) == (probe, name) and kind is not None:
+                    found.setdefault(_today(getattr(kind, name, None), arguments), waiting)
+        return self._earlier[probe, name]
+
 
 def decode(kind: type[Probe], name: str, value: Plain) -> object:
     """The value that this look of that kind of probe returned, from what was kept of it."""
@@ -141,6 +153,18 @@ def decode(kind: type[Probe], name: str, value: Plain) -> object:
 @cache
 def _adapter(method: Callable[..., object]) -> TypeAdapter[Any]:
     return TypeAdapter(get_type_hints(method, include_extras=True)["return"])
+
+
+def _today(method: Callable[..., object] | None, arguments: str) -> str:
+    """Recorded arguments of a look as the same ones would be written today."""
+    written: dict[str, Plain] = json.loads(arguments)
+    if method is not None:
+        hints = get_type_hints(method, include_extras=True)
+        for name, value in written.items():
+            if isinstance(value, dict | list) and name in hints:
+                with contextlib.suppress(ValueError, TypeError):
+                    written[name] = plain(TypeAdapter(hints[name]).validate_python(value))
+    return _canonical(written)
 
 
 def _canonical(value: Plain) -> str:

@@ -19,10 +19,12 @@ from upheld.execution import execute
 from upheld.model import PlannedCheck, Verdict
 from upheld.probes.base import Probe, Session, look
 from upheld.probes.clock import Clock
+from upheld.probes.logs import Logs
 from upheld.probes.scope import Scope
 from upheld.redaction import Redactor
 from upheld.replaying import replay
 from upheld.target.endpoints import Endpoint
+from upheld.target.logs import LogSource
 from upheld.target.model import Target
 
 QUICK = ("transit-tls12", "meta-bsp", "subprocessors-dpa", "retention-90-days", "volume-encryption")
@@ -170,6 +172,30 @@ def test_the_end_of_the_time_comes_back_where_it_was(session):
     first, second = run_and_replay(body, session)
     assert first == second
     assert "time limit" in first.reason
+
+
+def test_a_record_from_before_arguments_had_further_fields_comes_back(session, tmp_path):
+    """The mark that is handed to later looks has told only how large files were."""
+
+    def body(logs: Logs) -> Iterator[Finding]:
+        """It holds."""
+        mark = logs.mark()
+        with (tmp_path / "app.log").open("a") as file:
+            file.write("said\n")
+        found = logs.contains("said", since=mark), logs.contains("said", since=mark)
+        yield Finding("log", all(one.found for one in found), "said", f"{found[0].count}", seen=found)
+
+    (tmp_path / "app.log").write_text("begun\n")
+    session.target = session.target.model_copy(update={"logs": (LogSource(name="app", path="app.log"),)})
+    session.target_folder = tmp_path
+    one = make_check("family.check", check(basis=OBSERVED)(body))
+    first = execute(PlannedCheck("k" * 16, "c", one.id, {}, OBSERVED, one.title, one.code_digest), one, session)
+    assert first.verdict is Verdict.PASS
+    earlier = [dataclasses.replace(observation) for observation in first.observations]
+    for mark in (earlier[0].value, *(observation.arguments["since"] for observation in earlier[1:])):
+        del mark["identities"], mark["places"]
+    second = replay(dataclasses.replace(first, observations=tuple(earlier)), one)
+    assert second == first
 
 
 def test_what_was_not_recorded_is_not_seen(session):

@@ -54,6 +54,28 @@ def _connects(*schemes: str) -> Callable[[Target], bool]:
     return applies
 
 
+def _reads_logs(*kinds: str, by: tuple[str, ...] = ()) -> Callable[[Target], bool]:
+    """Whether a log is of one of these kinds and read by this machine's own program, or is read through such a connection."""
+
+    def applies(target: Target) -> bool:
+        return any(
+            urlsplit(one.connection).scheme in by if one.connection else any(getattr(one, kind) for kind in kinds)
+            for one in target.logs
+        )
+
+    return applies
+
+
+def _engine(kind: str) -> Callable[[Target], bool]:
+    """Whether this machine's engine of that kind keeps a log, or leads to one."""
+
+    def applies(target: Target) -> bool:
+        kept = (one.docker for one in target.logs if one.docker is not None and one.connection is None)
+        return any(one.podman is (kind == "podman") for one in kept) or _reads_logs(by=(kind,))(target)
+
+    return applies
+
+
 def _forge_is(kind: str) -> Callable[[Target], bool]:
     return lambda target: target.forge is not None and target.forge.kind == kind
 
@@ -94,6 +116,24 @@ TOOLS = (
         ("host",),
         programs=("kubectl",),
         applies=_connects("kubectl"),
+    ),
+    Tool(
+        "pytest-testinfra",
+        _extra("host"),
+        ("logs",),
+        module="testinfra",
+        applies=_reads_logs(by=("local", "ssh", "docker", "podman", "kubectl")),
+    ),
+    Tool("ssh", "apt-get install openssh-client", ("logs",), programs=("ssh",), applies=_reads_logs(by=("ssh",))),
+    Tool("journalctl", "apt-get install systemd", ("logs",), programs=("journalctl",), applies=_reads_logs("journald")),
+    Tool("docker", "apt-get install docker.io", ("logs",), programs=("docker",), applies=_engine("docker")),
+    Tool("podman", "apt-get install podman", ("logs",), programs=("podman",), applies=_engine("podman")),
+    Tool(
+        "kubectl",
+        "see kubernetes.io/docs/tasks/tools",
+        ("logs",),
+        programs=("kubectl",),
+        applies=_reads_logs("kubectl", by=("kubectl",)),
     ),
     Tool("fsspec", _extra("backups"), ("backups",), module="fsspec"),
     Tool("jsonschema", _extra("input"), ("api_input",), module="jsonschema"),

@@ -122,7 +122,8 @@ def _traces(probe: Traces, _: Asked) -> Iterator[Trial]:
 
 @tries(Logs, untried="searching")
 def _logs(probe: Logs, _: Asked) -> Iterator[Trial]:
-    yield Trial("log files", partial(seen, probe.mark))
+    for source in probe.target.logs:
+        yield Trial(f"log {source.name}", partial(probe.tried, source))
 
 
 @tries(Outbound)

@@ -16,7 +16,7 @@ import sqlalchemy as sa
 from upheld.errors import Refused, Unobservable
 from upheld.probes.base import Probe, look
 from upheld.probes.database import Database
-from upheld.probes.logs import CHUNK, UNPACKED_LIMIT, chunks_of, opened
+from upheld.probes.log_files import CHUNK, UNPACKED_LIMIT, chunks_of, opened
 from upheld.probes.search import Searcher
 from upheld.probes.sending import DATABASE, WRITES, Sending, Sends, reading
 from upheld.target.manners import DATABASE as DATABASE_HOST

@@ -20,7 +20,7 @@ from upheld.probes.api_logins import at
 from upheld.probes.api_requests import build, fill, generated
 from upheld.probes.base import Probe, look
 from upheld.probes.canaries import Canaries, Canary
-from upheld.probes.logs import LogMark, Logs
+from upheld.probes.logs import READS, LogMark, Logs
 from upheld.probes.planted import Changes, Planted
 from upheld.probes.sealed import Sealed, SealedValue
 from upheld.probes.search import Searcher
@@ -35,6 +35,42 @@ if TYPE_CHECKING:
 
 LOG_SECONDS = 5.0
 """Seconds in which a log must show a call that was made."""
+_CALLS = (
+    *AS_MEMBERS,
+    Sends(
+        HTTP,
+        "{call:enter.operation}, a made-up credential ({name})",
+        "{enter.identity}",
+        1,
+        PLANTS,
+        each="credential_flows",
+    ),
+    Sends(
+        HTTP,
+        "{call:rotate.operation}, another in its place",
+        "{enter.identity}",
+        1,
+        PLANTS,
+        each="credential_flows",
+    ),
+    Sends(
+        HTTP,
+        "{call:remove.operation}, to remove it",
+        "{enter.identity}",
+        1,
+        PLANTS,
+        each="credential_flows",
+    ),
+    Sends(
+        HTTP,
+        "{call:use.call.operation}, which uses it",
+        "{enter.identity}",
+        1,
+        WRITES,
+        each="credential_flows",
+    ),
+    Sends(HTTP, "{call:reads.operation}", "{enter.identity}, and others", 1, each="credential_flows"),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,45 +137,8 @@ class Credentials(Probe):
     name = "credentials"
     needs = ("credential_flows",)
     sends: ClassVar[Sending] = {
-        **dict.fromkeys(
-            ("enter", "rotate", "remove", "use", "read_back"),
-            (
-                *AS_MEMBERS,
-                Sends(
-                    HTTP,
-                    "{call:enter.operation}, a made-up credential ({name})",
-                    "{enter.identity}",
-                    1,
-                    PLANTS,
-                    each="credential_flows",
-                ),
-                Sends(
-                    HTTP,
-                    "{call:rotate.operation}, another in its place",
-                    "{enter.identity}",
-                    1,
-                    PLANTS,
-                    each="credential_flows",
-                ),
-                Sends(
-                    HTTP,
-                    "{call:remove.operation}, to remove it",
-                    "{enter.identity}",
-                    1,
-                    PLANTS,
-                    each="credential_flows",
-                ),
-                Sends(
-                    HTTP,
-                    "{call:use.call.operation}, which uses it",
-                    "{enter.identity}",
-                    1,
-                    WRITES,
-                    each="credential_flows",
-                ),
-                Sends(HTTP, "{call:reads.operation}", "{enter.identity}, and others", 1, each="credential_flows"),
-            ),
-        ),
+        **dict.fromkeys(("enter", "rotate", "remove", "read_back"), _CALLS),
+        "use": (*_CALLS, *READS),
         "stored_form": reading("sealed_url", "of sealed columns") + reading("url", "of sealed columns"),
     }
 

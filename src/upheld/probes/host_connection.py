@@ -9,6 +9,7 @@ import re
 import shlex
 import signal
 import subprocess
+from collections.abc import Mapping
 from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any, Protocol
 from urllib.parse import parse_qs, urlsplit
@@ -79,7 +80,9 @@ class Connection:
             else:
                 self._scope.reach("the host", host, port, description.address)
         elif self._kind == "kubectl":
-            self._cluster = self._cluster_flags(url.query)
+            given = parse_qs(url.query)
+            named: dict[str, str] = {name: given[name][0] for name in ("kubeconfig", "context") if name in given}
+            self._cluster = cluster_flags(description, scope, seconds, named)
         elif self._kind == "lxc" and ":" in url.netloc:
             raise Unobservable("lxc:// names a remote of its own configuration, which is not declared by the target")
         import testinfra  # type: ignore[import-untyped]  # noqa: PLC0415  (an extra, and slow to import)
@@ -135,30 +138,6 @@ class Connection:
             [f"HostKeyAlias={_alias(host, port)}", f"Port={port}", f"ProxyCommand={shlex.join(way)}", *_QUIET]
         )
 
-    def _cluster_flags(self, query: str) -> list[str]:
-        """The flags that hold kubectl to the declared server, once its configuration names the same one."""
-        declared = self._description.cluster
-        if declared is None:
-            raise Unobservable("the target does not say at which URL the cluster's API is (host.cluster)")
-        given = parse_qs(query)
-        flags = [f"--{name}={given[name][0]}" for name in ("kubeconfig", "context") if name in given]
-        asked = _done(["kubectl", *flags, "config", "view", "--minify", "--output=json"], self._seconds)
-        try:
-            server = str(json.loads(asked.stdout)["clusters"][0]["cluster"]["server"])
-        except (ValueError, LookupError, TypeError):
-            raise Unobservable("kubectl does not say which server its configuration names") from None
-        there, here = urlsplit(server), urlsplit(declared)
-        if (there.scheme, there.hostname, there.port or _CLUSTER_PORT) != (
-            here.scheme,
-            here.hostname,
-            here.port or _CLUSTER_PORT,
-        ):
-            raise Unobservable(f"kubectl is configured for {server}, which is not the cluster that the target declares")
-        host, port = here.hostname or "", here.port or _CLUSTER_PORT
-        address = self._scope.reach("the cluster", host, port, self._description.address)[0]
-        shown = f"[{address}]" if ":" in address else address
-        return [f"--server={here.scheme}://{shown}:{port}{here.path}", f"--tls-server-name={host}"]
-
     def _run_local(self, command: str, *arguments: str) -> Any:
         """In place of testinfra's own, which has no time limit, and gives programs all of this process's environment."""
         backend = self._host.backend
@@ -171,6 +150,30 @@ class Connection:
         if self._cluster:
             text = f"kubectl {shlex.join(self._cluster)} {text.removeprefix('kubectl ')}"
         return text
+
+
+def cluster_flags(description: Way, scope: Scope, seconds: float, named: Mapping[str, str]) -> list[str]:
+    """The flags that hold kubectl to the declared server, once its configuration, as `named`, names the same one."""
+    declared = description.cluster
+    if declared is None:
+        raise Unobservable("the target does not say at which URL the cluster's API is (host.cluster)")
+    flags = [f"--{name}={value}" for name, value in named.items()]
+    asked = _done(["kubectl", *flags, "config", "view", "--minify", "--output=json"], seconds)
+    try:
+        server = str(json.loads(asked.stdout)["clusters"][0]["cluster"]["server"])
+    except (ValueError, LookupError, TypeError):
+        raise Unobservable("kubectl does not say which server its configuration names") from None
+    there, here = urlsplit(server), urlsplit(declared)
+    if (there.scheme, there.hostname, there.port or _CLUSTER_PORT) != (
+        here.scheme,
+        here.hostname,
+        here.port or _CLUSTER_PORT,
+    ):
+        raise Unobservable(f"kubectl is configured for {server}, which is not the cluster that the target declares")
+    host, port = here.hostname or "", here.port or _CLUSTER_PORT
+    address = scope.reach("the cluster", host, port, description.address)[0]
+    shown = f"[{address}]" if ":" in address else address
+    return [f"--server={here.scheme}://{shown}:{port}{here.path}", f"--tls-server-name={host}"]
 
 
 def _place(url: str) -> tuple[str, int]:

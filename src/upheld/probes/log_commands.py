@@ -8,7 +8,7 @@ import re
 import signal
 import subprocess
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import IO, cast
 
@@ -21,12 +21,18 @@ _SAID = 4096
 
 @contextmanager
 def streamed(
-    command: str | list[str], seconds: float, *, incomplete: re.Pattern[str] | None = None, both: bool = False
+    command: str | list[str],
+    seconds: float,
+    *,
+    incomplete: re.Pattern[str] | None = None,
+    both: bool = False,
+    codes: Mapping[int, str] | None = None,
 ) -> Iterator[IO[bytes]]:
     """The standard output of a program (or of a shell's line), with `both` its standard error too.
 
     Raises Unobservable when it was read to its end and the program failed, or said something that `incomplete` matches; TimedOut when
-    it did not end in time. Whoever stops reading before the end hears nothing of how it would have ended.
+    it did not end in time. Whoever stops reading before the end hears nothing of how it would have ended. `codes` says what some of
+    its exit codes mean.
     """
     late = threading.Event()
     try:
@@ -84,14 +90,17 @@ def streamed(
             raise TimedOut(f"it was not read within {seconds:.0f} s") from failed
         text = bytes(tail.last if both else said).decode("utf-8", "replace")
         if tail.ended and process.returncode:
-            raise Unobservable(shown(text) or f"the program ended with {process.returncode}") from failed
+            meant = (codes or {}).get(process.returncode) or shown(text)
+            raise Unobservable(meant or f"the program ended with {process.returncode}") from failed
         if tail.ended and incomplete is not None and (match := incomplete.search(text)):
             raise Unobservable(shown(text[match.start() :]))
 
 
-def output_of(command: str | list[str], seconds: float, *, limit: int, both: bool = False) -> bytes:
+def output_of(
+    command: str | list[str], seconds: float, *, limit: int, both: bool = False, codes: Mapping[int, str] | None = None
+) -> bytes:
     """All that a program printed; raises as `streamed` does, and Unobservable for more than `limit` bytes."""
-    with streamed(command, seconds, both=both) as stream:
+    with streamed(command, seconds, both=both, codes=codes) as stream:
         text = bytearray()
         while chunk := stream.read(1 << 16):
             text += chunk
@@ -104,6 +113,30 @@ def shown(text: str) -> str:
     """The last line of what a program said, without what a terminal would act on."""
     lines = [line.strip() for line in text.splitlines() if line.strip()]
     return "".join(c if c.isprintable() else " " for c in lines[-1])[:300] if lines else ""
+
+
+class Lines:
+    """Lines as a stream that can be read in pieces or line by line."""
+
+    def __init__(self, lines: Iterator[bytes]) -> None:
+        """Reads nothing yet."""
+        self._lines = lines
+        self._rest = b""
+
+    def read(self, size: int = -1) -> bytes:
+        """About `size` bytes, nothing at the end."""
+        pieces, length = [self._rest], len(self._rest)
+        self._rest = b""
+        while (size < 0 or length < size) and (line := next(self._lines, b"")):
+            pieces.append(line)
+            length += len(line)
+        return b"".join(pieces)
+
+    def readline(self, size: int = -1) -> bytes:
+        """One line, or the first `size` bytes of what is left of it."""
+        line = self._rest or next(self._lines, b"")
+        self._rest = line[size:] if 0 <= size < len(line) else b""
+        return line[:size] if size >= 0 else line
 
 
 class _Tail:

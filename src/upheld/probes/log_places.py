@@ -1,37 +1,55 @@
-"""The kinds of log that are read by commands: files of another host, a unit's journal, a container's output.
+"""How logs are reached that are read by commands, and the files of another host.
 
-Each can say where it ends now and be read from there on. Times are those of whoever keeps the log, so that clocks that differ
-do no harm.
+Times are those of whoever keeps the log, so that clocks that differ do little harm.
 """
 
 from __future__ import annotations
 
-import json
 import re
 import shlex
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import IO, TYPE_CHECKING, Any, cast
+from typing import IO, TYPE_CHECKING, Protocol
 
 from upheld.errors import TimedOut, Unobservable
-from upheld.probes.host_connection import Connection
+from upheld.probes.host_connection import Connection, cluster_flags
 from upheld.probes.log_commands import output_of, streamed
 
 if TYPE_CHECKING:
     from upheld.probes.scope import Scope
-    from upheld.target.logs import Container, Journald, LogSource
+    from upheld.target.logs import LogSource
 
-LONGEST_ENTRY = 16 << 20
-"""Bytes of one entry of a journal, as JSON."""
 _LISTING = 4 << 20
-_INCOMPLETE = re.compile(
-    r"(?i)insufficient permissions|not seeing messages|no journal files|ignoring file|corrupt|failed to|cannot "
-)
-"""What journalctl says when it ends well and yet did not read everything."""
 _DENIED = 77
+"""The exit code by which the line that lists files says that it may not: a number that sysexits.h has for that."""
+_STAMP = re.compile(rb"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{1,9})?(?:Z|[+-]\d\d:\d\d)) ")
+
+
+class KeptLog(Protocol):
+    """A log that is no file: somebody keeps it, who can say where it ends, from when on it is whole, and what is lost of it."""
+
+    name: str
+    """What it is called in findings."""
+    gaps: list[str]
+    """Why what was read of it is not all that was written, so far as reading it has shown."""
+
+    def end(self) -> str:
+        """Where it ends now, in the words of whoever keeps it."""
+
+    def opened(self, after: str | datetime | None, seconds: float) -> AbstractContextManager[IO[bytes]]:
+        """What was written since that place or time, or all that is kept."""
+
+    def kept_from(self) -> datetime | None:
+        """From when on nothing is missing; None where nothing is kept."""
+
+    def time_of(self, place: str) -> datetime | None:
+        """When what stands last before the place was written; None where nothing does."""
+
+    def lost(self, place: str) -> str:
+        """Why something that was written after the place is not kept any more; empty where nothing says so."""
 
 
 class Reach:
@@ -61,14 +79,23 @@ class Reach:
                 ) from error
         return self._connection.line(line or shlex.join(arguments))
 
+    def cluster(self, named: Mapping[str, str]) -> list[str]:
+        """The flags that hold kubectl to the declared cluster; `named` are those that choose its configuration."""
+        try:
+            return cluster_flags(self._source, self._scope, self.seconds, named)
+        except OSError as error:
+            raise Unobservable(f"kubectl cannot be run: {error.strerror or error}") from error
+
 
 @dataclass(frozen=True, slots=True)
 class RemoteFile:
-    """A file of the host that the source's connection leads to."""
+    """A file of the host that the source's connection leads to; `identity` tells it from others, also when it was renamed."""
 
     reach: Reach
     path: str
     size: int
+    identity: str
+    modified: float
 
     @contextmanager
     def opened(self, skipped: int, seconds: float) -> Iterator[IO[bytes]]:
@@ -78,10 +105,10 @@ class RemoteFile:
             yield stream
 
 
-def remote_files(reach: Reach, patterns: tuple[str, ...], limit: int) -> Iterator[tuple[str, int | None]]:
-    """The files of a host that one of the patterns meets, by path and size; a size of None for what is no regular file.
+def remote_files(reach: Reach, patterns: tuple[str, ...], limit: int) -> Iterator[tuple[str, RemoteFile | None]]:
+    """The files of a host that one of the patterns meets, by path; None for what is no regular file.
 
-    Raises Unobservable when the folder cannot be listed, or `Unobservable` for more than `limit` files.
+    Raises Unobservable when the folder cannot be listed, or when there are more than `limit` files.
     """
     folder = _fixed(patterns[0])
     quoted = shlex.quote(folder)
@@ -90,196 +117,66 @@ def remote_files(reach: Reach, patterns: tuple[str, ...], limit: int) -> Iterato
     line = (
         f"if [ -d {quoted} ] && {{ [ ! -r {quoted} ] || [ ! -x {quoted} ]; }}; then exit {_DENIED}; fi; n=0; "
         f'for f in {globs}; do if [ -d "$f" ]; then continue; fi; if [ -f "$f" ]; then '
-        'k=$(stat -L -c %s -- "$f") || exit 1; elif [ -e "$f" ] || [ -L "$f" ]; then k=no; else continue; fi; '
+        'k=$(stat -L -c "%s %d:%i:%W %Y" -- "$f") || exit 1; elif [ -e "$f" ] || [ -L "$f" ]; then k=no; else continue; fi; '
         f'printf "%s\\0%s\\0" "$k" "$f"; n=$((n+1)); if [ $n -gt {limit} ]; then break; fi; done'
     )
+    command = reach.command(line=f"sh -c {shlex.quote(line)}")
+    denied = {_DENIED: f"permission denied for {folder}"}
+    fields = output_of(command, reach.seconds, limit=_LISTING, codes=denied)
+    words = fields.decode("utf-8", "surrogateescape").split("\0")[:-1]
     try:
-        text = output_of(reach.command(line=f"sh -c {shlex.quote(line)}"), reach.seconds, limit=_LISTING)
-    except Unobservable as unobservable:
-        if str(_DENIED) in unobservable.reason:
-            raise Unobservable(f"permission denied for {folder}") from None
-        raise
-    fields = text.decode("utf-8", "surrogateescape").split("\0")[:-1]
-    found = dict(zip(fields[1::2], fields[::2], strict=True))
+        found = dict(zip(words[1::2], words[::2], strict=True))
+    except ValueError:
+        raise Unobservable("the list of its files was cut off") from None
     if len(found) > limit:
         raise Unobservable(f"there are more than {limit} files")
-    for path, size in sorted(found.items()):
-        yield path, int(size) if size.isdigit() else None
+    for path, about in sorted(found.items()):
+        match = re.fullmatch(r"(\d+) (\S+) (\d+)", about)
+        yield path, RemoteFile(reach, path, int(match[1]), match[2], float(match[3])) if match else None
 
 
-@dataclass(frozen=True, slots=True)
-class Journal:
-    """The journal of one unit."""
-
-    reach: Reach
-    described: Journald
-
-    @property
-    def name(self) -> str:
-        """What it is called in findings."""
-        return f"journal of {self.described.unit}"
-
-    def end(self) -> str:
-        """Where it ends now, as journald's cursor; empty where it has no entry."""
-        return self._edge("--lines=1", "__CURSOR")
-
-    def begins(self) -> datetime | None:
-        """The time of the oldest entry that is kept."""
-        stamp = self._edge("", "__REALTIME_TIMESTAMP")
-        return datetime.fromtimestamp(int(stamp) / 1e6, UTC) if stamp.isdigit() else None
-
-    def time_of(self, place: str) -> datetime | None:
-        """The time of the entry at which a cursor points."""
-        match = re.search(r"(?:^|;)t=([0-9a-f]{1,16})(?:;|$)", place)
-        return datetime.fromtimestamp(int(match[1], 16) / 1e6, UTC) if match else None
-
-    @contextmanager
-    def opened(self, after: str | datetime | None, seconds: float) -> Iterator[IO[bytes]]:
-        """Its entries, each as one line of all its fields, since that place or time."""
-        since = ""
-        if isinstance(after, datetime):
-            since = f"--since=@{after.timestamp():.6f}"
-        elif after:
-            since = f"--after-cursor={after}"
-        with streamed(self._command(since), seconds, incomplete=_INCOMPLETE) as stream:
-            yield cast("IO[bytes]", Lines(_entries(stream)))
-
-    def _edge(self, which: str, field: str) -> str:
-        with streamed(self._command(which), self.reach.seconds, incomplete=_INCOMPLETE) as stream:
-            line = stream.readline(LONGEST_ENTRY)
-            if line and which:  # The last entry is all there is: read on, so that it is heard how the program ended.
-                stream.read(1)
-        return str(_entry(line).get(field, "")) if line else ""
-
-    def _command(self, *more: str) -> str | list[str]:
-        folder = [f"--directory={self.described.directory}"] if self.described.directory else []
-        # Without --all, long fields are left out.
-        return self.reach.command(
-            *("journalctl", "--output=json", "--all", "--no-pager", *folder, f"--unit={self.described.unit}"),
-            *(one for one in more if one),
-        )
+def left(deadline: float) -> float:
+    """Seconds until the deadline (monotonic); raises TimedOut when it is over."""
+    seconds = deadline - time.monotonic()
+    if seconds <= 0:
+        raise TimedOut("there was no time left to read it")
+    return seconds
 
 
-@dataclass(frozen=True, slots=True)
-class ContainerLog:
-    """What a container wrote to its standard output and error."""
-
-    reach: Reach
-    described: Container
-    local: bool
-
-    @property
-    def name(self) -> str:
-        """What it is called in findings."""
-        return f"output of {self.described.container}"
-
-    def end(self) -> str:
-        """The time of the last line, as the engine has it; empty where there is none."""
-        text = output_of(self._command("--timestamps", "--tail=1"), self.reach.seconds, limit=LONGEST_ENTRY, both=True)
-        return _stamp(text.splitlines()[-1] if text.strip() else b"")
-
-    def begins(self) -> datetime | None:
-        """The time of the oldest line that is kept."""
-        with streamed(self._command("--timestamps"), self.reach.seconds, both=True) as stream:
-            line = stream.readline(1 << 16)
-            if not _stamp(line):
-                while stream.read(1 << 16):  # It is no log, but what the program has to say: hear how it ends.
-                    pass
-        return self.time_of(_stamp(line))
-
-    def time_of(self, place: str) -> datetime | None:
-        """The time of a line."""
-        return _moment(place) if place else None
-
-    @contextmanager
-    def opened(self, after: str | datetime | None, seconds: float) -> Iterator[IO[bytes]]:
-        """What it wrote since. No times are asked for: in a very long line they would stand in the middle of its words."""
-        since = ""
-        if isinstance(after, datetime):
-            since = f"--since={after.astimezone(UTC):%Y-%m-%dT%H:%M:%S.%fZ}"
-        elif after:
-            since = f"--since={_next(after)}"
-        with streamed(self._command(*([since] if since else [])), seconds, both=True) as stream:
-            yield stream
-
-    def _command(self, *more: str) -> str | list[str]:
-        program = ["podman"] if self.described.podman else ["docker"]
-        # On this machine the variables are taken away already.
-        away = ["env", *(f"--unset={name}" for name in ("DOCKER_HOST", "CONTAINER_HOST", "CONTAINER_CONNECTION"))]
-        away = [] if self.local else [*away, "DOCKER_CONTEXT=default"]
-        return self.reach.command(*away, *program, "logs", *more, self.described.container)
+# --- times as engines of containers write them ------------------------------------------------------------------------
 
 
-class Lines:
-    """Lines as a stream that can be read in pieces or line by line."""
-
-    def __init__(self, lines: Iterator[bytes]) -> None:
-        """Reads nothing yet."""
-        self._lines = lines
-        self._rest = b""
-
-    def read(self, size: int = -1) -> bytes:
-        """About `size` bytes, nothing at the end."""
-        pieces, length = [self._rest], len(self._rest)
-        self._rest = b""
-        while (size < 0 or length < size) and (line := next(self._lines, b"")):
-            pieces.append(line)
-            length += len(line)
-        return b"".join(pieces)
-
-    def readline(self, size: int = -1) -> bytes:
-        """One line, or the first `size` bytes of what is left of it."""
-        line = self._rest or next(self._lines, b"")
-        self._rest = line[size:] if 0 <= size < len(line) else b""
-        return line[:size] if size >= 0 else line
+def stamp_of(line: bytes) -> str:
+    """The time at the start of a line, as `--timestamps` has it; empty where there is none."""
+    match = _STAMP.match(line.rstrip(b"\r\n") + b" ")
+    return match[1].decode() if match else ""
 
 
-def source_of(
-    source: LogSource, scope: Scope, seconds: float, pace: Callable[[], None]
-) -> Reach | Journal | ContainerLog:
-    """What the source is read by; its files are still to be listed."""
-    reach = Reach(source, scope, seconds, pace)
-    if source.journald is not None:
-        return Journal(reach, source.journald)
-    if source.docker is not None:
-        return ContainerLog(reach, source.docker, source.connection is None)
-    return reach
+def last_stamp(text: bytes) -> str | None:
+    """The time of the last line; empty where there is no line, None where it has none."""
+    lines = text.rstrip(b"\r\n").rsplit(b"\n", 1)
+    return "" if not lines[-1] else stamp_of(lines[-1]) or None
 
 
-def _entries(stream: IO[bytes]) -> Iterator[bytes]:
-    while line := stream.readline(LONGEST_ENTRY):
-        if len(line) >= LONGEST_ENTRY:
-            raise Unobservable(f"an entry of the journal is larger than {LONGEST_ENTRY >> 20} MiB")
-        entry = _entry(line)
-        try:
-            at = datetime.fromtimestamp(int(str(entry.get("__REALTIME_TIMESTAMP"))) / 1e6, UTC).isoformat()
-        except (ValueError, OverflowError, OSError):
-            raise Unobservable("an entry of the journal carries no time") from None
-        words = [_bytes(entry.get("MESSAGE"))]
-        words += [
-            key.encode() + b"=" + _bytes(one)
-            for key, value in entry.items()
-            if key != "MESSAGE" and not key.startswith("__")
-            for one in (value if isinstance(value, list) and value and not isinstance(value[0], int) else [value])
-        ]
-        yield at.encode() + b" " + b" ".join(words).replace(b"\n", b" ") + b"\n"
+def moment(stamp: str) -> datetime:
+    """The time that a stamp says, to the microsecond."""
+    return datetime.fromisoformat(re.sub(r"(\.\d{6})\d+", r"\1", stamp)).astimezone(UTC)
 
 
-def _entry(line: bytes) -> dict[str, Any]:
-    try:
-        entry = json.loads(line)
-    except (ValueError, RecursionError):
-        entry = None
-    if not isinstance(entry, dict):
-        raise Unobservable("what journalctl printed is no JSON of entries")
-    return entry
+def instant(stamp: str) -> tuple[datetime, int]:
+    """A stamp to the nanosecond, so that stamps can be compared: the whole second, and the nanoseconds."""
+    fraction = re.search(r"\.(\d+)", stamp)
+    return moment(stamp).replace(microsecond=0), int(fraction[1].ljust(9, "0")) if fraction else 0
 
 
-def _bytes(value: object) -> bytes:
-    """A field as it was written: what is no printable text is a list of numbers in JSON (journal-export of systemd)."""
-    if isinstance(value, list) and all(isinstance(one, int) and 0 <= one < 256 for one in value):
-        return bytes(value)
-    return b"" if value is None else str(value).encode("utf-8", "surrogatepass")
+def next_stamp(stamp: str) -> str:
+    """The stamp one nanosecond later: what is asked for since then leaves out the line that bears the stamp."""
+    whole, nanoseconds = instant(stamp)
+    whole += timedelta(seconds=(nanoseconds + 1) // 10**9)
+    return f"{whole:%Y-%m-%dT%H:%M:%S}.{(nanoseconds + 1) % 10**9:09d}Z"
+
+
+# --- patterns ---------------------------------------------------------------------------------------------------------
 
 
 def _fixed(pattern: str) -> str:
@@ -294,35 +191,5 @@ def _fixed(pattern: str) -> str:
 
 def _glob(pattern: str) -> str:
     """The pattern for a shell: wildcards stay, whatever else it would act on is quoted."""
-    return "".join(one if re.fullmatch(r"[*?\[\]]+", one) else shlex.quote(one) for one in _parts(pattern))
-
-
-def _parts(pattern: str) -> list[str]:
-    return [one for one in re.split(r"([*?\[\]]+)", pattern) if one]
-
-
-def _stamp(line: bytes) -> str:
-    match = re.match(rb"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{1,9})?(?:Z|[+-]\d\d:\d\d))[ \n]", line + b"\n")
-    return match[1].decode() if match else ""
-
-
-def _moment(stamp: str) -> datetime:
-    shorter = re.sub(r"(\.\d{6})\d+", r"\1", stamp)
-    return datetime.fromisoformat(shorter).astimezone(UTC)
-
-
-def _next(stamp: str) -> str:
-    """The stamp one nanosecond later: what is asked for since then leaves out the line that bears the stamp."""
-    whole = _moment(stamp).replace(microsecond=0)
-    fraction = re.search(r"\.(\d+)", stamp)
-    nanoseconds = int(fraction[1].ljust(9, "0")) + 1 if fraction else 1
-    whole += timedelta(seconds=nanoseconds // 10**9)
-    return f"{whole:%Y-%m-%dT%H:%M:%S}.{nanoseconds % 10**9:09d}Z"
-
-
-def left(deadline: float) -> float:
-    """Seconds until the deadline (monotonic); raises TimedOut when it is over."""
-    seconds = deadline - time.monotonic()
-    if seconds <= 0:
-        raise TimedOut("there was no time left to read it")
-    return seconds
+    parts = [one for one in re.split(r"([*?\[\]]+)", pattern) if one]
+    return "".join(one if re.fullmatch(r"[*?\[\]]+", one) else shlex.quote(one) for one in parts)

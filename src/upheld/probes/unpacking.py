@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import lzma
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 WINDOW_LIMIT = 128 * 1024 * 1024
 """Bytes of memory that unpacking may take; `xz -9` asks for 65 MiB."""
@@ -15,8 +15,8 @@ _PIECE = 1 << 18
 class Xz(io.RawIOBase):
     """An xz file of one stream or more; raises lzma.LZMAError for damage and for too large a window, EOFError at an early end."""
 
-    def __init__(self, path: Path) -> None:
-        self._file = path.open("rb")
+    def __init__(self, packed: Path | IO[bytes]) -> None:
+        self._file = packed.open("rb") if isinstance(packed, Path) else packed
         self._unpacker = self._new()
 
     def readable(self) -> bool:
@@ -54,6 +54,6 @@ class Xz(io.RawIOBase):
         return lzma.LZMADecompressor(format=lzma.FORMAT_XZ, memlimit=WINDOW_LIMIT)
 
 
-def open_xz(path: Path, _mode: str = "rb") -> io.BufferedReader:
-    """The content of an xz file as a stream."""
-    return io.BufferedReader(Xz(path), 1 << 18)
+def open_xz(packed: Path | IO[bytes], _mode: str = "rb") -> io.BufferedReader:
+    """The content of an xz file, or of a stream of one, as a stream."""
+    return io.BufferedReader(Xz(packed), 1 << 18)

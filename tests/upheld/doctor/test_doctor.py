@@ -174,6 +174,28 @@ def test_what_works_is_tried_by_looks_that_change_nothing(tmp_path: Path):
     assert "This says nothing of whether a claim is true" in as_text(found)
 
 
+def test_each_log_is_tried_and_so_are_the_programs_that_read_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    (tmp_path / "app.log").write_text("said\n", encoding="utf-8")
+    monkeypatch.setenv("DOCKER_HOST", f"unix://{tmp_path}/nobody.sock")
+    logs = [
+        {"name": "app", "path": "app.log"},
+        {"name": "gone", "path": "gone.log"},
+        {"name": "output", "docker": {"container": "shop"}},
+    ]
+    policy = policy_of(tmp_path, kept="credentials.session_tokens_stay_out_of_logs")
+    found = diagnosed(policy, str(target_of(tmp_path, logs=logs)))
+    tried = {one.what: one.works for one in probe(found, "logs").tried}
+    assert {what: tried[what] for what in ("log app", "log gone", "log output")} == {
+        "log app": True,
+        "log gone": False,
+        "log output": False,
+    }
+    assert "no file at gone.log" in as_text(found)
+    described = Target.model_validate({"name": "x", "environment": "staging", "logs": logs})
+    assert "docker" in {one.name for one in tools.needed_by("logs", described)}
+    assert not {"podman", "kubectl", "journalctl", "ssh"} & {one.name for one in tools.needed_by("logs", described)}
+
+
 def test_one_dead_endpoint_of_two_leaves_doubt(tmp_path: Path):
     with web({"/": (200, {}, b"hello")}) as port:
         places = [endpoint("here", port, scheme="http"), endpoint("gone", free_port(), scheme="http")]

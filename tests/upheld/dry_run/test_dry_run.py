@@ -24,13 +24,16 @@ from upheld.catalogue import Catalogue
 from upheld.cli.dry_run import lines
 from upheld.doctor.advice import SAMPLE
 from upheld.dry_run import Foreseen, foresee
+from upheld.dry_run.places import Places
 from upheld.dry_run.plan import looks_of
 from upheld.errors import InputError
 from upheld.planning import plan
 from upheld.plugin.audit import Audit
 from upheld.policies import load
 from upheld.probes.base import Probe
-from upheld.probes.sending import CHANGES, HTTP, PLANTS, READS, WRITES
+from upheld.probes.credential_flows import Credentials
+from upheld.probes.logs import Logs
+from upheld.probes.sending import CHANGES, COMMAND, HTTP, PLANTS, READS, WRITES
 from upheld.target.model import Target
 from upheld.target.start import find
 
@@ -138,6 +141,29 @@ def test_what_is_inferred_is_foreseen_too(tmp_path: Path) -> None:
             "the operation which takes away what was made so, to remove it",
         },
     ]
+
+
+def test_reading_logs_by_commands_is_told(tmp_path: Path) -> None:
+    """Files on this machine send nothing. What looks for a credential's use in logs reads them too."""
+    description = yaml.safe_load(SAMPLE.read_text())
+    description["logs"] = [
+        {"name": "here", "path": "logs/*.log"},
+        {"name": "there", "path": "/var/log/shop.log", "connection": "ssh://auditor@web1.example.com"},
+        {"name": "journal", "journald": {"unit": "shop.service"}},
+        {"name": "output", "docker": {"container": "shop-web-1"}},
+        {"name": "pods", "kubectl": {"namespace": "shop", "pod": "web-0"}, "cluster": "https://k8s.example.com:6443"},
+    ]
+    places = Places(Target.model_validate(description), tmp_path)
+    wanted = {
+        "commands that list and read logs, through ssh://auditor@web1.example.com",
+        "journalctl of the unit shop.service",
+        "inspect and logs of the container shop-web-1",
+        "kubectl get and logs of pods in shop, from https://k8s.example.com:6443",
+    }
+    for kind, look in ((Logs, "search"), (Logs, "contains"), (Credentials, "use")):
+        sent = [one for sends in kind.sends[look] for one in places.fill(sends, {})]
+        assert {one.what for one in sent if one.by == COMMAND} == wanted
+    assert COMMAND not in {one.by for one in Credentials.sends["enter"]}
 
 
 def test_production_and_what_is_not_described_refuse(tmp_path: Path) -> None:

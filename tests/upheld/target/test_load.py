@@ -83,6 +83,26 @@ def test_a_target_may_describe_little(file: Path) -> None:
     assert (target.endpoints, target.database, target.api) == ((), None, None)
 
 
+@pytest.mark.parametrize(
+    ("log", "said"),
+    [
+        ("", "a log has exactly one of 'path', 'journald', 'docker' and 'kubectl'"),
+        ("path: a.log, journald: {unit: a.service}", "a log has exactly one of 'path', 'journald', 'docker' and 'kubectl'"),
+        ("path: a.log, connection: 'ssh://a@b'", "the path of a log that is read through a connection must be absolute"),
+        ("path: '/var/**/a.log', connection: 'ssh://a@b'", "takes no **"),
+        ("kubectl: {selector: app=shop}", "outputs of pods need 'cluster'"),
+        ("kubectl: {selector: app=shop}, cluster: 'https://k', connection: 'ssh://a@b'", "no 'connection'"),
+        ("kubectl: {pod: a, selector: app=shop}, cluster: 'https://k'", "exactly one of 'pod' and 'selector'"),
+        ("kubectl: {selector: '--all'}, cluster: 'https://k'", "kubectl.selector: String should match pattern"),
+        ("docker: {container: '--help'}", "docker.container: String should match pattern"),
+        ("journald: {unit: '--user'}", "journald.unit: String should match pattern"),
+    ],
+)  # fmt: skip
+def test_where_a_log_is_read_is_one_place(file: Path, log: str, said: str) -> None:
+    (found,) = with_change(file, "{name: access, path: logs/access.log}", f"{{name: access, {log}}}")
+    assert said in found
+
+
 def test_a_missing_file_is_said(tmp_path: Path) -> None:
     assert mistakes(tmp_path / "target.yaml") == ["target.yaml: the file does not exist; expected a YAML file"]
 
