@@ -6,6 +6,7 @@ from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 import click
+from cryptography.x509 import Certificate
 
 from upheld.errors import InputError, Mistake
 from upheld.evidence import keys
@@ -13,12 +14,12 @@ from upheld.keeping import standing
 from upheld.model import Status
 from upheld.reporting.files import write_atomically
 from upheld.reporting.text import safe
-from upheld.sharing import verifying
+from upheld.sharing import pdf, verifying
 from upheld.sharing.disclosing import Terms
-from upheld.sharing.making import make
+from upheld.sharing.making import make, make_pdf
 from upheld.sharing.view import UNPROVEN
 
-PAGE = "share.html"
+PAGE, PDF = "share.html", "share.pdf"
 GOOD_FOR = 90
 """Days that a share is good for, where nothing else is asked for."""
 
@@ -36,21 +37,40 @@ GOOD_FOR = 90
 @click.option(
     "--expires", metavar="DATE", help=f"It is good until the end of this day (UTC). [{GOOD_FOR} days from today]"
 )
-@click.option("--out", required=True, type=click.Path(path_type=Path), help=f"A file (.html), or a folder for {PAGE}.")
-def share(run: Path, audience: str, claims: str, key: str | None, expires: str | None, out: Path) -> None:
-    """Make a page for a customer of the run in the folder RUN.
+@click.option(
+    "--certificate",
+    metavar="FILE",
+    type=click.Path(path_type=Path),
+    help="The key's certificate and those above it (PEM), for the signature in the PDF. [one that the key gives itself]",
+)
+@click.option(
+    "--out",
+    required=True,
+    type=click.Path(path_type=Path),
+    help=f"A file (.html or .pdf), or a folder for both ({PAGE}, {PDF}).",
+)
+def share(
+    run: Path, audience: str, claims: str, key: str | None, expires: str | None, certificate: Path | None, out: Path
+) -> None:
+    """Make a page and a PDF for a customer of the run in the folder RUN.
 
-    It tells what the policy publishes, what each claim came to and how that is known. Names of systems and people, addresses, reasons
+    They tell what the policy publishes, what each claim came to and how that is known. Names of systems and people, addresses, reasons
     and raw observations are withheld and counted. The same run, key and dates give the same bytes.
     """
     today = datetime.now(UTC).date()
     wanted = tuple(one.strip() for one in claims.split(",") if one.strip())
     terms = Terms(audience, today, _day(expires) if expires else today + timedelta(days=GOOD_FOR), wanted)
     signer = keys.signing_key(key) if key else None
+    page, paper = (out, out) if out.suffix in {".html", ".pdf"} else (out / PAGE, out / PDF)
     made = make(standing(run), terms, signer)
-    file = out if out.suffix == ".html" else out / PAGE
-    write_atomically(file, made.page)
-    click.echo(f"page: {file} ({len(made.page):,} bytes)")
+    contents: dict[Path, bytes] = {}
+    if out.suffix != ".pdf":
+        contents[page] = made.page
+    if out.suffix != ".html":
+        contents[paper] = make_pdf(made, signer, _chain(certificate, signer))
+    for file, content in contents.items():
+        write_atomically(file, content)
+        click.echo(f"{file} ({len(content):,} bytes)")
     click.echo(
         f"signed with the key {signer.fingerprint}" if signer else "NOT signed: give --key, so that it can be checked"
     )
@@ -67,7 +87,7 @@ def share(run: Path, audience: str, claims: str, key: str | None, expires: str |
 )
 @click.pass_context
 def verify_share(context: click.Context, file: Path, issuer: Path) -> int:
-    """Verify a page that `upheld share` made, offline, and say what holds and what it does not prove.
+    """Verify a page or a PDF that `upheld share` made, offline, and say what holds and what it does not prove.
 
     Exit codes: 0 all holds, 1 something does not, 2 the usage is wrong.
     """
@@ -92,6 +112,20 @@ def verify_share(context: click.Context, file: Path, issuer: Path) -> int:
     code = 0 if found.holds else 1
     context.exit(code)
     return code
+
+
+def _chain(file: Path | None, key: keys.SigningKey | None) -> tuple[Certificate, ...]:
+    """The certificates in a file, that of the key first; none where no file is named."""
+    if file is None:
+        return ()
+    if key is None:
+        raise InputError([Mistake("--certificate", 0, 0, "is of no use without --key")])
+    try:
+        data = file.read_bytes()
+    except OSError as error:
+        raise InputError([Mistake(str(file), 0, 0, f"cannot be read: {error.strerror or error}")]) from error
+    found: tuple[Certificate, ...] = pdf.signing().certificates(data, key, str(file))
+    return found
 
 
 def _day(text: str) -> date:

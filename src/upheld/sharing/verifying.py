@@ -20,7 +20,7 @@ from upheld.evidence.leaves import KINDS
 from upheld.evidence.tree import root_of
 from upheld.evidence.verifying import Point
 from upheld.model import Status, Verdict
-from upheld.sharing import document, html
+from upheld.sharing import document, html, pdf
 from upheld.sharing.disclosing import FORMAT
 from upheld.sharing.document import Share
 
@@ -58,9 +58,9 @@ def verify(data: bytes, issuers: Sequence[Issuer], *, now: datetime | None = Non
     try:
         if len(data) > document.LARGEST:
             raise Damaged(f"the file is larger than {document.LARGEST >> 20} MiB")
-        page, part = _parts(data)
+        page, part, signer = _parts(found, data, issuers)
         share = document.loads(part)
-        said = _signed(found, share, issuers, moment)
+        said = _signed(found, share, [signer] if signer is not None else issuers, moment)
         if said is not None:
             _page(found, said, page)
             _contents(found, share, said)
@@ -73,9 +73,16 @@ def verify(data: bytes, issuers: Sequence[Issuer], *, now: datetime | None = Non
     return found
 
 
-def _parts(data: bytes) -> tuple[bytes | None, bytes]:
-    """The page without its machine-readable part, where it is one, and that part."""
-    return (None, data) if data.startswith(b"{") else html.taken_apart(data)
+def _parts(found: Checked, data: bytes, issuers: Sequence[Issuer]) -> tuple[bytes | None, bytes, Issuer | None]:
+    """The page without its machine-readable part, where it is one; that part; and whose key signed the PDF, where it is one."""
+    if data.startswith(b"{"):
+        return None, data, None
+    if data.startswith(b"%PDF-"):
+        signing = pdf.signing()
+        says, signer = signing.verified(data, issuers)
+        found.points.append(Point(True, says))
+        return None, signing.attached(data, pdf.ATTACHED), signer
+    return *html.taken_apart(data), None
 
 
 def _signed(found: Checked, share: Share, issuers: Sequence[Issuer], now: datetime) -> dict[str, Any] | None:

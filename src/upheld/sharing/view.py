@@ -133,6 +133,17 @@ class View:
     unproven: tuple[str, ...] = UNPROVEN
 
     @property
+    def told(self) -> str:
+        """How many claims are shown and withheld, in a sentence."""
+        hidden = ", ".join(f"{one.withheld} {one.status.value}" for one in self.counts if one.withheld)
+        of = f" ({hidden})" if hidden else ""
+        shown = self.claims - self.withheld
+        return (
+            f"{several(self.claims, 'claim')} in all, {shown} shown and {self.withheld} withheld{of}. "
+            "Each stands below word for word as it was published."
+        )
+
+    @property
     def watermark(self) -> str:
         """What stands across every page."""
         return f"For {self.audience} · {self.shared}"
