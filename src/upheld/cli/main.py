@@ -38,6 +38,7 @@ _OWN = {
     "doctor": ("upheld.cli.doctor", "doctor"),
     "learn": ("upheld.cli.learn", "learn"),
     "clean": ("upheld.cli.clean", "clean"),
+    "attest": ("upheld.cli.attest", "attest"),
     "bundle": ("upheld.cli.evidence", "bundle"),
     "verify": ("upheld.cli.evidence", "verify"),
     "share": ("upheld.cli.share", "share"),
