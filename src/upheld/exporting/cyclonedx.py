@@ -38,7 +38,7 @@ def dumps(run: Run) -> bytes:
                         {
                             "type": "application",
                             "name": "upheld",
-                            "version": line(run.versions.get("upheld"), "unknown"),
+                            "version": line(run.versions.get("upheld", "unknown")),
                         }
                     ]
                 },

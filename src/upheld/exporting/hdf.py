@@ -33,7 +33,7 @@ _IMPACTS = {Severity.CRITICAL: 1.0, Severity.HIGH: 0.7, Severity.MEDIUM: 0.5, Se
 def dumps(run: Run) -> bytes:
     """`run` as an HDF document."""
     listed = rows(run)
-    version = line(run.versions.get("upheld"), "unknown")
+    version = line(run.versions.get("upheld", "unknown"))
     groups: dict[str, list[str]] = {}
     for row in listed:
         groups.setdefault(line(row.section, "no section"), []).append(line(row.id))

@@ -47,7 +47,7 @@ def dumps(run: Run) -> bytes:
             "complete": whole(run),
             "selected": [line(one) for one in run.selected],
             "target": line(f"{run.target.name} ({run.target.environment})"),
-            "upheld": line(run.versions.get("upheld"), "unknown"),
+            "upheld": line(run.versions.get("upheld", "unknown")),
             "notices": [words(notice) for notice in notices(run)],
             "statuses": {line(row.id): row.shown.value for row in listed},
             "waivers": [words(f"{waiver.claim}: {spelled(waiver)}") for waiver in run.waivers],

@@ -89,7 +89,7 @@ def _event(run: Run, row: Row, about: Mapping[str, Any]) -> dict[str, Any]:
             "product": {
                 "name": "upheld",
                 "vendor_name": "upheld",
-                "version": line(run.versions.get("upheld"), "unknown"),
+                "version": line(run.versions.get("upheld", "unknown")),
             },
         },
         "finding_info": {

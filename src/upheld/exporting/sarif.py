@@ -7,8 +7,9 @@ upheld has at least one, also where nothing was found because nothing could be l
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from gzip import compress
 from typing import Any
 
 from upheld.exporting import writing
@@ -32,6 +33,9 @@ KINDS: dict[Shown, str] = {
 MOST_RESULTS = 25_000
 """GitHub refuses a run with more; the worst are kept, and at least one of each claim."""
 
+MOST_BYTES = 10_000_000
+"""GitHub refuses a larger file, compressed by gzip."""
+
 _LEVELS = {Severity.CRITICAL: "error", Severity.HIGH: "error", Severity.MEDIUM: "warning", Severity.LOW: "note"}
 _SCORES = {Severity.CRITICAL: "9.5", Severity.HIGH: "8.0", Severity.MEDIUM: "5.5", Severity.LOW: "2.0"}
 _MESSAGE = 600
@@ -54,7 +58,18 @@ def dumps(run: Run) -> bytes:
     """`run` as a SARIF log."""
     listed = rows(run)
     results = [one for row in listed for one in _results(row)]
-    kept = _worst(results)
+    kept = _worst(results, MOST_RESULTS)
+    data = _log(run, listed, kept, len(results) - len(kept))
+    while len(data) > MOST_BYTES and len(compress(data, mtime=0)) > MOST_BYTES:
+        fewer = _worst(kept, len(kept) // 2)
+        if len(fewer) == len(kept):
+            break  # A file that is refused is better than one in which a claim looks upheld.
+        kept = fewer
+        data = _log(run, listed, kept, len(results) - len(kept))
+    return data
+
+
+def _log(run: Run, listed: Sequence[Row], kept: Sequence[_Result], left_out: int) -> bytes:
     rules = {
         _rule_id(row, check): _rule(row, check)
         for row in listed
@@ -72,7 +87,7 @@ def dumps(run: Run) -> bytes:
         "target": line(f"{run.target.name} ({run.target.environment})"),
         "selected": [line(one) for one in run.selected],
         "statuses": {line(row.id): row.shown.value for row in listed},
-        "resultsLeftOut": len(results) - len(kept),
+        "resultsLeftOut": left_out,
     }
     return writing.dumps(
         {
@@ -83,7 +98,7 @@ def dumps(run: Run) -> bytes:
                     "tool": {
                         "driver": {
                             "name": "upheld",
-                            "version": line(run.versions.get("upheld"), "unknown"),
+                            "version": line(run.versions.get("upheld", "unknown")),
                             "rules": list(rules.values()),
                         }
                     },
@@ -97,7 +112,7 @@ def dumps(run: Run) -> bytes:
                             "executionSuccessful": whole(run),
                             "startTimeUtc": stamp(run.started),
                             "endTimeUtc": stamp(run.finished),
-                            "toolExecutionNotifications": _notifications(run, len(results) - len(kept)),
+                            "toolExecutionNotifications": _notifications(run, left_out),
                         }
                     ],
                     "columnKind": "unicodeCodePoints",
@@ -132,9 +147,10 @@ def _results(row: Row) -> Iterator[_Result]:
         yield _Result(row, None, None, own, message)
 
 
-def _worst(results: list[_Result]) -> list[_Result]:
-    """At most `MOST_RESULTS` of them in their order: the first of each claim, then failures, by severity."""
-    if len(results) <= MOST_RESULTS:
+def _worst(results: list[_Result], most: int) -> list[_Result]:
+    """So many of them in their order: the first of each claim, whatever their number, then failures, by severity."""
+    most = max(most, len({one.row.id for one in results}))
+    if len(results) <= most:
         return results
     firsts: set[str] = set()
 
@@ -144,7 +160,7 @@ def _worst(results: list[_Result]) -> list[_Result]:
         firsts.add(one.row.id)
         return (not first, one.kind != "fail", list(Severity).index(one.row.severity), number)
 
-    kept = sorted(enumerate(results), key=weight)[:MOST_RESULTS]
+    kept = sorted(enumerate(results), key=weight)[:most]
     return [one for _, one in sorted(kept, key=lambda numbered: numbered[0])]
 
 
@@ -159,7 +175,7 @@ def _rule(row: Row, check: CheckResult | None) -> dict[str, Any]:
     title = check.title if check else row.statement
     return {
         "id": _rule_id(row, check),
-        "name": line(check.id if check else row.id),
+        **({"name": line(check.id)} if check else {}),
         "shortDescription": {"text": line(title)},
         "fullDescription": {"text": f"{line(row.section)}: {line(row.statement)}"},
         "help": {"text": words(f"Claim {row.id}, owner {row.claim.owner or 'nobody'}. {MEANS[row.shown]}", _MESSAGE)},
@@ -212,6 +228,6 @@ def _notifications(run: Run, left_out: int) -> list[dict[str, Any]]:
     level = "note" if whole(run) else "error"
     said_of_run = [{"level": level, "message": {"text": words(notice, _MESSAGE)}} for notice in notices(run)]
     if left_out:
-        text = f"{several(left_out, 'result')} left out, because services take {MOST_RESULTS:,} at most."
+        text = f"{several(left_out, 'result')} left out, because services take {MOST_RESULTS:,} and 10 MB at most."
         said_of_run.append({"level": "warning", "message": {"text": text}})
     return said_of_run

@@ -131,6 +131,19 @@ def test_of_too_many_results_the_worst_are_kept_one_of_each_claim_and_the_rest_i
     assert notice["message"]["text"].startswith("8 results")
 
 
+@pytest.mark.parametrize("most", [30_000, 100])
+def test_a_log_that_is_too_large_to_be_uploaded_keeps_a_result_of_each_claim(most, monkeypatch):
+    monkeypatch.setattr(sarif, "MOST_BYTES", most)
+    monkeypatch.setattr(sarif, "compress", lambda data, mtime: data)
+    findings = [sample.finding(Verdict.FAIL, f"bad {number}") for number in range(200)]
+    refuted = sample.claim(Status.REFUTED, sample.check(Verdict.FAIL, *findings))
+    run = sample.run(refuted, lattice.claim(Status.UNCOVERED))
+    document = written(run)
+    assert {one["properties"]["claim"] for one in document["results"]} == {"transit-tls12", "the-claim"}
+    assert document["properties"]["upheld"]["resultsLeftOut"] == 201 - len(document["results"]) > 100
+    assert len(export(run, "sarif")) <= max(most, 8_000)
+
+
 def test_what_a_target_sends_is_no_link():
     finding = sample.finding(Verdict.FAIL, "[click](https://evil.example)", observed="[1](1)")
     text = written(sample.run(sample.claim(Status.REFUTED, sample.check(Verdict.FAIL, finding))))["results"][0][
