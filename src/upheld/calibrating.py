@@ -6,7 +6,7 @@ refutes), `also` (claims that turn because those decide them), `blinds` (claims 
 `shows` (words by which findings name it), `module` (where it is defined) and `sentence` (what is wrong).
 
 Most sabotages break different claims, so that one audit can show many: each answers for its own claims, by findings that name
-it. Whatever does not come out as it should is audited again in smaller groups, and last by itself.
+it. Whatever does not come out as it should is audited again in smaller groups, and last by itself, by the claims in question.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ import subprocess
 import sys
 import tempfile
 from collections import Counter
-from collections.abc import Collection, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
 from importlib.metadata import entry_points
 from pathlib import Path
@@ -230,44 +230,63 @@ def calibrate(
     side_by_side: int = 2,
     *,
     alone: bool = False,
+    told: Callable[[str], None] = lambda _line: None,
 ) -> Iterator[Outcome]:
-    """Audits with the chosen sabotages, several in one audit and several audits at a time, and gives the outcome of each.
+    """Audits with the chosen sabotages, several in one audit and several audits at a time, and gives each outcome as it is there.
 
-    An audit in which anything is not as it should be is made again in halves, down to single sabotages, so that none is
-    blamed for another; `alone` begins there. Without `claims` every audit is of the whole policy; with them the untouched one
-    is of these, and each other one of those that its sabotages break: quicker, but blind for other claims that turn. Raises
-    InternalFault when the untouched target is not upheld, for then nothing shows what a sabotage does.
+    Where an audit is not as it should be, those sabotages are audited again in halves, down to single ones, so that none is
+    blamed for another, and only by the claims that they break and those that turned: all others are known to have held.
+    `alone` begins with single ones. Without `claims` the first audits are of the whole policy; with them the untouched one is of
+    these, and each other one of those that its sabotages break: quicker, but blind for other claims that turn. `told` hears
+    of each audit. Raises InternalFault when the untouched target is not upheld, for then nothing shows what a sabotage does.
     """
 
-    def only(wanted: Sequence[str]) -> tuple[str, ...]:
-        return ("--claims", ",".join(wanted)) if claims else ()
+    def only(wanted: Collection[str]) -> tuple[str, ...]:
+        return ("--claims", ",".join(sorted(wanted))) if wanted else ()
 
     untouched = audit(policy, target, "-n", "2", *only(claims))
     if wrong := untouched.claims("refuted", "inconclusive", "lapsed"):
         raise InternalFault(f"the untouched target does not hold {', '.join(sorted(wrong))}:\n{untouched.words}")
+    decided = untouched.claims("upheld", "attested")
 
-    def outcomes(batch: Mapping[str, Defect]) -> list[Outcome]:
-        broken = [claim for claim in claims if any(claim in defect.breaks for defect in batch.values())]
+    def broken(batch: Mapping[str, Defect]) -> set[str]:
+        return decided & {claim for defect in batch.values() for claim in defect.breaks}
+
+    def outcomes(batch: Mapping[str, Defect], looked_at: Collection[str]) -> list[Outcome]:
         named = [part for name in batch for part in ("--sabotage", name)]
-        audited = audit(policy, target, "-n", "2" if len(batch) > 1 else "0", *named, *only(broken))
+        audited = audit(policy, target, "-n", "2" if len(batch) > 1 else "0", *named, *only(looked_at))
         found = [
             judge(name, defect, audited, untouched, [other for one, other in batch.items() if one != name])
             for name, defect in batch.items()
         ]
+        told(_line(found, looked_at))
         if len(batch) == 1 or all(one.right for one in found):
             return found
-        again = {one.name: batch[one.name] for one in found if not one.right}
         kept = [one for one in found if one.right]
-        if len(again) == 1:
-            return [*kept, *outcomes(again)]
-        names = list(again)
-        halves = names[: len(names) // 2], names[len(names) // 2 :]
-        return [*kept, *(one for half in halves for one in outcomes({name: batch[name] for name in half}))]
+        again = [one.name for one in found if not one.right]
+        turned = {claim for one in found for claim in one.wrong}
+        # A claim that others decide turned because they did.
+        turned -= roll_ups(audited, turned)
+        halves = (again[: len(again) // 2], again[len(again) // 2 :])
+        for half in ({name: batch[name] for name in names} for names in halves if names):
+            kept += outcomes(half, broken(half) | turned)
+        return kept
 
     groups = [{name: chosen[name]} for name in sorted(chosen)] if alone else batches(chosen)
     with ThreadPoolExecutor(side_by_side) as pool:
-        for found in pool.map(outcomes, groups):
-            yield from found
+        for done in as_completed([pool.submit(outcomes, group, broken(group) if claims else ()) for group in groups]):
+            yield from done.result()
+
+
+def _line(found: Sequence[Outcome], looked_at: Collection[str]) -> str:
+    """What became of one audit, as whoever waits for the rest would like to hear it."""
+    right = sum(one.right for one in found)
+    by = f"{len(looked_at)} claims" if looked_at else "every claim"
+    line = f"{right} of {len(found)} sabotages as they should be, by {by}, in {found[0].audited.run['seconds']:.0f} s"
+    turned = sorted({claim for one in found for claim in one.wrong})
+    rest = [one.name for one in found if one.missed or one.unnamed]
+    line += f"; turned too: {', '.join(turned)}" if turned else ""
+    return line + (f"; not found: {', '.join(rest)}" if rest else "")
 
 
 def table(

@@ -57,7 +57,7 @@ def calibrate(
     outcomes = []
     claims = sorted(broken) if names else ()
     for outcome in calibrating.calibrate(
-        path, target, chosen, claims, side_by_side or os.cpu_count() or 2, alone=alone
+        path, target, chosen, claims, side_by_side or os.cpu_count() or 2, alone=alone, told=_progress
     ):
         outcomes.append(outcome)
         _tell(outcome)
@@ -72,6 +72,11 @@ def calibrate(
     code = 1 if wrong else 0
     context.exit(code)
     return code
+
+
+def _progress(line: str) -> None:
+    """A line on one audit, beside what the command is asked for."""
+    click.echo(line, err=True)
 
 
 def _tell(outcome: calibrating.Outcome) -> None:
