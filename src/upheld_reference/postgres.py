@@ -23,7 +23,7 @@ from upheld_reference.postgres_binaries import Account, PostgresError
 DATABASE = "rivet"
 SUPERUSER = "postgres"
 
-_START_SECONDS = 20.0
+_START_SECONDS = 60.0
 _STOP_SECONDS = 5.0
 
 _SETTINGS: Mapping[str, str] = {
