@@ -15,7 +15,7 @@ from starlette.exceptions import HTTPException
 from upheld_reference.api import errors, roles, sessions
 from upheld_reference.audit import log
 from upheld_reference.audit.log import Entry
-from upheld_reference.database.scope import Connection, workspace_scope
+from upheld_reference.database.scope import Connection, workspace_look, workspace_scope
 from upheld_reference.logs import security_log
 from upheld_reference.services import Services
 
@@ -71,7 +71,7 @@ async def authenticated(
     claims = shared.signer.verify(credentials.credentials) if credentials else None
     if claims is None:
         raise errors.unauthenticated()
-    async with workspace_scope(shared.pool, claims.workspace_id) as db:
+    async with workspace_look(shared.pool, claims.workspace_id) as db:
         holder = await sessions.holder(db, claims)
     if holder is None or not sessions.admits(holder):
         raise errors.unauthenticated()

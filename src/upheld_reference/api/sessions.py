@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 from upheld_reference.api.tokens import Claims, TokenSigner
-from upheld_reference.database.scope import Connection, Pool, workspace_scope
+from upheld_reference.database.scope import Connection, Pool, Reader, workspace_scope
 from upheld_reference.logs import security_log
 
 _RANDOM_BYTES = 32
@@ -54,7 +54,7 @@ _HOLDER = """
 """
 
 
-async def holder(db: Connection, claims: Claims) -> Holder | None:
+async def holder(db: Reader, claims: Claims) -> Holder | None:
     """Who holds the session of ``claims`` now; None when there is no such session or member."""
     values = [claims.session_id, claims.member_id, claims.workspace_id]
     row = await (await db.execute(_HOLDER, values)).fetchone()

@@ -13,7 +13,7 @@ from upheld_reference.api import sessions, tokens
 from upheld_reference.api.routes import members
 from upheld_reference.api.sessions import Holder
 from upheld_reference.api.tokens import Claims
-from upheld_reference.database.scope import Connection
+from upheld_reference.database.scope import Connection, Reader
 from upheld_reference.platform import Platform
 from upheld_reference.sabotages import sabotage
 
@@ -92,7 +92,7 @@ def old_session_keeps_its_role(platform: Platform) -> None:
     seen: dict[UUID, str] = {}
     right = sessions.holder
 
-    async def holder(db: Connection, claims: Claims) -> Holder | None:
+    async def holder(db: Reader, claims: Claims) -> Holder | None:
         found = await right(db, claims)
         return found and dataclasses.replace(found, role=seen.setdefault(claims.session_id, found.role))
 
