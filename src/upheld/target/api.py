@@ -240,7 +240,7 @@ class Api(Part):
     values: dict[str, str] = {}
     """What to send for parameters that look like identifiers and name no tenant's object: `locale_id: en`."""
     objects: dict[str, ObjectRecipe] = Field(default={}, json_schema_extra=_or_inferred)
-    """How objects are made, by kind; `inferred` is short for none and `infer_objects`."""
+    """How objects are made, by kind; a file may say `inferred`, which is short for none and `infer_objects`."""
     infer_objects: bool = False
     """Whether kinds without a recipe get one that follows from the OpenAPI document, where a POST makes what a GET below its
     path shows and a DELETE takes away. `upheld doctor` and the report say which those are, and what could not be inferred."""
@@ -251,13 +251,6 @@ class Api(Part):
     """Operations whose answers are meant for every tenant (published articles, say), with the reason."""
     acting_role: str = "owner"
     """The role that tries to cross the border between tenants: the most powerful one of a tenant."""
-
-    @model_validator(mode="before")
-    @classmethod
-    def _objects_inferred(cls, data: Any) -> Any:
-        if isinstance(data, dict) and data.get("objects") == "inferred" and "infer_objects" not in data:
-            return {**data, "objects": {}, "infer_objects": True}
-        return data
 
     @model_validator(mode="after")
     def _has_operations(self) -> Api:

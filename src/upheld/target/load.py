@@ -24,7 +24,8 @@ def load_target(path: Path, checks: Collection[str] | None = None) -> tuple[Targ
     With `checks`, the names of all there are, those in `allow_intrusive` must be among them. Nothing is resolved or contacted: a secret that is not there is found when a probe needs it.
     """
     document = documents.load(path)
-    target, mistakes = check(document, Target, ignore=_SAID_BETTER_HERE)
+    data = _written_out(document.data)
+    target, mistakes = check(document, Target, data, ignore=_SAID_BETTER_HERE)
     mistakes = [*mistakes, *_wrong_names(document), *_literal_secrets(document)]
     if checks is not None:
         mistakes += _unknown_checks(document, checks)
@@ -32,7 +33,15 @@ def load_target(path: Path, checks: Collection[str] | None = None) -> tuple[Targ
         mistakes += _unknown_hosts(document, target)
     if mistakes:
         raise InputError(in_order(mistakes))
-    return target or validate(document, Target), document.digest
+    return target or validate(document, Target, data), document.digest
+
+
+def _written_out(data: Any) -> Any:
+    """The data without the one thing that is short for others: `objects: inferred`."""
+    api = data.get("api") if isinstance(data, dict) else None
+    if isinstance(api, dict) and api.get("objects") == "inferred":
+        return {**data, "api": {"infer_objects": True, **api, "objects": {}}}
+    return data
 
 
 def _wrong_names(document: Document) -> Iterator[Mistake]:

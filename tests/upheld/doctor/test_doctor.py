@@ -92,7 +92,8 @@ def test_the_examples_are_one_valid_target_with_every_part():
 
 def test_every_extra_is_named_with_the_tools_that_it_brings():
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
-    extras = set(project["project"]["optional-dependencies"]) - {"all", "dev", "reference", "mysql", "postgresql"}
+    no_tools = {"all", "dev", "reference", "mysql", "postgresql", "charts", "evidence", "pdf"}
+    extras = set(project["project"]["optional-dependencies"]) - no_tools
     assert {name for name in extras if any(f"'upheld[{name}]'" in one.install for one in tools.TOOLS)} == extras
     probes = {kind.name for kind in KINDS}
     assert {name for one in tools.TOOLS for name in one.probes} <= probes
@@ -371,7 +372,9 @@ def test_operations_that_the_target_declares_need_no_document(session_of: Any) -
 
 def test_recipes_that_are_inferred_are_listed(session_of: Any, tmp_path: Path) -> None:
     with TwoTenants(tmp_path / "log", "answers described").serving() as server:
-        session = session_of(secret_values=secret_values(), **server.target(objects="inferred", parameters={}))
+        session = session_of(
+            secret_values=secret_values(), **server.target(objects={}, infer_objects=True, parameters={})
+        )
         trials = trials_of(Api)
         assert trials is not None
         (trial,) = [one for one in trials.make(session.probe(Api), Asked()) if one.what.startswith("recipes")]

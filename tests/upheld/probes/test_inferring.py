@@ -42,7 +42,7 @@ def collection(path: str, parameter: str, *needs: str, delete: bool = True, answ
 
 
 def completed(paths: dict[str, Any], **api: Any) -> Completed:
-    description = {"endpoint": "api", "openapi": "/openapi.json", "objects": "inferred", **api}
+    description = {"endpoint": "api", "openapi": "/openapi.json", "objects": {}, "infer_objects": True, **api}
     return complete(Description.model_validate(description), parse(json.dumps({"openapi": "3.1.0", "paths": paths})))
 
 
@@ -121,7 +121,7 @@ def test_a_check_works_with_what_was_inferred(session_of: Callable[..., Any], tm
     check = Catalogue.load(ROOT / "checks")["tenancy.foreign_identifiers_are_refused"]
     for switches in ((), ("foreign GET",)):
         with TwoTenants(tmp_path / "log", "answers described", *switches).serving() as server:
-            target = server.target(objects="inferred", parameters={}, operations={})
+            target = server.target(objects={}, infer_objects=True, parameters={}, operations={})
             session = session_of(secret_values=secret_values(), **target)
             with session.recording("t") as recorder:
                 found = list(check.function(*(session.probe(kind) for kind in check.probes.values())))
@@ -139,7 +139,7 @@ def test_without_the_document_nothing_is_inferred_and_that_is_said(
     session_of: Callable[..., Any], tmp_path: Path
 ) -> None:
     with TwoTenants(tmp_path / "log").serving() as server:
-        target = server.target(objects="inferred", openapi="/none.json")
+        target = server.target(objects={}, infer_objects=True, openapi="/none.json")
         session = session_of(secret_values=secret_values(), **target)
         api = session.probe(Api)
         assert api.login("ada").accepted
