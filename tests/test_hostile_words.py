@@ -1,4 +1,4 @@
-"""What a target says, is called and keeps cannot act where it is read: in a terminal, in the page, in JUnit's XML.
+"""What a target says, is called and keeps cannot act where it is read: in a terminal, in the page, in JUnit's XML and the other exports.
 
 A real audit of files with hostile names and contents, registers that are bombs and a server that answers with escapes and
 markup. What is shown of them spells them out.
@@ -19,6 +19,9 @@ import pytest
 from selectolax.lexbor import LexborHTMLParser
 
 from loopback import ROOT, web
+from upheld.exporting import FORMATS, export
+from upheld.model import Run
+from upheld.reporting import html, run_json
 
 ESCAPE, MARKUP = "\x1b]0;owned\x07\x1b[31m\x1b[2J", "<img src=x onerror=alert(1)>"
 NAME = f"{ESCAPE}\u202e{MARKUP.replace('/', '')}\r[bold]"
@@ -51,6 +54,7 @@ class Read:
     pytest: str
     doctor: str
     run: dict[str, object]
+    audited: Run
     files: set[str]
 
 
@@ -149,6 +153,7 @@ def read(tmp_path_factory: pytest.TempPathFactory) -> Read:
         pytest=tested.stdout + tested.stderr,
         doctor=doctor.stdout + doctor.stderr,
         run=json.loads((out / "run.json").read_text(encoding="utf-8")),
+        audited=run_json.read(out / "run.json"),
         files={str(one) for one in folder.rglob("*")} - before,
     )
 
@@ -178,9 +183,9 @@ def test_nothing_acts_on_a_terminal(read: Read, where: str):
 def test_nothing_acts_in_the_page(read: Read):
     assert not HARMFUL.search(read.page)
     page = LexborHTMLParser(read.page)
-    assert not page.css(
-        "script, img, iframe, object, embed, form, base, link[href^=http], a[href^=http], a[href^=javascript]"
-    )
+    (script,) = page.css("script")  # The page's own, the same in every report.
+    assert script.text() == (Path(html.__file__).parent / "templates" / "script.js").read_text(encoding="utf-8")
+    assert not page.css("img, iframe, object, embed, form, base, link[href^=http], a[href^=http], a[href^=javascript]")
     assert not [
         one
         for one in page.css("*")
@@ -198,12 +203,22 @@ def test_junit_is_xml_in_which_nothing_acts(read: Read):
     assert any("\\x1b]0;owned" in text for text in texts.values())
 
 
+@pytest.mark.parametrize("name", FORMATS)
+def test_nothing_acts_in_an_export(read: Read, name: str):
+    text = export(read.audited, name).decode("utf-8")
+    assert not HARMFUL.search(text)
+    # What is spelled out has two backslashes in JSON; one alone would become a control again.
+    assert name == "junit" or not re.search(r"\\u00[0189]|\\u007f|\\u20", text.replace("\\\\", ""))
+    assert "]0;owned" in text.replace("\\", "") or name == "in-toto"
+
+
 def test_nothing_is_written_outside_of_the_reports(read: Read):
     assert all("/out" in one or "__pycache__" in one for one in read.files), read.files
-    assert {Path(one).name for one in read.files if "__pycache__" not in one} == {
-        "out",
-        "run.json",
-        "report.html",
-        "junit.xml",
+    named = {Path(one.partition("/out/")[2]) for one in read.files if "__pycache__" not in one and "/out/" in one}
+    assert {one.parts[0] for one in named} == {"run.json", "report.html", "junit.xml", "inputs"}
+    assert {one.name for one in named if one.parts[0] == "inputs" and one.suffix} == {
+        "000-policies.yaml",
+        "calibration.json",
+        "target.json",
     }
     assert ROOT.is_dir()

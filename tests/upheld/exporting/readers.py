@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from typing import Any
 from xml.etree import ElementTree as ET
 
 from upheld.exporting.rows import Shown
@@ -23,6 +24,35 @@ class Format:
     whole: Callable[[bytes], str] | None = None
     whole_good: str = ""
     whole_of_run_only: bool = False
+
+
+def texts(name: str, data: bytes) -> Iterator[str]:
+    """Every text of a document as its reader gets it, names included; lines of a text one by one."""
+    if name == "junit":
+        for element in ET.fromstring(data).iter():
+            for text in (
+                element.tag,
+                element.text or "",
+                element.tail or "",
+                *element.attrib,
+                *element.attrib.values(),
+            ):
+                yield from text.split("\n")
+        return
+    for document in data.splitlines() if name == "ocsf" else [data]:
+        yield from _texts_of(json.loads(document))
+
+
+def _texts_of(value: Any) -> Iterator[str]:
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, dict):
+        yield from value
+        for item in value.values():
+            yield from _texts_of(item)
+    elif isinstance(value, list):
+        for item in value:
+            yield from _texts_of(item)
 
 
 def junit(data: bytes) -> dict[str, str]:
