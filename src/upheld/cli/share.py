@@ -10,6 +10,7 @@ from cryptography.x509 import Certificate
 
 from upheld.errors import InputError, Mistake
 from upheld.evidence import keys
+from upheld.evidence.verifying import verify as verify_bundle
 from upheld.keeping import standing
 from upheld.model import Status
 from upheld.reporting.files import write_atomically
@@ -85,18 +86,24 @@ def share(
     type=click.Path(path_type=Path),
     help="The issuer's public key, which you have from the issuer: PEM, certificate, OpenSSH key or allowed signers.",
 )
+@click.option(
+    "--bundle",
+    type=click.Path(path_type=Path),
+    help="The bundle of the same run (upheld bundle), for whoever has it: then the numbers are compared with it.",
+)
 @click.pass_context
-def verify_share(context: click.Context, file: Path, issuer: Path) -> int:
+def verify_share(context: click.Context, file: Path, issuer: Path, bundle: Path | None) -> int:
     """Verify a page or a PDF that `upheld share` made, offline, and say what holds and what it does not prove.
 
     Exit codes: 0 all holds, 1 something does not, 2 the usage is wrong.
     """
     pinned = keys.issuers(issuer)
     try:
-        data = verifying.read(file)
+        found = verifying.verify(verifying.read(file), pinned)
+        if bundle is not None and found.holds:
+            verifying.compare(found, verify_bundle(bundle, pinned))
     except OSError as error:
-        raise InputError([Mistake(str(file), 0, 0, f"cannot be read: {error.strerror or error}")]) from error
-    found = verifying.verify(data, pinned)
+        raise InputError([Mistake(str(error.filename), 0, 0, f"cannot be read: {error.strerror or error}")]) from error
     for point in found.points:
         click.echo(f"  {'holds' if point.holds else 'FAILS'}  {safe(point.says)}")
     if found.holds:

@@ -18,7 +18,7 @@ from upheld.evidence.container import Damaged
 from upheld.evidence.keys import Issuer
 from upheld.evidence.leaves import KINDS
 from upheld.evidence.tree import root_of
-from upheld.evidence.verifying import Point
+from upheld.evidence.verifying import Point, Verification
 from upheld.model import Status, Verdict
 from upheld.sharing import document, html, pdf
 from upheld.sharing.disclosing import FORMAT
@@ -71,6 +71,28 @@ def verify(data: bytes, issuers: Sequence[Issuer], *, now: datetime | None = Non
         # It is signed, and still not what this version writes.
         found.points.append(Point(False, "what is signed is not shaped like a share"))
     return found
+
+
+def compare(found: Checked, whole: Verification) -> None:
+    """Note whether a share is one of the run in a bundle that its reader has too; a bundle that does not hold compares with nothing."""
+    flaws: list[str] = []
+    if not whole.holds:
+        flaws.append("the bundle does not hold by itself, so nothing was compared with it")
+    else:
+        said, of_bundle = found.predicate, whole.statement["predicate"]
+        target = of_bundle["target"]
+        pairs = {
+            "the root of the tree": (said["tree"]["root"], of_bundle["tree"]["root"]),
+            "the run": (said["run"], of_bundle["run"]),
+            "the policy": (said["policyDigest"], of_bundle["policyDigest"]),
+            "the numbers of claims": (said["claims"], of_bundle["claims"]),
+            "the number of selected claims": (said["caveats"]["selected"], len(of_bundle["selected"])),
+            "the number of seeded defects": (said["caveats"]["sabotages"], len(target["sabotages"])),
+            "the number of samples": (said["caveats"]["samples"], len(target["samples"])),
+            "the environment": (said["environment"], target["environment"]),
+        }
+        flaws += [f"{name}: the bundle has another one" for name, (mine, other) in pairs.items() if mine != other]
+    found.note(flaws, "it is of the run in the bundle, whose claims are as many of each status")
 
 
 def _parts(found: Checked, data: bytes, issuers: Sequence[Issuer]) -> tuple[bytes | None, bytes, Issuer | None]:

@@ -6,21 +6,25 @@ import base64
 import dataclasses
 import json
 import random
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 
 import pytest
 from click.testing import CliRunner
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
 
+from evidence_runs import recorded
 from upheld.cli.main import cli
-from upheld.evidence import statements
+from upheld.evidence import inputs, statements
+from upheld.evidence.bundle import make as make_bundle
 from upheld.evidence.keys import Issuer, SigningKey
+from upheld.evidence.verifying import verify_data
+from upheld.keeping import standing
 from upheld.reporting import run_json
 from upheld.sharing import document, html
 from upheld.sharing.disclosing import disclose
 from upheld.sharing.making import make
-from upheld.sharing.verifying import verify
+from upheld.sharing.verifying import compare, verify
 
 from .runs import ISSUERS, KEY, TERMS, full, terms
 
@@ -155,6 +159,55 @@ def test_a_claim_that_is_better_than_its_checks_is_seen():
 def test_a_bundle_is_no_share():
     envelope = json.loads(statements.seal({**_statement(), "predicateType": statements.RUN_PREDICATE}, KEY))
     assert "no statement of the format" in said(document.dumps(document.Share(envelope, (), ())))
+
+
+@pytest.fixture(scope="module")
+def recording(tmp_path_factory):
+    """A run of a stranger's own checks, which `upheld run` made, and its bundle."""
+    folder = recorded(tmp_path_factory.mktemp("share") / "project").run
+    run = standing(folder)
+    return run, make_bundle(run, inputs.kept(folder), KEY)
+
+
+def compared(run, whole) -> str:
+    found = verify(make(run, terms("good", expires=date(2027, 1, 1)), KEY).page, ISSUERS, now=NOW)
+    assert found.holds, found.points
+    compare(found, whole)
+    return "; ".join(point.says for point in found.points if not point.holds)
+
+
+def test_a_share_is_compared_with_the_bundle_of_its_run(recording, tmp_path):
+    run, data = recording
+    whole = verify_data(data, ISSUERS)
+    assert whole.holds
+    assert compared(run, whole) == ""
+    other = dataclasses.replace(run, id="another")
+    assert (
+        compared(other, whole)
+        == "the root of the tree: the bundle has another one; the run: the bundle has another one"
+    )
+    hidden = dataclasses.replace(
+        run, claims=tuple(one for one in run.claims if one.id != "bad"), planned=run.planned - 2
+    )
+    assert "the numbers of claims: the bundle has another one" in compared(hidden, whole)
+    assert "does not hold by itself" in compared(run, verify_data(data[:-1], ISSUERS))
+
+
+def test_a_share_of_a_real_run_tells_no_name_of_it(recording):
+    run, _ = recording
+    made = make(run, terms(), KEY)
+    told = made.page.decode() + made.part.decode() + str(document.loads(made.part).payload())
+    assert "Promise bad." in told
+    assert "db-7.internal" in str(run)
+    for name in (
+        "db-7.internal",
+        "thing 1",
+        "the other thing",
+        "nothing much",
+        "is_broken",
+        "connection refused by it",
+    ):
+        assert name not in told
 
 
 def _statement():
