@@ -9,16 +9,18 @@ from typing import Any
 from psycopg import AsyncConnection, sql
 
 from upheld_reference import jobs
+from upheld_reference.database import grants
 from upheld_reference.jobs import Due, Retention
 from upheld_reference.platform import Platform
 from upheld_reference.sabotages import rewriting, sabotage
 
-_CLAIM = "retention-90-days"
+_CLAIMS = ("retention-90-days", "retention-configurable")
+"""What is not removed in time is not either when a tenant has set the time."""
 _ALSO = ("retention-header",)
 
 
 @sabotage(
-    breaks=(_CLAIM,),
+    breaks=_CLAIMS,
     also=_ALSO,
     shows=(
         "message logs",
@@ -37,7 +39,7 @@ def retention_job_off(platform: Platform) -> None:
 
 
 @sabotage(
-    breaks=(_CLAIM,),
+    breaks=_CLAIMS,
     also=_ALSO,
     shows=(
         "message logs",
@@ -55,7 +57,7 @@ def retention_off_by_a_unit(platform: Platform) -> None:
     platform.replace(jobs, "cutoff", cutoff)
 
 
-@sabotage(breaks=(_CLAIM, "retention-configurable"), also=_ALSO, shows=("young: removed before its period was over",))
+@sabotage(breaks=_CLAIMS, also=_ALSO, shows=("young: removed before its period was over",))
 def retention_deletes_too_early(platform: Platform) -> None:
     """The retention period is taken for hours instead of days."""
 
@@ -65,13 +67,13 @@ def retention_deletes_too_early(platform: Platform) -> None:
     platform.replace(jobs, "cutoff", cutoff)
 
 
-@sabotage(breaks=(_CLAIM,), also=_ALSO, shows=("automation",))
+@sabotage(breaks=_CLAIMS, also=_ALSO, shows=("automation",))
 def retention_forgets_automation_runs(platform: Platform) -> None:
     """The runs of automations are kept for ever."""
     platform.replace(jobs, "TABLES", tuple(table for table in jobs.TABLES if table != "automation_runs"))
 
 
-@sabotage(breaks=(_CLAIM,), also=_ALSO, shows=("export",))
+@sabotage(breaks=_CLAIMS, also=_ALSO, shows=("export",))
 def retention_keeps_exports(platform: Platform) -> None:
     """Exports, which hold copies of message logs, are kept for ever."""
 
@@ -82,18 +84,18 @@ def retention_keeps_exports(platform: Platform) -> None:
 
 
 @sabotage(
-    breaks=(_CLAIM,),
+    breaks=_CLAIMS,
     also=_ALSO,
     shows=(
         "kept for too long",
-        "aged: still there after",
+        "still there",
     ),
 )
 def retention_soft_delete_keeps_content(platform: Platform) -> None:
     """Expired message logs and automation runs are hidden from the API, but stay in the database."""
     hidden, remove = ("message_logs", "automation_runs"), jobs.expire_rows
     for table in hidden:
-        # The data inventory tells the truth about it, so that nothing else is wrong.
+        # Data inventory and list of grants tell the truth about it, so that nothing else is wrong.
         rewriting.inventory(platform, f"app.{table}", {"deleted_at": "Hides what has expired"}, "operational")
         platform.schema.append(
             f"ALTER TABLE app.{table} ADD COLUMN deleted_at timestamptz;"
@@ -113,3 +115,5 @@ def retention_soft_delete_keeps_content(platform: Platform) -> None:
         return (await db.execute(query, jobs.columns(due))).rowcount
 
     platform.replace(jobs, "expire_rows", expire_rows)
+    granted = {**grants.GRANTED["rivet_retention"], **{f"app.{table}.deleted_at": ("UPDATE",) for table in hidden}}
+    platform.replace(grants, "GRANTED", {**grants.GRANTED, "rivet_retention": granted})
