@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import time
+from xml.etree import ElementTree as ET
 
 import pytest
 
@@ -174,7 +175,7 @@ def test_a_folder_that_cannot_be_written_is_said_before_the_work(project):
 def test_an_interrupted_run_upholds_nothing_that_it_did_not_finish(project, number, workers):
     project.claims(("slow", "own.is_slow"), ("slow-too", "own.is_slow"), ("good", "own.holds"))
     with subprocess.Popen(
-        project.command("run", "-n", workers),
+        project.command("run", "-n", workers, "--export", "junit=upheld.xml"),
         cwd=project.folder,
         env=dict(os.environ),
         stdout=subprocess.PIPE,
@@ -196,6 +197,9 @@ def test_an_interrupted_run_upholds_nothing_that_it_did_not_finish(project, numb
     statuses = {claim["id"]: claim["status"] for claim in run["claims"]}
     assert statuses["slow"] == statuses["slow-too"] == "inconclusive"
     assert run["complete"] is False
+    exported = ET.parse(project.folder / "upheld.xml").getroot()
+    assert exported.find(".//testcase[@name='run-came-to-its-end']/error") is not None
+    assert exported.find(".//testcase[@name='slow']/error") is not None
 
 
 def test_a_worker_that_dies_leaves_its_check_inconclusive_and_the_rest_decided(project):
