@@ -10,9 +10,10 @@ target.json  policy/…               what was audited, and by which policy
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from pydantic_core import from_json, to_json
@@ -21,7 +22,7 @@ from upheld.errors import InputError, Mistake
 from upheld.evidence import inputs, statements
 from upheld.evidence.container import Damaged, Part, pack
 from upheld.evidence.keys import SigningKey
-from upheld.evidence.leaves import Leaf, counts, leaves
+from upheld.evidence.leaves import KINDS, Leaf, leaves, leaves_of_claim
 from upheld.evidence.statements import File
 from upheld.evidence.tree import SALT, Tree
 from upheld.model import Run
@@ -57,10 +58,8 @@ def make(
         raise InputError(
             [Mistake(inputs.FOLDER, 0, 0, message, expected=f"the policy with digest {run.policy_digest}")]
         )
-    data = from_json(document)
     seed = key.seed(document)
-    found = list(leaves(data))
-    lines = [leaf.data for leaf in found]
+    kinds, lines, data = _lines(run)
     tree = Tree.over(lines, seed)
     contents = {
         RUN: document,
@@ -71,15 +70,40 @@ def make(
         inputs.TARGET: given[inputs.TARGET],
         **{name: given[name] for name in sorted(given) if name.startswith(inputs.POLICY)},
     }
+    del lines
     parts = {name: Part.of(name, content) for name, content in contents.items()}
     files = [file_of(parts[name], content) for name, content in contents.items()]
-    whole = statements.seal(statements.of_run(data, files, tree.root, counts(found), expires), key)
+    whole = statements.seal(statements.of_run(data, files, tree.root, kinds, expires), key)
     sealed = {
         RUN_STATEMENT: whole,
         TEST_STATEMENT: statements.seal(statements.of_tests(data, files, tree.root), key),
         **({TIMESTAMP: timestamp(whole)} if timestamp is not None else {}),
     }
     return pack({name: Part.of(name, content) for name, content in sealed.items()} | parts)
+
+
+def _lines(run: Run) -> tuple[dict[str, int], list[bytes], dict[str, Any]]:
+    """How many leaves of each kind a run has, their lines, and the run as plain data without findings and observations.
+
+    Claims become plain data one by one, for all of them at once would need many times the memory of the document.
+    """
+    kinds, lines = dict.fromkeys(KINDS, 0), []
+    data = from_json(run_json.dumps(dataclasses.replace(run, claims=())))
+    bare = dataclasses.replace(run, claims=(), waivers=(), overrides=(), sentences_without_promise=(), notes=())
+
+    def add(found: Iterable[Leaf]) -> None:
+        for leaf in found:
+            kinds[leaf.kind] += 1
+            lines.append(leaf.data)
+
+    add(leaves(data))
+    for claim in run.claims:
+        (plain,) = from_json(run_json.dumps(dataclasses.replace(bare, claims=(claim,))))["claims"]
+        add(leaves_of_claim(plain))
+        for check in plain["checks"]:
+            del check["findings"], check["observations"]
+        data["claims"].append(plain)
+    return kinds, lines, data
 
 
 def checks(run: Mapping[str, Any]) -> bytes:

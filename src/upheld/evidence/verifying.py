@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import io
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -19,7 +20,7 @@ from cryptography import x509
 from upheld.evidence import bundle, consistency, inputs, statements, timestamps
 from upheld.evidence.container import Damaged, Part, read, unpack
 from upheld.evidence.keys import Issuer
-from upheld.evidence.leaves import counts, leaves
+from upheld.evidence.leaves import KINDS, leaves
 from upheld.evidence.statements import Sealed
 from upheld.evidence.timestamps import NoTimestamp
 from upheld.evidence.tree import Tree, leaf_hash, salt
@@ -182,28 +183,11 @@ def _contents(found: Verification, parts: Mapping[str, Part], issuers: Sequence[
     contents = found.contents
     run = bundle.run_in(contents[bundle.RUN])
     try:
-        expected = list(leaves(run))
+        root, kinds, flaws = _leaves(run, contents[bundle.LEAVES], bundle.seed_in(contents[bundle.SEED]))
     except (KeyError, TypeError, AttributeError):
         raise Damaged(f"{bundle.RUN} is not shaped like a run") from None
-    lines = contents[bundle.LEAVES].split(b"\n")
-    seed = bundle.seed_in(contents[bundle.SEED])
-    flaws = [] if lines.pop() == b"" else [f"{bundle.LEAVES} ends in mid line"]
-    if len(lines) != len(expected):
-        flaws.append(f"the run has {len(expected)} leaves, and {bundle.LEAVES} {len(lines)}")
-    else:
-        other = next(
-            (
-                place
-                for place, (leaf, line) in enumerate(zip(expected, lines, strict=True))
-                if not bundle.same(leaf, line)
-            ),
-            None,
-        )
-        flaws += [f"leaf {other} is not what the run says there"] if other is not None else []
-    root = Tree([leaf_hash(salt(seed, place), line) for place, line in enumerate(lines)]).root if lines else b""
     if not hmac.compare_digest(root.hex(), str(_predicate(found).get("tree", {}).get("root"))):
         flaws.append("the leaves do not lead to the root that is signed")
-    kinds = counts(expected)
     findings, looks = kinds["finding"], kinds["observation"]
     found.note(
         flaws,
@@ -227,6 +211,25 @@ def _contents(found: Verification, parts: Mapping[str, Part], issuers: Sequence[
     flaws = [] if policy == run["policy_digest"] else ["the policy is not the one by which the run was made"]
     flaws += consistency.flaws(run, contents)
     found.note(flaws, "policy, target and calibration are those of the run, and every status follows from the findings")
+
+
+def _leaves(run: Mapping[str, Any], lines: bytes, seed: bytes) -> tuple[bytes, dict[str, int], list[str]]:
+    """The root over these lines, how many leaves of each kind the run has, and where the lines are not the run's leaves."""
+    kinds = dict.fromkeys(KINDS, 0)
+    hashes: list[bytes] = []
+    flaws: list[str] = []
+    reader = io.BytesIO(lines)
+    for place, leaf in enumerate(leaves(run)):
+        kinds[leaf.kind] += 1
+        line = reader.readline()
+        if not line.endswith(b"\n"):
+            return b"", kinds, [f"{bundle.LEAVES} ends before the leaves of the run do, at leaf {place}"]
+        if not flaws and not bundle.same(leaf, line[:-1]):
+            flaws.append(f"leaf {place} is not what the run says there")
+        hashes.append(leaf_hash(salt(seed, place), line[:-1]))
+    if reader.read(1):
+        flaws.append(f"{bundle.LEAVES} has more leaves than the run")
+    return Tree(hashes).root, kinds, flaws
 
 
 def _small(parts: Mapping[str, Part], name: str) -> bytes:
