@@ -1,6 +1,6 @@
 """The report as one HTML file that needs nothing else: no network, no inline handler, no link that leaves it.
 
-Its content security policy allows one style and one script, both by digest, and nothing besides; without the script the
+Its content security policy allows its own styles and its one script, by digest, and nothing besides; without the script the
 page still shows everything. Everything that comes from a target or a policy is text: each expression of the templates
 passes through `safe` and is then escaped, by default and not by habit.
 """
@@ -40,7 +40,8 @@ def write(run: Run, path: Path, before: Run | None = None) -> None:
 
 def render(run: Run, before: Run | None = None) -> str:
     """The page of `run`, with what changed since `before`; the same runs give the same page."""
-    style, script, results = _own("style.css"), _own("script.js"), checks(run)
+    style, unscripted, script = _own("style.css"), _own("unscripted.css"), _own("script.js")
+    results = checks(run)
     sections, pictures = page.sections(run), charts(run)
     return (
         _environment()
@@ -48,8 +49,9 @@ def render(run: Run, before: Run | None = None) -> str:
         .render(
             run=run,
             style=Markup(style),  # noqa: S704  (our own file; `_own` refuses what could end the element)
+            unscripted=Markup(unscripted),  # noqa: S704  (likewise)
             script=Markup(script),  # noqa: S704  (likewise)
-            policy=f"default-src 'none'; style-src {_digest(style)}; script-src {_digest(script)}; img-src data:; "
+            policy=f"default-src 'none'; style-src {_digest(style)} {_digest(unscripted)}; script-src {_digest(script)}; img-src data:; "
             "base-uri 'none'; form-action 'none'",
             choices=_named(page.choices(run)),
             headline=headline(run),

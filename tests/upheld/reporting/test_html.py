@@ -117,13 +117,13 @@ def test_the_policy_allows_exactly_this_style_and_this_script_and_stands_before_
     directives = dict(part.strip().split(" ", 1) for part in policy.split(";"))
     assert directives == {
         "default-src": "'none'",
-        "style-src": f"'sha256-{digests[0]}'",
-        "script-src": f"'sha256-{digests[1]}'",
+        "style-src": f"'sha256-{digests[0]}' 'sha256-{digests[1]}'",
+        "script-src": f"'sha256-{digests[2]}'",
         "img-src": "data:",
         "base-uri": "'none'",
         "form-action": "'none'",
     }
-    assert len(digests) == 2
+    assert len(digests) == 3
     assert text.index("Content-Security-Policy") < text.index("<style>") < text.index("<script>")
 
 
@@ -291,6 +291,15 @@ def test_thousands_of_findings_leave_a_page_that_a_browser_can_carry() -> None:
     # The last claim's failing findings are still counted when the page's budget is spent.
     assert words(groups[-2].find("summary")[0]) == "3,000 failing findings"
     assert "3,000 more in run.json." in words(groups[-2])
+
+
+def test_a_thousand_claims_with_fifty_thousand_findings_stay_below_fifteen_megabytes() -> None:
+    findings = [sample.finding(subject=f"subject {number}", fingerprint=f"{number:016x}") for number in range(50)]
+    check = sample.check(Verdict.PASS, *findings)
+    claims = [
+        sample.claim(Status.UPHELD, check, id=f"c{number}", section=f"s{number // 50}") for number in range(1_000)
+    ]
+    assert len(html.render(sample.run(*claims)).encode()) < 15_000_000
 
 
 def test_the_same_run_gives_the_same_file(tmp_path: Path) -> None:
