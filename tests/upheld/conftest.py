@@ -12,6 +12,10 @@ from typing import Any
 
 import pytest
 
+from ..fuzzing import told
+
+FUZZED: list[dict[str, Any]] = []
+
 CHECKS = '''
 import os
 import signal
@@ -133,3 +137,19 @@ def project(tmp_path: Path) -> Project:
     )
     (tmp_path / "pytest.ini").write_text("[pytest]\n", encoding="utf-8")
     return Project(tmp_path)
+
+
+# --- workers that load damaged files -----------------------------------------------------------------------------------
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any) -> None:
+    """Keep what a worker says that it has loaded (test_fuzz.py)."""
+    if found := getattr(node, "workeroutput", {}).get("fuzzed"):
+        FUZZED.append(found)
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Say what all workers have loaded together."""
+    if FUZZED:
+        terminalreporter.write_line(told(FUZZED))

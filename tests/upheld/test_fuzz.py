@@ -1,12 +1,15 @@
 """Damaged policies and targets by the thousand: each is loaded, or refused with file, line and what was expected.
 
-A plain run takes a few hundred; `nox -s fuzz` takes 100,000 (`UPHELD_FUZZ`, the number for all tests together). Every input is loaded
-under a limit of processor time, so that one on which a loader hangs is found and named, however busy the machine is.
+A plain run takes a few hundred; `nox -s fuzz` takes 100,000 (`UPHELD_FUZZ`, the number for all tests together), in rounds that
+are spread over all cores: hypothesis remembers all that it has tried in one round, and takes longer and longer over it. Every input is
+loaded under a limit of processor time, so that one on which a loader hangs is found and named, however busy the machine is.
 """
 
 from __future__ import annotations
 
 import contextlib
+import functools
+import inspect
 import json
 import math
 import os
@@ -32,9 +35,13 @@ from upheld.policies import load
 from upheld.target.load import load_target
 from upheld.yaml_core import Limits, compose
 
+from ..fuzzing import told
+
 INPUTS = int(os.environ.get("UPHELD_FUZZ", "360"))
 DAMAGED, RESHAPED, BOMBS = 0.25, 0.22, 0.04
 """The share that each test takes of them, once for policies and once for targets."""
+ROUND = 1_000
+"""Inputs of one round."""
 SECONDS = 10.0
 """Of processor time that one input may take."""
 MEGABYTES = 1024
@@ -96,18 +103,17 @@ def catalogue() -> Catalogue:
 
 @pytest.fixture(scope="module", autouse=True)
 def counted(request: pytest.FixtureRequest) -> Iterator[None]:
-    """Says in the end what this process has loaded, how fast, and in how much memory, which is bounded."""
+    """Says in the end what has been loaded, how fast, and in how much memory, which is bounded; a worker of several tells the others."""
     yield
-    count = int(LOADED["accepted"] + LOADED["refused"])
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // (1024 if sys.platform != "darwin" else 1024**2)
-    capturing = request.config.pluginmanager.getplugin("capturemanager")
-    with capturing.global_and_fixture_disabled() if capturing else contextlib.nullcontext():
-        print(f"\n{count:,} inputs: {LOADED['accepted']:,} accepted, {LOADED['refused']:,} refused, "
-              f"{count / max(LOADED['seconds'], 0.001):,.0f} a second of loading, {peak} MB at most")  # fmt: skip
-    if INPUTS >= 1_000 and len(request.session.items) >= 6:  # Then all of it runs in a process of its own.
-        assert count >= INPUTS
-        assert LOADED["accepted"]
-        assert LOADED["refused"]
+    worker: dict[str, Any] | None = getattr(request.config, "workeroutput", None)
+    if worker is not None:
+        worker["fuzzed"] = {**LOADED, "megabytes": peak}
+    else:
+        capturing = request.config.pluginmanager.getplugin("capturemanager")
+        with capturing.global_and_fixture_disabled() if capturing else contextlib.nullcontext():
+            print(f"\n{told([{**LOADED, 'megabytes': peak}])}")
+    if INPUTS >= ROUND:
         assert peak < MEGABYTES
 
 
@@ -311,7 +317,7 @@ class Raw(bytes):
 
 
 def many(strategy: st.SearchStrategy[bytes], share: float) -> Callable[[Callable[..., None]], Callable[..., None]]:
-    """Ask this of many inputs; the same in each run, and shrunk when one fails."""
+    """Ask this of many inputs; in a plain run the same each time, and shrunk when one fails."""
 
     def mark(test: Callable[..., None]) -> Callable[..., None]:
         unhealthy = [
@@ -319,16 +325,35 @@ def many(strategy: st.SearchStrategy[bytes], share: float) -> Callable[[Callable
             HealthCheck.too_slow,
             HealthCheck.data_too_large,
             HealthCheck.large_base_example,
+            HealthCheck.differing_executors,
         ]
+        inputs = math.ceil(INPUTS * share)
+        rounds = math.ceil(inputs / ROUND)
+        each = math.ceil(inputs / rounds)
         configured = settings(
-            max_examples=math.ceil(INPUTS * share),
+            max_examples=each,
             deadline=None,
             database=None,
-            derandomize=INPUTS < 1_000,
+            derandomize=INPUTS < ROUND,
             phases=(Phase.generate, Phase.shrink),
             suppress_health_check=unhealthy,
         )
-        return configured(given(raw=strategy.map(Raw))(test))
+        asking = configured(given(raw=strategy.map(Raw))(test))
+
+        @pytest.mark.parametrize("turn", range(rounds))
+        @functools.wraps(test)
+        def one_round(turn: int, **fixtures: Any) -> None:
+            del turn
+            before = LOADED["accepted"] + LOADED["refused"]
+            asking(**fixtures)
+            tried = LOADED["accepted"] + LOADED["refused"] - before
+            assert tried >= each, f"only {tried} of {each} inputs were loaded"
+
+        signature = inspect.signature(test)
+        kept = [one for name, one in signature.parameters.items() if name != "raw"]
+        turn = inspect.Parameter("turn", inspect.Parameter.POSITIONAL_OR_KEYWORD)
+        one_round.__signature__ = signature.replace(parameters=[turn, *kept])  # type: ignore[attr-defined]
+        return one_round
 
     return mark
 
