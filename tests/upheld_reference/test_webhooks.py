@@ -6,6 +6,7 @@ import hashlib
 import hmac
 import json
 import ssl
+import threading
 import time
 from collections.abc import Callable
 from typing import Any
@@ -143,6 +144,31 @@ def test_a_message_is_told_to_every_webhook_of_its_workspace_by_ids_only(rivet: 
         assert other.contacts == 0
         remove(rivet, webhook)
         remove(rivet, foreign, "globex")
+
+
+def test_a_message_is_sent_while_somebody_removes_a_webhook(rivet: Any) -> None:
+    """The removal is under way when the message comes; it used to refuse the message, which has nothing to do with it, with a 409."""
+    webhook = register(rivet, "https://hooks.example.com/gone")
+    conversation = rivet.workspace("acme")["objects"]["conversations"][0]
+    sent: list[Any] = []
+
+    def send() -> None:
+        body = {"conversation_id": conversation, "text": "hello"}
+        sent.append(rivet.call("POST", rivet.path("acme", "/messages"), "acme-owner", json=body))
+
+    waiting = (
+        "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query LIKE '%webhook_deliveries%'"
+    )
+    with psycopg.connect(rivet.postgres("superuser")) as removing:
+        removing.execute("DELETE FROM app.webhooks WHERE id = %s", [webhook["id"]])
+        thread = threading.Thread(target=send)
+        thread.start()
+        with psycopg.connect(rivet.postgres("superuser"), autocommit=True) as looking:
+            while thread.is_alive() and looking.execute(waiting).fetchone() == (0,):
+                time.sleep(0.05)
+        removing.commit()
+        thread.join()
+    assert sent[0].status_code == 201, sent[0].text
 
 
 def test_an_international_name_is_delivered_to_by_its_ascii_form(rivet: Any) -> None:

@@ -54,11 +54,12 @@ class Delivery:
 async def enqueue(db: Connection, workspace_id: UUID, event: Event, payload: Mapping[str, Any]) -> int:
     """Queues ``event`` for every webhook of the workspace, in the caller's transaction, and returns how many those are.
 
-    ``payload`` names what the event is about by ids; content is not sent, receivers ask the API for it.
+    ``payload`` names what the event is about by ids; content is not sent, receivers ask the API for it. A webhook that is being
+    removed at the same time is waited for, and is told nothing once it is gone: what happened stands all the same.
     """
     query = """
         INSERT INTO app.webhook_deliveries (workspace_id, webhook_id, event, body)
-        SELECT w.workspace_id, w.id, %s, %s FROM app.webhooks w WHERE w.workspace_id = %s
+        SELECT w.workspace_id, w.id, %s, %s FROM app.webhooks w WHERE w.workspace_id = %s FOR KEY SHARE OF w
     """
     return (await db.execute(query, [event, _body(workspace_id, event, payload), workspace_id])).rowcount
 
