@@ -131,7 +131,9 @@ def signing_key(reference: str) -> SigningKey:
             if passphrase is None:
                 raise _wrong("--key", f"the key is encrypted: put its passphrase into {PASSPHRASE}") from None
             private = load(raw + b"\n", passphrase)
-    except (ValueError, UnsupportedAlgorithm):
+    except UnsupportedAlgorithm as error:
+        raise _wrong("--key", f"{reference} cannot be read here: {error}", expected=_EXPECTED) from None
+    except ValueError:
         said = "is no private key, or the passphrase is not right"
         raise _wrong("--key", f"{reference} {said}", expected=_EXPECTED) from None
     if not _fit(private.public_key()):

@@ -142,6 +142,17 @@ def test_a_key_from_the_environment_and_an_encrypted_one(tmp_path, key_files, mo
     assert keys.signing_key(str(locked)).fingerprint == keys.signing_key(str(key_files["ed25519"])).fingerprint
 
 
+def test_an_encrypted_key_of_openssh(tmp_path, monkeypatch):
+    path = tmp_path / "id_ed25519"
+    command = ["ssh-keygen", "-q", "-t", "ed25519", "-N", "correct horse", "-f", str(path)]
+    subprocess.run(command, check=True)
+    monkeypatch.delenv("UPHELD_KEY_PASSPHRASE", raising=False)
+    with pytest.raises(InputError, match="UPHELD_KEY_PASSPHRASE"):
+        keys.signing_key(str(path))
+    monkeypatch.setenv("UPHELD_KEY_PASSPHRASE", "correct horse")
+    assert keys.signing_key(str(path)).fingerprint == keys.issuers(public_half(path))[0].fingerprint
+
+
 def test_the_fingerprint_is_what_openssl_computes(key_files):
     public = public_half(key_files["p256"])
     der = subprocess.run(
