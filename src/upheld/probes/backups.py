@@ -307,7 +307,10 @@ class Backups(Probe):
     @staticmethod
     def _postgresql(connection: sa.Connection) -> None:
         if connection.dialect.name != "postgresql":
-            raise Unobservable(f"the write-ahead log of a {connection.dialect.name} database is not known to upheld")
+            raise Unobservable(
+                f"a {connection.dialect.name} database has no write-ahead log in segments, and how its archive is kept whole"
+                " is not known to upheld"
+            )
 
     def _segment_bytes(self) -> int:
         with self._database.reading() as connection:

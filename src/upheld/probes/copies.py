@@ -6,7 +6,8 @@ import re
 import secrets as randomness
 import struct
 import time
-from collections.abc import Iterator
+from collections.abc import Generator, Iterable, Iterator
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, cast
@@ -14,6 +15,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, cast
 import sqlalchemy as sa
 
 from upheld.errors import Refused, Unobservable
+from upheld.probes import database_mysql, mysql_copies
 from upheld.probes.base import Probe, look
 from upheld.probes.database import Database
 from upheld.probes.log_files import CHUNK, UNPACKED_LIMIT, chunks_of, opened
@@ -38,6 +40,7 @@ ORDER BY 1, 2
 # Of the system's own tables those that hold what users write.
 _SYSTEM = ("pg_largeobject", "pg_proc", "pg_description", "pg_db_role_setting", "pg_seclabel")
 
+_NOTHING = "the database shows no table with anything in it"
 _WAL_NAME = re.compile(r"[0-9A-F]{24}(\.partial)?")
 _PAGE = 8192
 _PIECE = 1 << 20
@@ -115,33 +118,57 @@ class Copies(Probe):
         unread: list[Unread] = []
         size = places = 0
         with self._database.reading("dumper") as connection:
-            if connection.dialect.name != "postgresql":
+            if connection.dialect.name in database_mysql.NAMES:
+                listed = self._tables_of_mysql(connection)
+            elif connection.dialect.name == "postgresql":
+                listed = self._tables_of_postgresql(connection)
+            else:
                 raise Unobservable(f"a {connection.dialect.name} database cannot be searched yet")
-            connection.exec_driver_sql(f"SET LOCAL statement_timeout = '{SEARCH_SECONDS}s'")
-            connection.exec_driver_sql("SET LOCAL row_security = off")
-            listed = [tuple(row) for row in connection.execute(sa.text(_TABLES))]
-            system = [("pg_catalog", name, "r", f"pg_catalog.{name}") for name in _SYSTEM]
-            for schema, name, kind, quoted in (*listed, *system):
-                place = f"table {schema}.{name}"
-                if kind == "f":
+            for place, elsewhere, pieces in listed:
+                if elsewhere:
                     unread.append(Unread(place, "it is a foreign table, whose rows lie elsewhere"))
                     continue
-                raw = cast("Any", connection.connection.driver_connection)
-                statement = f"COPY (SELECT * FROM {quoted}) TO STDOUT"  # noqa: S608 - the server quoted the name
                 try:
                     self.session.pace(DATABASE_HOST)  # Past SQLAlchemy, which tells of its own statements only.
-                    with raw.transaction(), raw.cursor() as cursor, cursor.copy(statement) as rows:
-                        found = searcher.stream(piece for block in rows for piece in _pieces(block))
+                    with closing(pieces) as opened_pieces:
+                        found = searcher.stream(opened_pieces)
                 except Exception as error:  # Whatever the driver says: this table was not searched.
-                    unread.append(Unread(place, _said(error)))
+                    if not mysql_copies.is_missing(error):
+                        unread.append(Unread(place, _said(error)))
                     continue
                 places += 1
                 size += found.bytes
                 shown |= {words[one.needle] for one in found.found if one.needle >= len(secrets)}
                 copies += _copies([one for one in found.found if one.needle < len(secrets)], secrets, place)
-        if not listed or not size:
-            raise Unobservable("the database shows no table with anything in it")
+        if not size:
+            raise Unobservable(_NOTHING)
         return Searched(places, size, tuple(copies), tuple(unread), tuple(word for word in controls if word in shown))
+
+    @staticmethod
+    def _tables_of_postgresql(connection: sa.Connection) -> list[tuple[str, bool, Generator[bytes]]]:
+        """Each table: what it is called, whether its rows lie elsewhere, and its rows as COPY gives them."""
+        connection.exec_driver_sql(f"SET LOCAL statement_timeout = '{SEARCH_SECONDS}s'")
+        connection.exec_driver_sql("SET LOCAL row_security = off")
+        listed = [tuple(row) for row in connection.execute(sa.text(_TABLES))]
+        if not listed:
+            raise Unobservable(_NOTHING)
+        system = [("pg_catalog", name, "r", f"pg_catalog.{name}") for name in _SYSTEM]
+        return [
+            (f"table {schema}.{name}", kind == "f", _copied(connection, quoted))
+            for schema, name, kind, quoted in (*listed, *system)
+        ]
+
+    @staticmethod
+    def _tables_of_mysql(connection: sa.Connection) -> list[tuple[str, bool, Generator[bytes]]]:
+        listed = mysql_copies.listed(connection, SEARCH_SECONDS)
+        return [
+            (
+                f"table {schema}.{name}",
+                mysql_copies.lies_elsewhere(said),
+                _cut(mysql_copies.rows(connection, schema, name, said)),
+            )
+            for schema, name, said in listed
+        ]
 
     @look
     def mark_wal(self) -> WalMark:
@@ -150,7 +177,10 @@ class Copies(Probe):
         at = time.time()
         with self._database.writing("dumper") as connection:
             if connection.dialect.name != "postgresql":
-                raise Unobservable(f"the log of a {connection.dialect.name} database cannot be searched yet")
+                raise Unobservable(
+                    f"what a {connection.dialect.name} database wrote meanwhile cannot be searched: its logs are not"
+                    " known to upheld, and a mark in them would not show that all between two marks was seen"
+                )
             connection.exec_driver_sql("SET LOCAL synchronous_commit = on")
             compressed = str(connection.exec_driver_sql("SHOW wal_compression").scalar_one())
             if compressed != "off":
@@ -263,6 +293,18 @@ def _copies(found: Any, secrets: tuple[str, ...], place: str) -> list[Copy]:
     return [Copy(secret, place, encoding, count) for (secret, encoding), count in times.items()]
 
 
+def _copied(connection: sa.Connection, quoted: str) -> Generator[bytes]:
+    raw = cast("Any", connection.connection.driver_connection)
+    statement = f"COPY (SELECT * FROM {quoted}) TO STDOUT"  # noqa: S608 - the server quoted the name
+    with raw.transaction(), raw.cursor() as cursor, cursor.copy(statement) as rows:
+        yield from _cut(rows)
+
+
+def _cut(blocks: Iterable[Any]) -> Generator[bytes]:
+    for block in blocks:
+        yield from _pieces(block)
+
+
 def _pieces(block: Any) -> Iterator[bytes]:
     """A row as the driver gives it, in pieces: one value may be larger than a search should hold several times over."""
     whole = memoryview(block)
@@ -271,6 +313,9 @@ def _pieces(block: Any) -> Iterator[bytes]:
 
 
 def _said(error: Exception) -> str:
+    numbered = database_mysql.meaning(getattr(error, "orig", None))
+    if numbered is not None:
+        return numbered[1]
     primary = getattr(getattr(error, "diag", None), "message_primary", None)
     return str(primary or str(error).partition("\n")[0] or type(error).__name__)
 

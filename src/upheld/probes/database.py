@@ -7,7 +7,7 @@ Every read is one transaction that is read-only and bounded in time and size. Wh
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -144,9 +144,10 @@ class Database(Probe):
             raise Unobservable("the target does not say which column names the tenant (database.tenant_column)")
         with self.reading("auditor") as connection:
             if connection.dialect.name in database_mysql.NAMES:
-                raise Unobservable(database_mysql.NO_ROW_SECURITY)
-            self._postgresql(connection)
-            found = connection.execute(sa.text(_TENANT_TABLES), {"column": column, "limit": TABLES_LIMIT + 1}).all()
+                found: Sequence[Any] = database_mysql.tenant_tables(connection, column, TABLES_LIMIT + 1)
+            else:
+                self._postgresql(connection)
+                found = connection.execute(sa.text(_TENANT_TABLES), {"column": column, "limit": TABLES_LIMIT + 1}).all()
         if len(found) > TABLES_LIMIT:
             raise Unobservable(f"more than {TABLES_LIMIT} tables have the column {column}")
         return tuple(TenantTable(*row) for row in found)

@@ -19,8 +19,6 @@ if TYPE_CHECKING:
 
 NAMES = frozenset({"mysql", "mariadb"})
 """The names of the dialects of this family."""
-NO_ROW_SECURITY = "MySQL and MariaDB have no row level security, so there is nothing of it in the catalogue to look at"
-"""Why looks at row security see nothing here."""
 
 _DENIED = frozenset({1044, 1142, 1143, 1227, 1370})
 _REFUSED = frozenset({1040, 1045, 1049, 1129, 1130, 1226, 1698, 2002, 2003, 3118, 3159, 4151})
@@ -53,6 +51,12 @@ JOIN information_schema.tables t ON t.table_schema = c.table_schema AND t.table_
 WHERE c.table_schema = DATABASE() AND t.table_type NOT IN ('VIEW', 'SYSTEM VIEW', 'SEQUENCE')
 ORDER BY c.table_name, c.ordinal_position LIMIT :limit
 """
+_TENANT_TABLES = """
+SELECT c.table_schema, c.table_name FROM information_schema.columns c
+JOIN information_schema.tables t ON t.table_schema = c.table_schema AND t.table_name = c.table_name
+WHERE c.table_schema = DATABASE() AND c.column_name = :column AND t.table_type NOT IN ('VIEW', 'SYSTEM VIEW', 'SEQUENCE')
+ORDER BY 1, 2 LIMIT :limit
+"""
 
 
 def driver(url: URL) -> URL:
@@ -79,8 +83,9 @@ def bound(connection: Connection, seconds: float, *, read_only: bool) -> None:
     run(
         f"SET SESSION lock_wait_timeout = {limit}, SESSION innodb_lock_wait_timeout = {limit}, SESSION time_zone = '+00:00'"
     )
-    # The collation is that of texts which a statement makes: without it accents and capitals would not count.
-    run("SET NAMES utf8mb4 COLLATE utf8mb4_bin")
+    # The collation is that of texts which a statement makes: without it accents, capitals and spaces at the end would not count.
+    collation = "utf8mb4_nopad_bin" if getattr(connection.dialect, "is_mariadb", False) else "utf8mb4_bin"
+    run(f"SET NAMES utf8mb4 COLLATE {collation}")
     # For the session too, so that a statement which ends the transaction does not end this.
     run(f"SET SESSION TRANSACTION READ {'ONLY' if read_only else 'WRITE'}")
     run(f"START TRANSACTION READ {'ONLY' if read_only else 'WRITE'}")
@@ -136,6 +141,13 @@ def tables(connection: Connection, limit: int) -> list[str]:
     return [str(name) for name, _ in connection.execute(sa.text(_TABLES), {"limit": limit})]
 
 
+def tenant_tables(connection: Connection, column: str, limit: int) -> list[tuple[str, str, bool, bool, int, str]]:
+    """Every table with that column; none of them has row security, for these servers have no such thing."""
+    see_all_of(connection)
+    found = connection.execute(sa.text(_TENANT_TABLES), {"column": column, "limit": limit})
+    return [(str(schema), str(table), False, False, 0, "table") for schema, table in found]
+
+
 def columns(connection: Connection, limit: int) -> list[tuple[str, str, str]]:
     """Table, column and type of every column of the connection's database; raises Unobservable where the role does not see all."""
     see_all_of(connection)
@@ -144,11 +156,14 @@ def columns(connection: Connection, limit: int) -> list[tuple[str, str, str]]:
 
 def whole(connection: Connection, table: str) -> None:
     """Raise Unobservable for a table that keeps its former rows, which a plain read does not show."""
+    schema, _, bare = table.rpartition(".")
     statement = (
-        "SELECT table_type FROM information_schema.tables WHERE table_schema = DATABASE() AND table_name = :table"
+        "SELECT table_type FROM information_schema.tables"
+        " WHERE table_schema = coalesce(nullif(:schema, ''), DATABASE()) AND table_name = :table"
     )
-    if connection.execute(sa.text(statement), {"table": table}).scalar() == "SYSTEM VERSIONED":
-        raise Unobservable(f"{table} is system-versioned, and its former rows are not searched")
+    found = connection.execute(sa.text(statement), {"schema": schema, "table": bare}).scalars().all()
+    if "SYSTEM VERSIONED" in found:
+        raise Unobservable(f"{bare} is system-versioned, and its former rows are not searched")
 
 
 def searched(
@@ -160,17 +175,11 @@ def searched(
     answers NULL or question marks for what it cannot decode.
     """
     whole(connection, table)
-    statement = (
-        "SELECT column_name, data_type FROM information_schema.columns"
-        " WHERE table_schema = DATABASE() AND table_name = :table ORDER BY ordinal_position"
-    )
-    kinds = [(str(name), str(kind).lower()) for name, kind in connection.execute(sa.text(statement), {"table": table})]
-    if not kinds:
-        raise Unobservable(f"the catalogue shows no column of {table}")
+    kinds = kinds_of(connection, table)
     clause = sa.table(
         sa.sql.quoted_name(table, quote=True), *(sa.column(sa.sql.quoted_name(name, quote=True)) for name, _ in kinds)
     ).alias("searched")
-    values = [_bytes_of(clause.c[name], kind) for name, kind in kinds]
+    values = [bytes_of(clause.c[name], kind) for name, kind in kinds]
     # What a function makes may not be longer than a packet, or else the server answers NULL; a letter has four bytes at most.
     packet = int(connection.execute(sa.text("SELECT @@max_allowed_packet")).scalar_one())
     large = sa.or_(*(sa.func.coalesce(sa.func.length(clause.c[name]), 0) > packet // 4 for name, _ in kinds))
@@ -182,7 +191,37 @@ def searched(
     return clause, holds, large
 
 
-def _bytes_of(column: sa.ColumnElement[Any], kind: str) -> sa.ColumnElement[Any]:
+def kinds_of(connection: Connection, table: str) -> list[tuple[str, str]]:
+    """Each column of a table (`table` or `database.table`) and its type, in order; raises Unobservable where none is shown."""
+    schema, _, bare = table.rpartition(".")
+    statement = (
+        "SELECT column_name, data_type FROM information_schema.columns"
+        " WHERE table_schema = coalesce(nullif(:schema, ''), DATABASE()) AND table_name = :table ORDER BY ordinal_position"
+    )
+    found = connection.execute(sa.text(statement), {"schema": schema, "table": bare})
+    kinds = [(str(name), str(kind).lower()) for name, kind in found]
+    if not kinds:
+        raise Unobservable(f"the catalogue shows no column of {table}")
+    return kinds
+
+
+def text_of(column: sa.ColumnElement[Any], kind: str) -> sa.ColumnElement[Any]:
+    """A column as text; what is binary in hexadecimal, for the server makes NULL of bytes that are no text."""
+    return sa.func.lower(sa.func.hex(column)) if kind in _BINARY else sa.cast(column, sa.Text)
+
+
+def value_of(kind: str, text: str) -> object:
+    """What a column of that type holds where `text_of` gives that text."""
+    if kind not in _BINARY:
+        return text
+    try:
+        return bytes.fromhex(text)
+    except ValueError:
+        raise Unobservable("what stands in a binary column is named in hexadecimal") from None
+
+
+def bytes_of(column: sa.ColumnElement[Any], kind: str) -> sa.ColumnElement[Any]:
+    """A column as bytes, texts in UTF-8."""
     if kind in _BINARY:
         return sa.cast(column, sa.LargeBinary)
     if kind in _SHAPES:

@@ -82,7 +82,7 @@ class Passwords(Probe):
         )
         table = table_of(described.table, described.id, described.column)
         stored = [
-            (str(row), str(value))
+            (str(row), value.decode("utf-8", "backslashreplace") if isinstance(value, bytes) else str(value))
             for row, value in self._read(sa.select(table.c[described.id], table.c[described.column]), described.column)
             if value
         ]

@@ -298,7 +298,7 @@ class Registers(Probe):
             if since is not None and not isinstance(since, datetime):
                 raise Unobservable(f"{described.table}.{described.since} is no instant")
             since = since.replace(tzinfo=UTC) if since is not None and since.tzinfo is None else since
-            off = described.off is not None and values[described.off] not in {None, False}
+            off = described.off is not None and _is_on(values[described.off])
             found.append(SystemAccount(str(values[described.account]), since, off))
         return found
 
@@ -306,3 +306,10 @@ class Registers(Probe):
 def _column(table: str, name: str, values: Plain, fields: Mapping[str, str]) -> InventoryColumn:
     entry = Entry(f"{table}.{name}", renamed(values, fields) if isinstance(values, Mapping) else {})
     return InventoryColumn(table, name, entry.text("purpose"), entry.text("retention"))
+
+
+def _is_on(value: object) -> bool:
+    """Whether a flag is set, or an instant is given: MySQL has flags of one bit, as bytes, and dates of zeroes for none."""
+    if isinstance(value, bytes | bytearray | memoryview):
+        return bytes(value).strip(b"\0") not in {b"", b"0"}
+    return value not in {None, False} and not str(value).startswith("0000-00-00")

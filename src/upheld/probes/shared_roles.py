@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, ClassVar, cast
 import sqlalchemy as sa
 
 from upheld.errors import Unobservable
+from upheld.probes import database_mysql
 from upheld.probes.base import Probe, look
 from upheld.probes.database import Database, ReadDenied, table_of
 from upheld.probes.sending import DATABASE, Sending, Sends
@@ -60,19 +61,29 @@ class SharedRoles(Probe):
         """What `role` sees of a table with no tenant set in a fresh session, and then with each of these set in turn."""
         whole = table_of(table, self._column)
         column = sa.cast(whole.c[self._column], sa.Text)
-        setting = sa.text("SELECT pg_catalog.set_config(:name, :value, true)")
         found = []
         try:
             with self._database.reading_as(self._described.roles[role], role) as connection:
                 for tenant in ("", *tenants):
                     if tenant:
-                        connection.execute(setting, {"name": self._described.setting, "value": tenant})
-                    mine = sa.func.count().filter(column == tenant)
+                        self._set(connection, tenant)
+                    mine = sa.func.count(sa.case((column == tenant, 1)))
                     own, seen = connection.execute(sa.select(mine, sa.func.count()).select_from(whole)).one()
                     found.append(RowsSeen(int(own), int(seen) - int(own), denied=False))
         except ReadDenied:
             return (RowsSeen(0, 0, denied=True),) * (len(tenants) + 1)
         return tuple(found)
+
+    def _set(self, connection: sa.Connection, tenant: str) -> None:
+        if connection.dialect.name in database_mysql.NAMES:
+            # What views and routines can go by there: a variable of the session.
+            quoted = connection.dialect.identifier_preparer.quote_identifier(self._described.setting)
+            connection.execute(sa.text(f"SET @{quoted} = :value"), {"value": tenant})
+        elif connection.dialect.name == "postgresql":
+            setting = sa.text("SELECT pg_catalog.set_config(:name, :value, true)")
+            connection.execute(setting, {"name": self._described.setting, "value": tenant})
+        else:
+            raise Unobservable(f"how a {connection.dialect.name} session is told its tenant is not known to upheld")
 
     @property
     def _described(self) -> Description:

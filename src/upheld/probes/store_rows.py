@@ -6,11 +6,12 @@ import json
 import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
 
 from upheld.errors import Unobservable
+from upheld.probes import database_mysql
 
 if TYPE_CHECKING:
     from sqlalchemy.engine import Connection
@@ -21,10 +22,62 @@ def insert_row(connection: Connection, table: sa.TableClause, values: Mapping[st
     quote = connection.dialect.identifier_preparer
     names = ", ".join(quote.quote_identifier(name) for name in values)
     places = ", ".join(f":v{number}" for number in range(len(values)))
+    returns = connection.dialect.insert_returning
     # As text, for then the database itself takes each value for what its column is; typed binds would need the column's type.
-    statement = f"INSERT INTO {quote.format_table(table)} ({names}) VALUES ({places}) RETURNING {quote.quote_identifier(wanted)}"  # noqa: S608
+    statement = f"INSERT INTO {quote.format_table(table)} ({names}) VALUES ({places})"  # noqa: S608
+    if returns:
+        statement += f" RETURNING {quote.quote_identifier(wanted)}"
     shown = [json.dumps(value) if isinstance(value, dict | list) else value for value in values.values()]
-    return str(connection.execute(sa.text(statement), {f"v{n}": value for n, value in enumerate(shown)}).scalar_one())
+    result = connection.execute(sa.text(statement), {f"v{n}": value for n, value in enumerate(shown)})
+    if returns:
+        given = result.scalar_one()
+        return given.hex() if isinstance(given, bytes) else str(given)
+    known = values.get(wanted) or result.lastrowid
+    if not known:
+        raise Unobservable(f"the database does not say which {wanted} it gave to a planted row: let plant give one")
+    return str(known)
+
+
+def whole(connection: Connection, table: sa.TableClause) -> None:
+    """Raise Unobservable for a table that keeps rows which a plain read does not show."""
+    if connection.dialect.name in database_mysql.NAMES:
+        database_mysql.whole(connection, f"{table.schema or ''}.{table.name}")
+
+
+def as_text(connection: Connection, table: sa.TableClause, name: str) -> sa.ColumnElement[Any]:
+    """A column as text; what is binary in hexadecimal where the database would make nothing of it."""
+    if connection.dialect.name in database_mysql.NAMES:
+        return database_mysql.text_of(table.c[name], _kind(connection, table, name))
+    return sa.cast(table.c[name], sa.Text)
+
+
+def as_stored(connection: Connection, table: sa.TableClause, name: str, text: str) -> object:
+    """What stands in a column of which `as_text` gives that text."""
+    if connection.dialect.name in database_mysql.NAMES:
+        return database_mysql.value_of(_kind(connection, table, name), text)
+    return text
+
+
+def is_filled(connection: Connection, table: sa.TableClause, name: str) -> sa.ColumnElement[bool]:
+    """Whether a column holds anything at all."""
+    if connection.dialect.name in database_mysql.NAMES:
+        return sa.func.coalesce(sa.func.length(table.c[name]), 0) > 0
+    return sa.func.coalesce(sa.cast(table.c[name], sa.Text), "") != ""
+
+
+def holds(connection: Connection, table: sa.TableClause, name: str, text: str) -> sa.ColumnElement[bool]:
+    """Whether a column holds a text."""
+    if connection.dialect.name in database_mysql.NAMES:
+        value = database_mysql.bytes_of(table.c[name], _kind(connection, table, name))
+        return sa.func.coalesce(sa.func.instr(value, sa.cast(sa.literal(text), sa.LargeBinary)), 0) > 0
+    return sa.func.coalesce(sa.cast(table.c[name], sa.Text), "").contains(text, autoescape=True)
+
+
+def _kind(connection: Connection, table: sa.TableClause, name: str) -> str:
+    kinds = dict(database_mysql.kinds_of(connection, f"{table.schema or ''}.{table.name}"))
+    if name not in kinds:
+        raise Unobservable(f"the catalogue shows no column {table.name}.{name}")
+    return kinds[name]
 
 
 def count_rows(connection: Connection, table: sa.TableClause, *conditions: sa.ColumnElement[bool]) -> int:

@@ -6,6 +6,7 @@ import json
 import re
 import uuid
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -20,7 +21,7 @@ from upheld.probes.database_rows import rows_of
 from upheld.probes.planted import Note, Planted
 from upheld.probes.sending import DATABASE, PLANTS, Sending, Sends
 from upheld.probes.store_files import files_in, head_of, write_dated
-from upheld.probes.store_rows import count_rows, fill_in, insert_row, utc
+from upheld.probes.store_rows import as_stored, as_text, count_rows, fill_in, holds, insert_row, is_filled, utc, whole
 from upheld.probes.undoing import undo_all
 from upheld.target.data import TableStore
 
@@ -208,12 +209,9 @@ class Stores(Probe):
         if isinstance(described, TableStore):
             table = self._table(described)
             dated = table.c[described.timestamp] < _moment(before)
-            whose = sa.func.coalesce(sa.cast(table.c[described.tenant_column], sa.Text), "") == tenant
-            with self._database.reading() as connection:
-                statement = (
-                    sa.select(sa.func.count()).select_from(table).where(whose, dated, *self._counted(described, table))
-                )
-                return int(connection.execute(statement).scalar_one())
+            with self._reading(table) as connection:
+                whose = sa.func.coalesce(as_text(connection, table, described.tenant_column), "") == tenant
+                return count_rows(connection, table, whose, dated, *self._counted(connection, described, table))
         files = self._files(described)
         return sum(whose == tenant and changed < before for whose, _, changed in files)
 
@@ -273,6 +271,12 @@ class Stores(Probe):
     def _database(self) -> Database:
         return cast("Database", self.session.probe(Database))
 
+    @contextmanager
+    def _reading(self, table: sa.TableClause) -> Iterator[sa.Connection]:
+        with self._database.reading() as connection:
+            whole(connection, table)
+            yield connection
+
     def _store(self, name: str) -> TableStore | FileStore:
         stores: tuple[TableStore | FileStore, ...] = (*self._retention.tables, *self._retention.files)
         for store in stores:
@@ -293,27 +297,31 @@ class Stores(Probe):
         return table_of(store.table, *dict.fromkeys(columns))
 
     @staticmethod
-    def _counted(store: TableStore, table: sa.TableClause) -> list[sa.ColumnElement[bool]]:
+    def _counted(connection: sa.Connection, store: TableStore, table: sa.TableClause) -> list[sa.ColumnElement[bool]]:
         """The condition that leaves tombstones out, where the target says that they may stay."""
         if not (store.tombstones and store.content):
             return []
-        return [sa.or_(*(sa.func.coalesce(sa.cast(table.c[name], sa.Text), "") != "" for name in store.content))]
+        return [sa.or_(*(is_filled(connection, table, name) for name in store.content))]
 
     def _table_ages(self, store: TableStore) -> tuple[TenantAge, ...]:
         table = self._table(store)
-        # No tenant is called longer; what is may be of any size, and would come whole.
-        named = sa.func.substr(sa.cast(table.c[store.tenant_column], sa.Text), 1, TENANT_NAME_LIMIT)
-        whose = sa.func.coalesce(named, "").label("tenant")
         stamp = table.c[store.timestamp]
-        statement = (
-            sa.select(whose, sa.func.count(), sa.func.min(stamp), sa.func.count() - sa.func.count(stamp))
-            .select_from(table)
-            .where(*self._counted(store, table))
-            .group_by(sa.text("1"))
-            .order_by(sa.text("1"))
-            .limit(TENANTS_LIMIT + 1)
-        )
-        with self._database.reading() as connection:
+        with self._reading(table) as connection:
+            # No tenant is called longer; what is may be of any size, and would come whole.
+            named = sa.func.substr(as_text(connection, table, store.tenant_column), 1, TENANT_NAME_LIMIT)
+            statement = (
+                sa.select(
+                    sa.func.coalesce(named, "").label("tenant"),
+                    sa.func.count(),
+                    sa.func.min(stamp),
+                    sa.func.count() - sa.func.count(stamp),
+                )
+                .select_from(table)
+                .where(*self._counted(connection, store, table))
+                .group_by(sa.text("1"))
+                .order_by(sa.text("1"))
+                .limit(TENANTS_LIMIT + 1)
+            )
             rows = connection.execute(statement).all()
         _bounded(rows, store.table)
         return tuple(
@@ -336,9 +344,11 @@ class Stores(Probe):
     def _plant_row(self, store: TableStore, tenant: str, at: datetime, canary: str) -> Planted:
         table = self._table(store)
         values = dict(_filled(store.plant or {}, canary=canary, tenant=tenant, at=at, uuid=str(uuid.uuid4())))
-        values |= {store.timestamp: at, store.tenant_column: tenant}
+        values[store.timestamp] = at
         values |= {name: canary for name in store.content if name not in values}
         with self._database.writing() as connection:
+            whole(connection, table)
+            values[store.tenant_column] = as_stored(connection, table, store.tenant_column, tenant)
             row = insert_row(connection, table, values, store.id)
             title = f"a row of {store.table} ({store.id} {row})"
             planted = Planted("row", title, table=store.table, id_column=store.id, id=row, role="planter")
@@ -368,15 +378,15 @@ class Stores(Probe):
 
     def _row_presence(self, store: TableStore, planted: Planted, canary: str) -> Presence:
         table = self._table(store)
-        mine = sa.cast(table.c[store.id], sa.Text) == planted.id
         holders = [name for name, value in (store.plant or {}).items() if "{canary}" in json.dumps(value)]
-        columns = [sa.cast(table.c[name], sa.Text) for name in dict.fromkeys((*store.content, *holders))]
-        holds = [sa.func.coalesce(column, "").contains(canary, autoescape=True) for column in columns]
-        with self._database.reading() as connection:
+        columns = dict.fromkeys((*store.content, *holders))
+        with self._reading(table) as connection:
+            mine = as_text(connection, table, store.id) == planted.id
             record = count_rows(connection, table, mine)
             if record and store.tombstones:
-                record = count_rows(connection, table, mine, *self._counted(store, table))
-            content = count_rows(connection, table, sa.or_(*holds)) if holds else record
+                record = count_rows(connection, table, mine, *self._counted(connection, store, table))
+            held = [holds(connection, table, name, canary) for name in columns]
+            content = count_rows(connection, table, sa.or_(*held)) if held else record
         return Presence(bool(record), bool(content))
 
 

@@ -13,6 +13,7 @@ from upheld.probes.api import Api
 from upheld.probes.credential_flows import Credentials
 from upheld.probes.database import Database, table_of
 from upheld.probes.staff import Staff
+from upheld.probes.store_rows import as_text
 
 if TYPE_CHECKING:
     from upheld.probes.base import Session
@@ -84,7 +85,7 @@ def _row(session: Session, planted: Planted) -> str:
     database = cast("Database", session.probe(Database))
     table = table_of(planted.table, planted.id_column)
     with database.writing(planted.role or "planter") as connection:
-        mine = sa.cast(table.c[planted.id_column], sa.Text) == planted.id
+        mine = as_text(connection, table, planted.id_column) == planted.id
         removed = int(connection.execute(sa.delete(table).where(mine)).rowcount)
     return REMOVED if removed else NOT_THERE
 
