@@ -71,7 +71,7 @@ def mariadb() -> Iterator[MariaDBServer]:
     reason = missing_mariadb()
     if reason:
         pytest.skip(reason)
-    with tempfile.TemporaryDirectory(prefix="upheld-mariadb-") as folder, running_mariadb(Path(folder)) as server:
+    with running_mariadb() as server:
         yield server
 
 

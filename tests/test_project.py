@@ -107,7 +107,7 @@ def test_the_examples_of_the_documentation_are_valid(tmp_path):
     assert [claim.id for claim in loaded.claims] == ["transit-tls12", "everything-encrypted"]
     (override,) = loaded.overrides
     assert (override.base, override.value) == ("TLS 1.2", "TLS 1.3")
-    target, manners, logins, inferring, logs, gitlab = blocks("docs/target.md")
+    target, manners, logins, inferring, logs, mariadb, gitlab = blocks("docs/target.md")
     (tmp_path / "inferring.yaml").write_text(inferring, encoding="utf-8")
     inferred = load_target(tmp_path / "inferring.yaml")[0].api
     assert inferred is not None
@@ -120,6 +120,10 @@ def test_the_examples_of_the_documentation_are_valid(tmp_path):
     assert len({one: Login.model_validate(login) for one, login in described_logins.items()}) >= 6
     (tmp_path / "target.yaml").write_text(target, encoding="utf-8")
     assert load_target(tmp_path / "target.yaml")[0].name == "Example shop"
+    (tmp_path / "mariadb.yaml").write_text(mariadb, encoding="utf-8")
+    access = load_target(tmp_path / "mariadb.yaml")[0].database_access
+    assert access is not None
+    assert set(access.grants["auditor@10.0.0.7"]) == {"shop", "mysql", "*"}
     (tmp_path / "gitlab.yaml").write_text(
         f"upheld: target/1\nname: x\nenvironment: staging\n{gitlab}", encoding="utf-8"
     )

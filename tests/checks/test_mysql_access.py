@@ -9,10 +9,11 @@ from typing import Any
 import pytest
 from sqlalchemy.engine import make_url
 
-from upheld import Finding, LeftOut, Unobservable
+from upheld import Finding, LeftOut, Refused, Unobservable
 from upheld.catalogue import Catalogue
 from upheld.probes.audit_log import ATTEMPTS, AuditLog
 from upheld.probes.base import Session
+from upheld.probes.database import Database, ReadDenied
 from upheld.probes.mysql_privileges import EVERYWHERE
 from upheld.probes.privileges import Privileges
 
@@ -54,7 +55,7 @@ class Server:
     def called(url: str) -> str:
         return f"{make_url(url).username}@127.0.0.1"
 
-    def session(self, **changed: Any) -> Session:
+    def session(self, append: str | None = None, **changed: Any) -> Session:
         app, vault, auditor = (self.called(one) for one in (self.app, self.vault, self.auditor))
         access = {
             "application_role": app,
@@ -73,6 +74,7 @@ class Server:
             database_access=access,
             audit_log={
                 "table": "log",
+                "append": append,
                 "columns": {"actor": "what", "action": "what", "target": "what", "outcome": "what"},
             },
         )
@@ -219,6 +221,38 @@ def test_changing_the_log_is_tried_and_nothing_changes(
     assert rows(server) == 2
     found = server.check("audit.application_cannot_change_the_log")
     assert {subject.partition(",")[0] for subject in failed(found)} == set(allowed)
+
+
+def test_an_application_that_takes_on_a_role_is_let_near_the_log_by_it(server: Server) -> None:
+    # What lets it connect to the database is another right.
+    server.run("REVOKE ALL ON {name}.* FROM {app}", "GRANT SHOW VIEW ON {name}.* TO {app}")
+    server.run("GRANT SELECT, INSERT ON {name}.* TO {role}", "GRANT {role} TO {app}")
+    assert (control := server.session().probe(AuditLog).control()).reads
+    assert control.rows == 2
+    insert = "INSERT INTO log VALUES (3, NOW(), 'z')"
+    session = server.session(append=insert)
+    assert session.probe(AuditLog).control().appends
+    server.run("REVOKE {role} FROM {app}")
+    control = server.session(append=insert).probe(AuditLog).control()
+    assert (control.reads, control.appends) == (False, False)
+    assert rows(server) == 2
+
+
+def test_an_application_that_may_not_connect_is_not_taken_for_one_that_may_not_read(server: Server) -> None:
+    server.run("REVOKE ALL ON {name}.* FROM {app}")
+    with pytest.raises(Refused) as caught:
+        server.session().probe(AuditLog).attempt("delete")
+    assert not isinstance(caught.value, ReadDenied)
+    with pytest.raises(Refused):
+        server.session().probe(Database).rows_without_tenant("log")
+
+
+def test_rows_that_a_role_reads_are_read_by_whoever_may_take_it_on(server: Server) -> None:
+    server.run("REVOKE ALL ON {name}.* FROM {app}", "GRANT SHOW VIEW ON {name}.* TO {app}")
+    assert server.session().probe(Database).rows_without_tenant("log").denied
+    server.run("GRANT SELECT ON {name}.log TO {role}", "GRANT {role} TO {app}")
+    read = server.session().probe(Database).rows_without_tenant("log")
+    assert (read.rows, read.denied, read.control_rows) == (2, False, 2)
 
 
 def test_nothing_is_tried_that_could_not_be_rolled_back(server: Server) -> None:

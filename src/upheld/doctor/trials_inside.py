@@ -68,6 +68,9 @@ def _read_as(session: Session, role: str, only: tuple[str, ...] = ()) -> Trial:
 def _database(probe: Database, _: Asked) -> Iterator[Trial]:
     yield _read_as(probe.session, "auditor")
     yield _read_as(probe.session, "application", ("rows_without_tenant",))
+    # MySQL and MariaDB show an account no table that it may not use, and say nothing of that.
+    yield Trial("the catalogue of tables", counted(probe.stored_columns, "table"), ("stored_columns",))
+    yield Trial("tables of tenants", counted(probe.tenant_tables, "table"), ("tenant_tables",))
 
 
 @tries(Sealed, untried="opening values")

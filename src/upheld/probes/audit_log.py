@@ -211,7 +211,9 @@ class AuditLog(Probe):
         """Try, as the application's role, to change the log (one of `ATTEMPTS`); everything is rolled back."""
         if what not in ATTEMPTS:
             raise Unobservable(f"{what} is none of {', '.join(ATTEMPTS)}")
-        mysql = self._rolled_back_in_mysql()
+        mysql = self._is_mysql()
+        if mysql:
+            self._can_be_rolled_back()
         table = self._quoted
         at = self.description.columns.at.replace('"', "")
         scripts = {
@@ -248,6 +250,11 @@ class AuditLog(Probe):
                 sa.select(sa.literal(1)).select_from(self._table).limit(_BATCH).subquery()
             )
             rows = int(connection.execute(counted).scalar_one())
+        append = self.description.append
+        if self._is_mysql():
+            with self._database.reading("application") as connection:
+                reads = mysql_audit_log.reads(connection, self.description.table)
+            return LogControl(rows, reads, None if append is None else self._appends_in_mysql(append))
         try:
             with self._database.reading("application") as connection:
                 connection.execute(some).all()
@@ -255,11 +262,10 @@ class AuditLog(Probe):
         except ReadDenied:
             reads = False
         appends: bool | None = None
-        if self.description.append is not None:
-            self._rolled_back_in_mysql()
+        if append is not None:
             try:
                 with self._database.attempting("application") as connection:
-                    connection.exec_driver_sql(self.description.append)
+                    connection.exec_driver_sql(append)
                 appends = True
             except ReadDenied:
                 appends = False
@@ -353,13 +359,18 @@ class AuditLog(Probe):
             raise Unobservable("the file of anchors holds a line that is no anchor") from None
         return found
 
-    def _rolled_back_in_mysql(self) -> bool:
-        """Whether it is MySQL or MariaDB; raises Unobservable where not everything that is tried could be rolled back there."""
+    def _is_mysql(self) -> bool:
         with self._database.reading("auditor") as connection:
-            if connection.dialect.name not in database_mysql.NAMES:
-                return False
+            return connection.dialect.name in database_mysql.NAMES
+
+    def _can_be_rolled_back(self) -> None:
+        with self._database.reading("auditor") as connection:
             mysql_audit_log.can_be_rolled_back(connection, self.description.table)
-        return True
+
+    def _appends_in_mysql(self, statement: str) -> bool:
+        self._can_be_rolled_back()
+        with self._database.attempting("application") as connection:
+            return mysql_audit_log.is_let(connection, statement)
 
     @staticmethod
     def _postgresql(connection: Connection) -> None:

@@ -161,6 +161,9 @@ class Database(Probe):
         control = self._rows(counted)
         try:
             with self.reading("application") as connection:
+                if connection.dialect.name in database_mysql.NAMES:
+                    rows = database_mysql.most_counted(connection, counted)
+                    return ReadAttempt(rows or 0, denied=rows is None, control_rows=control)
                 return ReadAttempt(int(connection.execute(counted).scalar_one()), denied=False, control_rows=control)
         except ReadDenied:
             return ReadAttempt(0, denied=True, control_rows=control)
@@ -299,11 +302,20 @@ class Database(Probe):
         fenced = self.session.scope.fence.up() if database_place.in_python(chosen.url) else contextlib.nullcontext()
         try:
             with fenced:
-                opened = chosen.connect()
+                opened = self._opened(chosen, who)
             with opened as connection:
                 yield connection
         except SQLAlchemyError as error:
             raise _mapped(error, who) from None  # The cause may quote statements with values in them.
+
+    @staticmethod
+    def _opened(engine: Engine, who: str) -> Connection:
+        try:
+            return engine.connect()
+        except SQLAlchemyError as error:
+            mapped = _mapped(error, who)
+            # Whoever is not let in was not denied what it would have asked for.
+            raise (Refused(mapped.reason) if isinstance(mapped, ReadDenied) else mapped) from None
 
     def _bound(self, connection: Connection, *, read_only: bool = False) -> None:
         if connection.dialect.name in database_mysql.NAMES:

@@ -7,10 +7,11 @@ grants show that it sees everything.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
+from sqlalchemy.exc import DBAPIError
 
 from upheld.errors import Unobservable
 
@@ -89,6 +90,31 @@ def bound(connection: Connection, seconds: float, *, read_only: bool) -> None:
     # For the session too, so that a statement which ends the transaction does not end this.
     run(f"SET SESSION TRANSACTION READ {'ONLY' if read_only else 'WRITE'}")
     run(f"START TRANSACTION READ {'ONLY' if read_only else 'WRITE'}")
+
+
+def as_each_role(connection: Connection) -> Iterator[None]:
+    """As the connection is, and then with each role that its account may take on: what a role may, whoever may take it on may."""
+    yield
+    if not getattr(connection.dialect, "is_mariadb", False):
+        connection.exec_driver_sql("SET ROLE ALL")
+        yield
+        return
+    statement = "SELECT role_name FROM information_schema.applicable_roles WHERE grantee = CURRENT_USER()"
+    for role in connection.execute(sa.text(statement)).scalars().all():
+        connection.exec_driver_sql(f"SET ROLE {connection.dialect.identifier_preparer.quote_identifier(str(role))}")
+        yield
+
+
+def most_counted(connection: Connection, counted: sa.Select[int]) -> int | None:
+    """The most that the account counts, with any role that it may take on; None where all of them are denied it."""
+    most: int | None = None
+    for _ in as_each_role(connection):
+        try:
+            most = max(most or 0, int(connection.execute(counted).scalar_one()))
+        except DBAPIError as error:
+            if (meaning(error.orig) or ("", ""))[0] != "denied":
+                raise
+    return most
 
 
 def number(original: object) -> int:

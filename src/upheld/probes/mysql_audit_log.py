@@ -8,7 +8,6 @@ A role that the application may take on by SET ROLE counts, whether it does so o
 from __future__ import annotations
 
 import secrets
-from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 import sqlalchemy as sa
@@ -48,10 +47,20 @@ def can_be_rolled_back(connection: Connection, table: str) -> None:
         )
 
 
+def is_let(connection: Connection, statement: str) -> bool:
+    """Whether the account, or a role that it may take on, is let do that; it is rolled back."""
+    return any(not _denied(connection, statement) for _ in database_mysql.as_each_role(connection))
+
+
+def reads(connection: Connection, table: str) -> bool:
+    """Whether the account, or a role that it may take on, reads the table."""
+    return is_let(connection, f"SELECT 1 FROM {_quoted(connection, table)} LIMIT 1")  # noqa: S608
+
+
 def attempt(connection: Connection, table: str, what: str) -> tuple[str, int]:
     """The server's words where that is denied, or an empty text and how many rows it would have reached (one is enough)."""
     said, allowed, reached = "", False, 0
-    for _ in _as_each_role(connection):
+    for _ in database_mysql.as_each_role(connection):
         connection.exec_driver_sql("SET SESSION lock_wait_timeout = 1")
         if what == "delete":
             denied, rows = _delete(connection, table)
@@ -65,19 +74,6 @@ def attempt(connection: Connection, table: str, what: str) -> tuple[str, int]:
         reached = max(reached, rows)
         said = said or denied
     return ("", reached) if allowed else (said, 0)
-
-
-def _as_each_role(connection: Connection) -> Iterator[None]:
-    """As the connection is, and then with each role that its account may take on."""
-    yield
-    if not getattr(connection.dialect, "is_mariadb", False):
-        connection.exec_driver_sql("SET ROLE ALL")
-        yield
-        return
-    statement = "SELECT role_name FROM information_schema.applicable_roles WHERE grantee = CURRENT_USER()"
-    for role in connection.execute(sa.text(statement)).scalars().all():
-        connection.exec_driver_sql(f"SET ROLE {connection.dialect.identifier_preparer.quote_identifier(str(role))}")
-        yield
 
 
 def _delete(connection: Connection, table: str) -> tuple[str, int]:

@@ -23,7 +23,8 @@ class DatabaseAccess(Part):
     """The roles of the database, and everything that they were granted by decision; whatever is beyond it is too much.
 
     `grants` has, for each role, the privileges by object: `schema`, `schema.table`, `schema.table.column`,
-    `schema.function()`, and `PUBLIC` as a role. An owner's own privileges are not listed.
+    `schema.function()`, and `PUBLIC` as a role. An owner's own privileges are not listed. On MariaDB accounts are called
+    `name@host`, databases stand for schemas, and `*` is the whole server.
     """
 
     application_role: str

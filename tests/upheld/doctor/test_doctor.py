@@ -280,6 +280,18 @@ def test_a_driver_that_is_missing_is_named_with_how_to_install_it(tmp_path: Path
     assert "not-a-password" not in text + as_json(found)
 
 
+def test_a_catalogue_that_hides_tables_is_told_with_the_right_that_is_missing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, mariadb: Any
+):
+    name = mariadb.database("CREATE TABLE notes (tenant int)", "CREATE TABLE other (tenant int)")
+    monkeypatch.setenv("DATABASE", mariadb.account(name, f"GRANT SELECT ON {name}.notes TO {{account}}"))
+    policy = policy_of(tmp_path, apart="tenancy.row_security_is_forced")
+    target = target_of(tmp_path, database={"url": "env:DATABASE", "tenant_column": "tenant"})
+    found = diagnosed(policy, str(target))
+    assert outlooks(found) == {"apart": "inconclusive"}
+    assert f"GRANT SELECT ON {name}.* to it" in as_text(found)
+
+
 OWN = '''
 from collections.abc import Iterator
 
