@@ -283,7 +283,8 @@ def _line(found: Sequence[Outcome], looked_at: Collection[str]) -> str:
     right = sum(one.right for one in found)
     by = f"{len(looked_at)} claims" if looked_at else "every claim"
     line = f"{right} of {len(found)} sabotages as they should be, by {by}, in {found[0].audited.run['seconds']:.0f} s"
-    turned = sorted({claim for one in found for claim in one.wrong})
+    statuses = {claim["id"]: f"{claim['status']} {claim['reason']}".strip() for claim in found[0].audited.run["claims"]}
+    turned = [f"{claim} ({statuses[claim]})" for claim in sorted({claim for one in found for claim in one.wrong})]
     rest = [one.name for one in found if one.missed or one.unnamed]
     line += f"; turned too: {', '.join(turned)}" if turned else ""
     return line + (f"; not found: {', '.join(rest)}" if rest else "")

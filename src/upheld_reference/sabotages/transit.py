@@ -19,7 +19,7 @@ from upheld_reference.sabotages import sabotage
 
 _CLAIMS = ("transit-tls12", "transit-all-traffic")
 _ALSO = ("sensitive-encrypted",)
-_UNREACHABLE = ("no-bounty", "uptime-monitored")
+_UNREACHABLE = ("no-bounty", "short-lived-tokens", "uptime-monitored")
 """What nobody can decide who cannot read the status page."""
 
 
