@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime
 from pathlib import Path
 
 import click
@@ -16,13 +16,11 @@ from upheld.model import Status
 from upheld.reporting.files import write_atomically
 from upheld.reporting.text import safe
 from upheld.sharing import pdf, verifying
-from upheld.sharing.disclosing import Terms
+from upheld.sharing.disclosing import GOOD_FOR, Terms, audited
 from upheld.sharing.making import make, make_pdf
 from upheld.sharing.view import UNPROVEN
 
 PAGE, PDF = "share.html", "share.pdf"
-GOOD_FOR = 90
-"""Days that a share is good for, where nothing else is asked for."""
 
 
 @click.command()
@@ -36,7 +34,9 @@ GOOD_FOR = 90
 )
 @click.option("--key", metavar="KEY", help="The private key that signs it: a file (PEM or OpenSSH), or env:NAME.")
 @click.option(
-    "--expires", metavar="DATE", help=f"It is good until the end of this day (UTC). [{GOOD_FOR} days from today]"
+    "--expires",
+    metavar="DATE",
+    help=f"It is good until the end of this day (UTC). [{GOOD_FOR.days} days after the audit]",
 )
 @click.option(
     "--certificate",
@@ -60,10 +60,11 @@ def share(
     """
     today = datetime.now(UTC).date()
     wanted = tuple(one.strip() for one in claims.split(",") if one.strip())
-    terms = Terms(audience, today, _day(expires) if expires else today + timedelta(days=GOOD_FOR), wanted)
+    found = standing(run)
+    terms = Terms(audience, today, _day(expires) if expires else audited(found) + GOOD_FOR, wanted)
     signer = keys.signing_key(key) if key else None
     page, paper = (out, out) if out.suffix in {".html", ".pdf"} else (out / PAGE, out / PDF)
-    made = make(standing(run), terms, signer)
+    made = make(found, terms, signer)
     contents: dict[Path, bytes] = {}
     if out.suffix != ".pdf":
         contents[page] = made.page

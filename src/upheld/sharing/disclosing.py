@@ -13,7 +13,7 @@ import hmac
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, time
+from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
 
 from pydantic_core import from_json
@@ -29,6 +29,8 @@ from upheld.sharing.reasons import classes
 
 FORMAT = "upheld-share/1"
 LONGEST_AUDIENCE = 120
+GOOD_FOR, GOOD_FOR_MOST = timedelta(days=90), timedelta(days=366)
+"""How long after the audit a share is good where nothing else is asked for, and how long at the most."""
 _ENVIRONMENTS = frozenset({"production", "staging", "reference"})
 _RUN = ("id", "started", "finished", "complete", "planned", "policy")
 
@@ -67,7 +69,13 @@ class Told:
 
 
 def disclose(run: Run, terms: Terms, key: SigningKey | None) -> Told:
-    """What `run` tells under these terms; with a key the tree is the one of the bundle that it signs."""
+    """What `run` tells under these terms; with a key the tree is the one of the bundle that it signs.
+
+    Raises InputError for a claim that the run does not have, and for an expiry that is too long after the audit.
+    """
+    if terms.expires > (last := audited(run) + GOOD_FOR_MOST):
+        message = "is too long after the audit for what it found"
+        raise InputError([Mistake("--expires", 0, 0, message, str(terms.expires), f"{last} or before")])
     document = run_json.dumps(run)
     found = list(leaves(from_json(document)))
     seed = key.seed(document) if key is not None else _seed(document)
@@ -76,6 +84,11 @@ def disclose(run: Run, terms: Terms, key: SigningKey | None) -> Told:
     indices = list(_opened(found, shown))
     opened = tuple(Opened(index, salt(seed, index), found[index].data) for index in indices)
     return Told(_predicate(run, terms, shown, tree, found), opened, tree.withheld(indices))
+
+
+def audited(run: Run) -> date:
+    """The day (UTC) on which the audit ended."""
+    return datetime.fromisoformat(run.finished).astimezone(UTC).date()
 
 
 def end_of(day: date) -> str:

@@ -14,17 +14,23 @@ from upheld.model import CheckResult, Verdict
 
 OTHER = "another reason"
 _CLASSES: tuple[tuple[str, str], ...] = (
-    (r"\bnever reported|\binterrupted|\bnot reached|\bworker\b", "the run ended before it was looked at"),
+    (r"\bnever reported\b|\bwas interrupted\b", "the run ended before it was looked at"),
+    (r"^the target is not available\b", "what was to be audited could not be reached as a whole"),
     (
         r"\bthe target (?:describes|names|declares|offers|has|gives|keeps) (?:no|fewer|nothing)\b|\bthe target does not\b",
         "it was not described to the audit",
     ),
     (r"\bnot installed\b|\bno browser\b|\bcannot be run\b", "an instrument was missing"),
-    (r"\brate limit|\b429\b|\blimited\b|\bthrottl", "a limit on requests stood in the way"),
+    (
+        r"\brate limit\b|\blimit on many requests\b|\bis limited\b|\bwas still limited\b|\banswered 429\b",
+        "a limit on requests stood in the way",
+    ),
     (r"\bno answer\b|\btime limit\b|\btimed out\b|\bdid not (?:end|resolve) within\b", "no answer came in time"),
+    (r"\bcertificate\b.*\bnot accepted\b|\bno TLS connection\b", "no trusted connection to it could be made"),
     (r"\brefused\b|\bdenied\b|\bpermission\b|\bcannot log in\b", "a connection, a login or a read was refused"),
     (r"\blarger than\b|\bmore than [\d,]+\b|\btoo (?:large|long|deeply|many)\b", "it was too large to be read"),
     (r"\bcannot be (?:read|understood|listed|searched)\b", "it could not be read"),
+    (r"\banswered [1-5][0-9]{2}\b", "an answer came that decides nothing"),
 )
 _PATTERNS = tuple((re.compile(pattern, re.IGNORECASE), words) for pattern, words in _CLASSES)
 _READ = 2000

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import io
 from collections.abc import Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 
 from asn1crypto import x509 as asn1  # type: ignore[import-untyped]
 from cryptography import x509
@@ -83,7 +83,7 @@ def own_certificate(key: SigningKey, start: datetime, end: datetime) -> x509.Cer
 def sign(pdf: bytes, view: View, key: SigningKey, chain: Sequence[x509.Certificate] = ()) -> bytes:
     """The PDF with a signature of the key over all of it, after which nothing may be changed; the same for the same bytes and key."""
     day, end = (datetime.fromisoformat(one).replace(tzinfo=UTC) for one in (view.shared, view.expires))
-    chain = chain or (own_certificate(key, day, end + timedelta(days=1)),)
+    chain = chain or (own_certificate(key, day, end.replace(hour=23, minute=59, second=59)),)
     meta = signers.PdfSignatureMetadata(
         field_name=FIELD,
         # Ed25519 goes with SHA-512 in a CMS (RFC 8419 §3.1).

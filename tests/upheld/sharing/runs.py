@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from datetime import date
+from datetime import UTC, date, datetime
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
@@ -18,6 +18,7 @@ from upheld.model import (
     TargetSummary,
     Verdict,
     Waiver,
+    timestamp,
 )
 from upheld.sharing.disclosing import Terms
 
@@ -49,6 +50,12 @@ def full() -> Run:
     """The run with every status, of production."""
     run = keyed(sample.full())
     return dataclasses.replace(run, target=dataclasses.replace(run.target, environment="production"))
+
+
+def fresh() -> Run:
+    """The same of today, as a command that reads the clock wants it."""
+    now = timestamp(datetime.now(UTC))
+    return dataclasses.replace(full(), started=now, finished=now)
 
 
 class Names:

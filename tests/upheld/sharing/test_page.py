@@ -217,6 +217,14 @@ def test_terms_that_cannot_be_are_refused(changes, words):
         Terms(**({"audience": "A", "day": TERMS.day, "expires": TERMS.expires} | changes))
 
 
+def test_what_an_audit_found_is_not_good_for_ever():
+    assert make(full(), terms(expires=date(2027, 3, 3)), KEY).view.expires == "2027-03-03"
+    with pytest.raises(
+        InputError, match="too long after the audit for what it found; got 2027-03-04; expected 2027-03-03 or"
+    ):
+        make(full(), terms(expires=date(2027, 3, 4)), KEY)
+
+
 def test_a_claim_that_is_not_in_the_run_is_refused():
     with pytest.raises(InputError, match=r"no such claim; got 'rate-limit'; did you mean 'rate-limits'"):
         make(full(), terms("rate-limit"), KEY)
@@ -231,6 +239,11 @@ def test_a_claim_that_is_not_in_the_run_is_refused():
         ("semgrep is not installed: pip install semgrep", "an instrument was missing"),
         ("the forge's rate limit stands in the way of /repos", "a limit on requests stood in the way"),
         ("planned, and never reported", "the run ended before it was looked at"),
+        ("the database (worker's role): table name x specified more than once", OTHER),
+        ("the target is not available: limits.rate is 429", "what was to be audited could not be reached as a whole"),
+        ("the certificate of status (s:1) is not accepted: self-signed", "no trusted connection to it could be made"),
+        ("registering it answered 503", "an answer came that decides nothing"),
+        ("sending it answered 429", "a limit on requests stood in the way"),
         ("messages: a row holds 9 bytes, and no more than 5 are read", "it was too large to be read"),
         ("the table is larger than 8 MiB", "it was too large to be read"),
         ("/etc/passwd cannot be read: EIO", "it could not be read"),

@@ -24,7 +24,7 @@ from upheld.sharing.verifying import verify
 from upheld.sharing.view import LONGEST
 
 from ..reporting import sample
-from .runs import ISSUERS, KEY, TERMS, Names, confidential, full, keyed, terms
+from .runs import ISSUERS, KEY, TERMS, Names, confidential, fresh, full, keyed, terms
 
 signing = pytest.importorskip("upheld.sharing.signing", reason="pyHanko is not installed")
 pypdf = pytest.importorskip("pypdf", reason="pypdf is not installed")
@@ -198,7 +198,7 @@ def test_a_missing_library_is_said_with_what_to_do(made, monkeypatch):
 
 
 def test_the_commands(tmp_path):
-    run_json.write(full(), tmp_path / "run" / "run.json")
+    run_json.write(fresh(), tmp_path / "run" / "run.json")
     (tmp_path / "key").write_bytes(KEY.private.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
     public = KEY.private.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
     (tmp_path / "pub").write_bytes(public)

@@ -6,7 +6,7 @@ import base64
 import dataclasses
 import json
 import random
-from datetime import UTC, date, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from click.testing import CliRunner
@@ -22,11 +22,11 @@ from upheld.evidence.verifying import verify_data
 from upheld.keeping import standing
 from upheld.reporting import run_json
 from upheld.sharing import document, html
-from upheld.sharing.disclosing import disclose
+from upheld.sharing.disclosing import audited, disclose
 from upheld.sharing.making import make
 from upheld.sharing.verifying import compare, verify
 
-from .runs import ISSUERS, KEY, TERMS, full, terms
+from .runs import ISSUERS, KEY, TERMS, fresh, full, terms
 
 NOW = datetime(2026, 4, 1, tzinfo=UTC)
 OTHER = SigningKey(Ed25519PrivateKey.from_private_bytes(b"o" * 32))
@@ -170,7 +170,7 @@ def recording(tmp_path_factory):
 
 
 def compared(run, whole) -> str:
-    found = verify(make(run, terms("good", expires=date(2027, 1, 1)), KEY).page, ISSUERS, now=NOW)
+    found = verify(make(run, terms("good", expires=audited(run) + timedelta(days=2)), KEY).page, ISSUERS)
     assert found.holds, found.points
     compare(found, whole)
     return "; ".join(point.says for point in found.points if not point.holds)
@@ -195,7 +195,7 @@ def test_a_share_is_compared_with_the_bundle_of_its_run(recording, tmp_path):
 
 def test_a_share_of_a_real_run_tells_no_name_of_it(recording):
     run, _ = recording
-    made = make(run, terms(), KEY)
+    made = make(run, terms(expires=audited(run) + timedelta(days=2)), KEY)
     told = made.page.decode() + made.part.decode() + str(document.loads(made.part).payload())
     assert "Promise bad." in told
     assert "db-7.internal" in str(run)
@@ -215,7 +215,7 @@ def _statement():
 
 
 def test_the_commands(tmp_path):
-    run_json.write(full(), tmp_path / "run" / "run.json")
+    run_json.write(fresh(), tmp_path / "run" / "run.json")
     (tmp_path / "key").write_bytes(KEY.private.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
     (tmp_path / "pub").write_bytes(
         KEY.private.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
