@@ -71,6 +71,8 @@ class RunFolder:
         self._made = not self.folder.exists()
         self.folder.mkdir(parents=True, exist_ok=True)
         started = dataclasses.replace(run, complete=False, notes=(*run.notes, self._note()))
+        for left in self.folder.glob(".*.part"):  # Of a run that was killed while it wrote.
+            shutil.rmtree(left) if left.is_dir() else left.unlink()
         beside = self.folder / f".{run.id}.part"
         try:
             write_reports(started, beside)

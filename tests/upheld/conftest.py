@@ -119,7 +119,7 @@ class Project:
 
     def run_json(self) -> dict[str, Any]:
         """What the last run left, of `upheld run` or of pytest with `--upheld-out out`."""
-        (path,) = self.folder.glob("*/**/run.json")
+        (path,) = (one for one in self.folder.glob("*/**/run.json") if one.parent.name != "previous")
         return json.loads(path.read_text(encoding="utf-8"))
 
     def results(self) -> dict[str, tuple[str, str]]:

@@ -166,9 +166,11 @@ def _say(found: Verification) -> None:
     if predicate["selected"]:
         click.echo("  only a selection of the policy's claims was audited")
     if target["sabotages"]:
-        click.echo(f"  the target was started with defects on purpose: {safe(', '.join(target['sabotages']))}")
+        click.echo(
+            f"  the target was started with defects on purpose: {safe(', '.join(map(str, target['sabotages'])))}"
+        )
     if target["samples"]:
-        click.echo(f"  recorded samples stood in for: {safe(', '.join(target['samples']))}")
+        click.echo(f"  recorded samples stood in for: {safe(', '.join(map(str, target['samples'])))}")
     click.echo("\nit does not prove:")
     when = () if found.existed else ("when it was made: no timestamp was verified, the dates are the issuer's word",)
     for line in (*_UNPROVEN, *when):

@@ -82,6 +82,10 @@ def verify_data(
     except Damaged as damaged:
         found.contents = {}
         found.points.append(Point(False, str(damaged)))
+    except (KeyError, TypeError, ValueError, AttributeError, RecursionError):
+        # Only what an issuer signed gets this far; a part of it is of a kind that no run has there.
+        found.contents = {}
+        found.points.append(Point(False, "what is signed is not shaped like a run"))
     return found
 
 

@@ -311,6 +311,38 @@ def test_an_issuer_who_contradicts_the_findings(whole, issuers, key, change, wor
     assert any(words in point.says for point in found.points if point.holds is False), found.points
 
 
+def places(value, at=()):
+    """Where a value stands in the run, and every value below it."""
+    yield at
+    below = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    for name, inner in below:
+        yield from places(inner, (*at, name))
+
+
+def test_an_issuer_whose_run_has_something_odd_in_any_place(whole, issuers, key):
+    """It is refused, or what was changed is none of verify's business (a word of a finding); nothing breaks."""
+    held = json.loads(unpack(whole)["run.json"].content())
+    chosen = random.Random(11)
+    odd = (None, True, 7, -1.5, "", "pass", "upheld", [], [[]], [None], {}, {"a": 1}, ["x"], "\x1b[31m")
+    for *above, last in chosen.sample([one for one in places(held) if one], 150):
+        run = copy.deepcopy(held)
+        part = run
+        for name in above:
+            part = part[name]
+        part[last] = chosen.choice(odd)
+        try:
+            data = resigned(whole, key, run)
+        except (
+            KeyError,
+            TypeError,
+            ValueError,
+            AttributeError,
+        ):  # What the issuer's own tools refuse is put in afterwards.
+            data = resigned(whole, key, held, **{"run.json": json.dumps(run, indent=1).encode()})
+            assert not verify_data(data, issuers).holds
+        verify_data(data, issuers)
+
+
 @pytest.mark.parametrize("name", ["status", "checks", "id"])
 def test_an_issuer_whose_run_lacks_something(whole, issuers, key, name):
     held = json.loads(unpack(whole)["run.json"].content())
