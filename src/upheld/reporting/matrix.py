@@ -15,6 +15,7 @@ CELL = 8
 """Width and height of a cell, in pixels."""
 
 _LEFT, _RIGHT, _TOP, _EDGE, _LINE = 360, 80, 210, 12, 30
+_SCALE = 1.25
 _HEAD = 80
 """What a bare picture has no need of at its top, in pixels."""
 _STYLE = """
@@ -55,7 +56,8 @@ def picture(shown: Table, *, bare: bool = False) -> str:
     if bare:
         svg.set("class", "matrix")
         svg.set("viewBox", f"0 {_HEAD} {width} {height - _HEAD}")
-        svg.set("height", str(height - _HEAD))
+        svg.set("width", f"{width * _SCALE:g}")
+        svg.set("height", f"{(height - _HEAD) * _SCALE:g}")
     else:
         ET.SubElement(svg, "style").text = _STYLE
         _box(svg, "ground", 0, 0, width, height)

@@ -67,8 +67,9 @@ def histogram(title: str, bars: Sequence[Bar], unit: str, marks: Mapping[float, 
     chart = pygal.Histogram(
         **_plain(pygal, _WIDTH, 260), margin_right=48, show_x_guides=True, show_y_guides=True, include_x_axis=True
     )
-    ticks = sorted({*_ticks(low, high), *marks})
-    chart.x_labels = ticks
+    # A mark takes the place of the ticks close to it, so that their words do not overlap.
+    ticks = [one for one in _ticks(low, high) if all(abs(one - mark) > (high - low) / 14 for mark in marks)]
+    chart.x_labels = sorted({*ticks, *marks})
     chart.x_labels_major = list(marks)
     chart.x_value_formatter = lambda value: marks.get(value, f"{value:g}")
     most = max(bar.count for bar in bars)
