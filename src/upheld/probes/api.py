@@ -22,7 +22,6 @@ from upheld.probes.api_answers import (
     State,
     named,
 )
-from upheld.probes.api_calls import TenantCalls
 from upheld.probes.api_logins import account_of, at
 from upheld.probes.api_objects import own_objects
 from upheld.probes.api_requests import (
@@ -40,6 +39,7 @@ from upheld.probes.bursts import burst
 from upheld.probes.http_client import Answer
 from upheld.probes.openapi import Operation
 from upheld.probes.sending import AS_MEMBERS, HTTP, PAGES, PLANTING, WRITES, Sending, Sends
+from upheld.probes.tenant_calls import TenantCalls
 from upheld.probes.waiting import patient
 
 __all__ = [

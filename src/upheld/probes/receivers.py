@@ -18,13 +18,13 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from upheld.errors import Unobservable
 from upheld.probes import signatures
 from upheld.probes.api_answers import Reply
-from upheld.probes.api_calls import TenantCalls
 from upheld.probes.api_logins import at
 from upheld.probes.base import Probe, Session, look
 from upheld.probes.inside import Way, make_ways
 from upheld.probes.listener import Headers, Listener, Zone, listening, made_up_certificate, server_context
 from upheld.probes.receiver_answers import Delivery, InsideTry, Registration, SignedDelivery, Stranger
 from upheld.probes.sending import HTTP, LISTENS, PLANTING, PLANTS, Sending, Sends
+from upheld.probes.tenant_calls import TenantCalls
 from upheld.target.secrets import resolve
 
 if TYPE_CHECKING:
