@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import secrets
 from collections.abc import Mapping
 from typing import Any, ClassVar
-
-from selectolax.lexbor import LexborHTMLParser
 
 from upheld.errors import Unobservable
 from upheld.probes.api_answers import (
@@ -20,25 +16,21 @@ from upheld.probes.api_answers import (
     Removal,
     Reply,
     State,
-    named,
 )
 from upheld.probes.api_logins import account_of, at
 from upheld.probes.api_objects import own_objects
 from upheld.probes.api_requests import (
-    Case,
-    Reference,
     Request,
-    make_case,
     page_request,
-    paths_in_turn,
     url_of,
 )
 from upheld.probes.api_variants import VARIANTS, Variant, applies, claimed_address, varied
 from upheld.probes.base import Probe, Session, look
 from upheld.probes.bursts import burst
-from upheld.probes.http_client import Answer
+from upheld.probes.cases import Case, Reference, make_case, paths_in_turn
 from upheld.probes.openapi import Operation
 from upheld.probes.sending import AS_MEMBERS, HTTP, PAGES, PLANTING, WRITES, Sending, Sends
+from upheld.probes.states import values_of
 from upheld.probes.tenant_calls import TenantCalls
 from upheld.probes.waiting import patient
 
@@ -61,12 +53,8 @@ __all__ = [
     "paths_in_turn",
 ]
 
-_IDENTIFIERS = ("id", "uuid", "_id", "key", "name")
-"""The properties by which objects in lists are told apart, the first that all of them have."""
 LEFT_KEPT = 50
 """Kinds of which it is kept why no recipe was inferred."""
-VALUES_KEPT = 2_000
-"""Values of an answer that a state keeps."""
 
 
 class Api(TenantCalls, Probe):
@@ -352,7 +340,7 @@ class Api(TenantCalls, Probe):
 
         def read() -> State:
             answer, _, reply = self.answer(operation, actor.name, objects)
-            values = _values(answer) if reply.worked else ()
+            values = values_of(answer) if reply.worked else ()
             return State(operation, tenant, answer.status, reply.worked, values)
 
         first = read()
@@ -374,50 +362,3 @@ class Api(TenantCalls, Probe):
             if one.tenant == tenant:
                 return one
         raise Unobservable(f"the target has no tenant {tenant}")
-
-
-def _visible(html: str) -> str:
-    """The digest of what a page shows to a reader: its text, the values of its fields, and where its links lead."""
-    tree = LexborHTMLParser(html)
-    for node in tree.css("script, style, input[type=hidden]"):
-        node.decompose()
-    shown = [" ".join((tree.body.text(separator=" ") if tree.body else "").split())]
-    shown += [str(node.attributes.get("value")) for node in tree.css("input")]
-    shown += [str(node.attributes.get("href")) for node in tree.css("a")]
-    return hashlib.sha256("\n".join(shown).encode()).hexdigest()
-
-
-def _names(items: list[Any]) -> list[str]:
-    """What the items of a list go by: the identifiers of objects where each has one of its own, as `(…)`, else their numbers."""
-    for key in _IDENTIFIERS:
-        found = [item.get(key) if isinstance(item, dict) else None for item in items]
-        if all(isinstance(one, str | int) for one in found) and len(set(found)) == len(items):
-            return [named(str(one)) for one in found]
-    return [str(index) for index in range(len(items))]
-
-
-def _values(answer: Answer) -> tuple[tuple[str, str], ...]:
-    """Every value of a JSON body by its JSON pointer, at most `VALUES_KEPT`; another body as one value, by its digest.
-
-    What a list's objects are called by stands in the place of their number, for others may come before them meanwhile.
-    """
-    if answer.media_type in {"text/html", "application/xhtml+xml"}:
-        # What is read, and not what is hidden in it: a token against forged requests differs from page to page.
-        return (("", _visible(answer.text)),)
-    try:
-        data = answer.json()
-    except Unobservable:
-        return (("", answer.sha256),)
-    found: list[tuple[str, str]] = []
-    waiting: list[tuple[str, Any]] = [("", data)]
-    while waiting and len(found) < VALUES_KEPT:
-        place, node = waiting.pop()
-        if isinstance(node, dict):
-            waiting += [(f"{place}/{key}", item) for key, item in reversed(node.items())]
-        elif isinstance(node, list):
-            waiting += [
-                (f"{place}/{name}", item) for name, item in reversed(list(zip(_names(node), node, strict=True)))
-            ]
-        else:
-            found.append((place, json.dumps(node)))
-    return tuple(found)
