@@ -6,22 +6,22 @@ import contextlib
 import json
 import secrets
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any, ClassVar, TypeVar, cast
 
 from upheld.errors import Unobservable
 from upheld.probes.api import Api, Case, Reply
+from upheld.probes.api_input_answers import Attempt, Attempts, Extra, Extras, Injected, Typed
 from upheld.probes.api_requests import Request, build, generated, json_of
 from upheld.probes.base import Probe, Session, look
 from upheld.probes.injections import Effect, Probing, injections
 from upheld.probes.odd_input import Odd, odd_requests, with_body
-from upheld.probes.openapi import Operation
 from upheld.probes.planted import Planted
 from upheld.probes.schemas import Schemas
 from upheld.probes.sending import AS_MEMBERS, CHANGES, HTTP, PLANTING, WRITES, Sending, Sends
+from upheld.probes.undeclared import undeclared
 
 __all__ = ["ApiInput", "Attempt", "Attempts", "Effect", "Extra", "Extras", "Injected", "Typed"]
 
@@ -35,90 +35,6 @@ _PASSING = frozenset({HTTPStatus.BAD_GATEWAY, HTTPStatus.SERVICE_UNAVAILABLE, HT
 
 T = TypeVar("T")
 R = TypeVar("R")
-
-
-@dataclass(frozen=True, slots=True)
-class Attempt:
-    """One request that is not, or only just, as the document describes it, and its answer. `place` and `what` say how it differs.
-
-    `allowed` when the document allows it all the same; `worked` for a success. Without an answer `status` is 0 and `reason` says why.
-    """
-
-    place: str
-    what: str
-    allowed: bool
-    status: int
-    worked: bool
-    refused: bool
-    reason: str = ""
-
-    def __str__(self) -> str:
-        """`body name, a NUL: answered 500`."""
-        return f"{self.place}, {self.what}: " + (self.reason or f"answered {self.status}")
-
-
-@dataclass(frozen=True, slots=True)
-class Attempts:
-    """Everything that was tried beside a valid call of an operation; `valid` is that call's answer, `untried` how many were too many."""
-
-    operation: str
-    identity: str
-    valid: Reply
-    tried: tuple[Attempt, ...]
-    untried: int
-
-
-@dataclass(frozen=True, slots=True)
-class Injected:
-    """What injections into the places of an operation did; `valid` is the valid call's answer."""
-
-    operation: str
-    identity: str
-    valid: Reply
-    places: tuple[str, ...]
-    tried: int
-    unanswered: tuple[str, ...]
-    effects: tuple[Effect, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Extra:
-    """A property that an operation does not declare, sent along: the status, the value before and after, and whether it was taken."""
-
-    name: str
-    status: int
-    sent: str
-    before: str
-    after: str
-    taken: bool
-
-
-@dataclass(frozen=True, slots=True)
-class Extras:
-    """What became of undeclared properties that were sent along with a valid call; `reason` says why none was tried."""
-
-    operation: str
-    identity: str
-    valid: Reply
-    tried: tuple[Extra, ...]
-    reason: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Typed:
-    """What an answer says that it is: its media type, those that the document declares for its status, whether it forbids guessing.
-
-    `readable` is False for a body that says that it is JSON and is none.
-    """
-
-    operation: str
-    identity: str
-    status: int
-    media_type: str
-    declared: tuple[str, ...]
-    nosniff: bool
-    readable: bool
-    size: int
 
 
 class ApiInput(Probe):
@@ -220,7 +136,7 @@ class ApiInput(Probe):
         if shown is None:
             return Extras(case.id, identity, valid, (), f"{reader or case.id} shows no single object")
         tried = []
-        for name, before, value in self._undeclared(case.operation, shown):
+        for name, before, value in undeclared(case.operation, shown, self._schemas, self.target):
             note = None
             if not case.creates:
                 title = f"{name} of what {case.id} changes, as {identity}"
@@ -361,28 +277,6 @@ class ApiInput(Probe):
             found = None
         return found if isinstance(found, dict) else None
 
-    def _undeclared(self, operation: Operation, shown: Mapping[str, Any]) -> Iterator[tuple[str, Any, Any]]:
-        """Properties that the object has and the body does not declare, each with its value and another that it could have."""
-        schemas = self._schemas
-        properties = schemas.leaf(schemas.body(operation)).get("properties") or {}
-        declared = {name for name, one in properties.items() if not schemas.leaf(one).get("readOnly")}
-        for name, value in shown.items():
-            if name in declared:
-                continue
-            other: Any
-            if isinstance(value, bool):
-                other = not value
-            elif isinstance(value, int | float):
-                other = value + 1_000 + secrets.randbelow(100_000)  # No counter gets there by itself.
-            elif isinstance(value, str):
-                roles = dict.fromkeys(one.role for one in self.target.identities)
-                known = schemas.choices(name) or (roles if value in roles else ())
-                choices = [one for one in known if one != value]
-                other = choices[0] if choices else _like(value)
-            else:
-                continue
-            yield name, value, other
-
     def _typed(self, case: Case, identity: str | None, request: Request) -> Typed:
         answer, _ = self._api.exchange(case.id, request, {}, identity=identity)
         known = self._api.description.declared.get(case.id)
@@ -404,17 +298,6 @@ class ApiInput(Probe):
             return []
         with ThreadPoolExecutor(THREADS) as pool:
             return list(pool.map(send, several))
-
-
-def _like(value: str) -> str:
-    """Another text of the same kind: an identifier, a moment, an address or a word."""
-    if len(value) == 36 and value.count("-") == 4:
-        return generated()["uuid"]
-    if value[:4].isdigit() and value[4:5] == "-":
-        return f"2001{value[4:]}"
-    if "@" in value:
-        return f"upheld-{secrets.token_hex(6)}@example.com"
-    return f"upheld-{secrets.token_hex(6)}"
 
 
 def _text(value: Any) -> str:

@@ -6,7 +6,6 @@ import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from contextlib import closing
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, ClassVar, cast
 from uuid import UUID
@@ -15,6 +14,7 @@ import sqlalchemy as sa
 
 from upheld.errors import Unobservable
 from upheld.probes import database_mysql, mysql_audit_log
+from upheld.probes.audit_log_answers import ChainLook, ChangeAttempt, EmergencySession, Entry, LogControl
 from upheld.probes.base import Probe, look
 from upheld.probes.database import Database, ReadDenied, table_of
 from upheld.probes.database_rows import rows_of
@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from upheld.target.audit_log import AuditLog as Description
     from upheld.target.audit_log import Chain
 
+__all__ = ["ATTEMPTS", "AuditLog", "ChainLook", "ChangeAttempt", "EmergencySession", "Entry", "LogControl"]
+
 ENTRIES_LIMIT = 10_000
 """Entries that one look gives."""
 BREAKS_KEPT = 20
@@ -36,73 +38,6 @@ _BATCH = 1_000
 
 ATTEMPTS = ("delete", "update", "truncate", "take the triggers off and delete")
 """What the application's role is tried with."""
-
-
-@dataclass(frozen=True, slots=True)
-class Entry:
-    """One entry of the log. `at` is in UTC; `done` and `refused` are by the target's description; `details` are JSON."""
-
-    sequence: int
-    at: datetime
-    actor: str
-    action: str
-    target: str
-    tenant: str
-    outcome: str
-    done: bool
-    refused: bool
-    reason: str
-    details: str
-
-
-@dataclass(frozen=True, slots=True)
-class EmergencySession:
-    """What the log tells of one session of emergency access: when what was done and by whom; None for what was not done."""
-
-    target: str
-    ticket: str
-    requested_by: str | None
-    approved_by: str | None
-    requested_at: datetime | None
-    approved_at: datetime | None
-    started_by: str | None
-    started_at: datetime | None
-    ended_at: datetime | None
-
-
-@dataclass(frozen=True, slots=True)
-class ChainLook:
-    """The chain, recomputed: how many entries, how many breaks and the first of them in words, how many anchors."""
-
-    entries: int
-    breaks: int
-    first_breaks: tuple[str, ...]
-    anchors: int
-
-
-@dataclass(frozen=True, slots=True)
-class ChangeAttempt:
-    """What came of an attempt to change the log as the application's role, in a transaction that was rolled back.
-
-    `denied` with the database's words, or how many rows it would have changed.
-    """
-
-    what: str
-    denied: bool
-    words: str
-    rows: int
-
-
-@dataclass(frozen=True, slots=True)
-class LogControl:
-    """That the application's role is let near the log: the rows that the auditing role sees, whether it may read, and append.
-
-    `appends` is None when the target gives no statement for it.
-    """
-
-    rows: int
-    reads: bool
-    appends: bool | None
 
 
 class AuditLog(Probe):
