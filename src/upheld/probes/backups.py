@@ -5,20 +5,13 @@ Objects may go while they are looked at, for they are kept only for a time: what
 
 from __future__ import annotations
 
-import json
-import secrets
-import uuid
 from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, ClassVar, cast
 
 import sqlalchemy as sa
-from sqlalchemy.engine import make_url
-from sqlalchemy.exc import SQLAlchemyError
-from sqlalchemy.pool import NullPool
 
 from upheld.errors import Unobservable
-from upheld.probes import database_place
 from upheld.probes.backup_answers import (
     SHOWN,
     Archive,
@@ -33,13 +26,14 @@ from upheld.probes.backup_answers import (
 )
 from upheld.probes.backup_catalogue import LARGEST, Entry, entries_in
 from upheld.probes.backup_contents import Needle, look_at, needle
-from upheld.probes.backup_restore import Failed, on_this_machine, restored
+from upheld.probes.backup_marks import on_postgresql, present, write_mark
+from upheld.probes.backup_restore import Failed, restored
 from upheld.probes.backup_store import BackupStore, Gone, StoredObject, missing_segments
 from upheld.probes.base import Probe, look
-from upheld.probes.database import Database, table_of
-from upheld.probes.planted import Note, Planted
+from upheld.probes.database import Database
+from upheld.probes.planted import Note
 from upheld.probes.sending import COMMAND, DATABASE, PLANTS, STORE, Sending, Sends, reading
-from upheld.probes.store_rows import fill_in, insert_row, utc
+from upheld.probes.store_rows import utc
 from upheld.probes.undoing import undo_all
 from upheld.redaction import SHORTEST
 from upheld.target.manners import BACKUP_STORE
@@ -154,7 +148,7 @@ class Backups(Probe):
             " coalesce(last_failed_wal, '') FROM pg_catalog.pg_stat_archiver"
         )
         with self._database.reading() as connection:
-            self._postgresql(connection)
+            on_postgresql(connection)
             row = connection.execute(sa.text(statement)).one()
         return Archiver(str(row[0]), str(row[1]), utc(row[2]), int(row[3]), str(row[4]))
 
@@ -162,7 +156,7 @@ class Backups(Probe):
     def database_bytes(self) -> int:
         """The present size of the database."""
         with self._database.reading() as connection:
-            self._postgresql(connection)
+            on_postgresql(connection)
             return int(connection.execute(sa.text("SELECT pg_database_size(current_database())")).scalar_one())
 
     @look
@@ -228,24 +222,7 @@ class Backups(Probe):
         marker = self._described.marker
         if marker is None:
             raise Unobservable("the target does not say where a row may be written to be restored (backups.marker)")
-        value = secrets.token_hex(16)
-        word = self.session.redactor.add(value, f"marker {secrets.token_hex(2)}")
-        fills = {"canary": value, "uuid": str(uuid.uuid4()), "now": datetime.now(UTC)}
-        values = {name: fill_in(given, fills) for name, given in marker.values.items()}
-        values.setdefault(marker.column, value)
-        if value not in json.dumps(values, default=str):
-            raise Unobservable("backups.marker has no place for the made-up word ({canary})")
-        with self._database.writing() as connection:
-            self._postgresql(connection)
-            row = insert_row(connection, table_of(marker.table, *values), values, marker.id)
-            # Before the commit: a crash in between leaves a journal without a row, never a row without a journal.
-            title = f"a row of {marker.table} ({marker.id} {row})"
-            planted = Planted("row", title, table=marker.table, id_column=marker.id, id=row, role="planter")
-            self._notes.append(self.session.journal.about(planted))
-        with self._database.reading() as connection:
-            statement = "SELECT clock_timestamp(), pg_walfile_name(pg_current_wal_insert_lsn())"
-            at, segment = connection.execute(sa.text(statement)).one()
-        return Mark(word, cast("datetime", utc(at)), str(segment))
+        return write_mark(self.session, self._database, marker, self._notes)
 
     @look
     def restore(self, at: datetime, words: tuple[str, ...]) -> Restored:
@@ -261,7 +238,7 @@ class Backups(Probe):
             if isinstance(url, Failed):
                 return Restored(at, (), True, url.code, url.said, took)
             values = [self.session.redactor.value(word) for word in words]
-            return Restored(at, _present(url, marker.table, marker.column, values), False, 0, "", took)
+            return Restored(at, present(url, marker.table, marker.column, values), False, 0, "", took)
 
     @look
     def remove_marks(self) -> int:
@@ -304,17 +281,9 @@ class Backups(Probe):
     def _database(self) -> Database:
         return cast("Database", self.session.probe(Database))
 
-    @staticmethod
-    def _postgresql(connection: sa.Connection) -> None:
-        if connection.dialect.name != "postgresql":
-            raise Unobservable(
-                f"a {connection.dialect.name} database has no write-ahead log in segments, and how its archive is kept whole"
-                " is not known to upheld"
-            )
-
     def _segment_bytes(self) -> int:
         with self._database.reading() as connection:
-            self._postgresql(connection)
+            on_postgresql(connection)
             statement = "SELECT setting::bigint FROM pg_catalog.pg_settings WHERE name = 'wal_segment_size'"
             return int(connection.execute(sa.text(statement)).scalar_one())
 
@@ -382,33 +351,3 @@ class Backups(Probe):
 def _beginnings(entries: Iterable[Entry]) -> set[str]:
     """The segments with which the write-ahead log of base backups begins."""
     return {one.start_segment for one in entries if one.kind == "base" and one.start_segment}
-
-
-def _present(url: str, table: str, column: str, values: list[str]) -> tuple[bool, ...]:
-    """For each value whether the table of the restored database has it."""
-    found = table_of(table, column)
-    there, arguments = database_place.pinned(make_url(url).set(drivername="postgresql+psycopg"), on_this_machine)
-    engine = sa.create_engine(
-        there,
-        poolclass=NullPool,
-        connect_args={"connect_timeout": 10, **arguments},
-        hide_parameters=True,
-    )
-    try:
-        with engine.connect() as connection:
-            connection.exec_driver_sql("SET statement_timeout = 30000")
-            # The table must have rows, or else nothing shows that it is the right one.
-            counted = sa.select(sa.func.count()).select_from(found)
-            if not connection.execute(counted).scalar_one():
-                raise Unobservable(f"{table} of the restored database is empty")
-            text = sa.cast(found.c[column], sa.Text)
-            return tuple(
-                bool(connection.execute(counted.where(text.contains(value, autoescape=True))).scalar_one())
-                for value in values
-            )
-    except SQLAlchemyError as error:
-        original = getattr(error, "orig", None) or error
-        said = str(original).splitlines() or [type(original).__name__]
-        raise Unobservable(f"the restored database cannot be asked: {said[0]}") from None
-    finally:
-        engine.dispose()
