@@ -102,7 +102,7 @@ def loads(data: bytes) -> Share:
             tuple(Withheld(_number(start), _number(size), bytes.fromhex(one)) for start, size, one in read["withheld"]),
         )
         exact = isinstance(share.envelope, dict) and read["format"] == FORMAT and dumps(share) == data
-    except (KeyError, TypeError, ValueError, AttributeError, RecursionError):
+    except (LookupError, TypeError, ValueError, AttributeError, RecursionError):
         exact = False
     if not exact:
         raise Damaged(f"the machine-readable part is not of the format {FORMAT}, or it was changed")

@@ -67,7 +67,7 @@ def verify(data: bytes, issuers: Sequence[Issuer], *, now: datetime | None = Non
             found.reached = True
     except Damaged as damaged:
         found.points.append(Point(False, str(damaged)))
-    except (KeyError, TypeError, ValueError, AttributeError, RecursionError):
+    except (LookupError, TypeError, ValueError, ArithmeticError, AttributeError, RecursionError):
         # It is signed, and still not what this version writes.
         found.points.append(Point(False, "what is signed is not shaped like a share"))
     return found

@@ -155,6 +155,19 @@ def test_a_changed_pdf_is_seen(made, signed):
         assert said(cut)
 
 
+def test_what_is_added_after_the_signature_is_seen(signed):
+    from pyhanko.pdf_utils import generic
+    from pyhanko.pdf_utils.incremental_writer import IncrementalPdfFileWriter
+
+    writer = IncrementalPdfFileWriter(io.BytesIO(signed))
+    writer.root["/Odd"] = generic.TextStringObject("added")
+    writer.update_root()
+    out = io.BytesIO()
+    writer.write(out)
+    assert out.getvalue().startswith(signed)
+    assert "is not one over this whole file" in said(out.getvalue())
+
+
 def test_another_key_or_a_day_too_late_does_not_count(signed):
     assert "not signed with a key that you named" in said(signed, [Issuer(P256.private.public_key())])
     assert "expired on 2026-06-01" in said(signed, now=datetime(2026, 6, 2, tzinfo=UTC))

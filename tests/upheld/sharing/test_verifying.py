@@ -12,6 +12,8 @@ import pytest
 from click.testing import CliRunner
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from evidence_runs import recorded
 from upheld.cli.main import cli
@@ -58,6 +60,38 @@ def test_any_changed_byte_of_the_page_is_seen(made):
         changed = bytearray(made.page)
         changed[place] ^= 1 << place % 8
         assert said(bytes(changed)), place
+
+
+@pytest.mark.exhaustive
+def test_any_changed_bit_of_many_is_seen(made):
+    random.seed(11)
+    for _ in range(5_000):
+        changed = bytearray(made.page)
+        changed[random.randrange(len(changed))] ^= 1 << random.randrange(8)
+        assert said(bytes(changed))
+
+
+@settings(max_examples=80, deadline=None)
+@given(st.sampled_from([b"", b"{", b"%PDF-1.7\n", b'href="data:application/json;base64,']), st.binary(max_size=200))
+def test_whatever_it_is_given_it_says_no_and_never_breaks(head, rest):
+    assert said(head + rest)
+
+
+@settings(max_examples=80, deadline=None)
+@given(st.data())
+def test_a_statement_of_any_shape_that_the_issuer_signed_never_breaks_it(data):
+    told = disclose(full(), terms("rate-limits"), KEY)
+    predicate = json.loads(json.dumps(told.predicate))
+    names = st.sampled_from(sorted(predicate))
+    anything = st.recursive(st.none() | st.integers() | st.text(max_size=5), lambda one: st.lists(one, max_size=2))
+    name = data.draw(names.filter(lambda one: one not in {"tree", "format"}))
+    value = data.draw(anything)
+    whole = predicate[name]
+    if isinstance(whole, dict) and data.draw(st.booleans()):
+        whole[data.draw(st.sampled_from(sorted(whole)))] = value
+    else:
+        predicate[name] = value
+    verify(document.seal(dataclasses.replace(told, predicate=predicate), "0" * 64, KEY), ISSUERS, now=NOW)
 
 
 def test_a_page_that_says_something_nicer_is_seen(made):
