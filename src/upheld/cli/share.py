@@ -12,7 +12,6 @@ from upheld.errors import InputError, Mistake
 from upheld.evidence import keys
 from upheld.evidence.verifying import verify as verify_bundle
 from upheld.keeping import standing
-from upheld.model import Status
 from upheld.reporting.files import write_atomically
 from upheld.reporting.text import safe
 from upheld.sharing import pdf, verifying
@@ -108,10 +107,11 @@ def verify_share(context: click.Context, file: Path, issuer: Path, bundle: Path 
     for point in found.points:
         click.echo(f"  {'holds' if point.holds else 'FAILS'}  {safe(point.says)}")
     if found.holds:
-        counts = found.predicate["claims"]
-        came_to = ", ".join(f"{counts[one.value]} {one.value}" for one in reversed(Status) if counts[one.value])
-        click.echo(f"\nit says to {safe(found.predicate['audience'])}: {came_to or 'no claim'}")
+        headline, *others = found.says
+        click.echo(f"\nit says to {safe(found.predicate['audience'])}: {headline}")
         click.echo(f"  of the claims {sum(found.predicate['withheld'].values())} are withheld and counted")
+        for notice in others:
+            click.echo(f"  {safe(notice)}")
         click.echo("\nit does not prove:")
         for line in UNPROVEN:
             click.echo(f"  {line}")

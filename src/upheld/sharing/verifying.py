@@ -23,6 +23,7 @@ from upheld.model import Status, Verdict
 from upheld.sharing import document, html, pdf
 from upheld.sharing.disclosing import FORMAT
 from upheld.sharing.document import Share
+from upheld.sharing.view import headline_of, notices
 
 
 @dataclass
@@ -31,6 +32,8 @@ class Checked:
 
     points: list[Point] = field(default_factory=list)
     predicate: Mapping[str, Any] = field(default_factory=dict)
+    says: tuple[str, ...] = ()
+    """What it says of the whole run, and what a reader must know beside it."""
     reached: bool = False
     """Whether everything was looked at."""
 
@@ -64,6 +67,7 @@ def verify(data: bytes, issuers: Sequence[Issuer], *, now: datetime | None = Non
         if said is not None:
             _page(found, said, page)
             _contents(found, share, said)
+            found.says = (headline_of(found.predicate).text, *notices(found.predicate, signed=True))
             found.reached = True
     except Damaged as damaged:
         found.points.append(Point(False, str(damaged)))
