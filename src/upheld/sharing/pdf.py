@@ -22,7 +22,10 @@ ATTACHED = "upheld-share.json"
 """The name under which the machine-readable part is attached."""
 _TEMPLATES = Path(__file__).parent / "templates"
 # What typst's own fonts have for certain: Latin, Greek, Cyrillic, Hebrew, punctuation, currencies.
-_OTHER = re.compile("[^\x20-\u024f\u0370-\u052f\u1e00-\u1eff\u2010-\u2027\u2030-\u203a\u20a0-\u20bf]")
+_OTHER = re.compile(
+    "[^\x20-\u024f\u0370-\u0377\u037a-\u037f\u0384-\u038a\u038c\u038e-\u03a1\u03a3-\u04ff\u05d0-\u05ea"
+    "\u1e00-\u1eff\u2010-\u2027\u2030-\u203a\u20a0-\u20bf]"
+)
 
 
 class MissingLibrary(UpheldError):

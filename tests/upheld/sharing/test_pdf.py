@@ -140,6 +140,27 @@ def test_what_the_fonts_lack_is_spelled_out_and_nothing_of_it_lost(monkeypatch):
     assert "\\u4e2d\\u6587 \\U0001f600 caf\u00e9 \u0416" in text_of(make_pdf(made, None))
 
 
+def test_what_is_never_spelled_out_needs_no_other_fonts(monkeypatch):
+    sure = [one for one in map(chr, range(0x20, 0x2100)) if not pdf._OTHER.match(one) and safe(one) == one]
+    assert len(sure) > 1200
+    made = make(
+        keyed(
+            sample.run(
+                sample.claim(statement=" ".join("".join(sure[place : place + 9]) for place in range(0, len(sure), 9)))
+            )
+        ),
+        TERMS,
+        None,
+    )
+    attempts = []
+    own = pdf._set
+    monkeypatch.setattr(
+        pdf, "_set", lambda *given, own_fonts: attempts.append(own_fonts) or own(*given, own_fonts=own_fonts)
+    )
+    make_pdf(made, None)
+    assert attempts == [True]
+
+
 def test_the_same_share_gives_the_same_bytes(made, signed):
     assert make_pdf(make(full(), terms("rate-limits"), KEY), KEY) == signed
     other = make(full(), TERMS, P256)
