@@ -121,6 +121,7 @@ def run(service: Service, session_of: Callable[..., Session]) -> Callable[..., d
         *,
         paths: tuple[str, ...] = ("success", "validation error", "upstream error", "crash"),
         logs: Any = None,
+        burnt: bool = True,
     ) -> dict[str, Any]:
         ways = dict(zip(("success", "validation error", "upstream error", "crash"), WAYS.items(), strict=True))
         flows = [
@@ -146,7 +147,7 @@ def run(service: Service, session_of: Callable[..., Session]) -> Callable[..., d
             tenants=[{"name": "one", "id": "1"}],
             identities=[
                 {"name": "anna", "values": {"user": "anna"}, **identity},
-                {"name": "burn", "values": {"user": "burn"}, "throwaway": True, **identity},
+                {"name": "burn", "values": {"user": "burn"}, "throwaway": burnt, **identity},
             ],
             canary_flows=flows,
             logs=logs or [{"name": "app", "path": "app.log"}, {"name": "error", "path": "error.log"}],
@@ -175,6 +176,14 @@ def test_a_service_that_keeps_its_logs_clean_passes(run: Run) -> None:
     assert len(found) == 5
     assert all(isinstance(one, Finding) and one.passed for one in found.values()), found
     assert run(SESSIONS)["log app"].passed
+
+
+def test_a_made_up_password_is_sent_for_nobody_but_whom_the_target_offers(service: Service, run: Run) -> None:
+    assert CHECKS[f"credentials.{SESSIONS}"].marks.intrusive
+    assert "a login that fails" not in run(SESSIONS)
+    found = run(SESSIONS, burnt=False)
+    assert isinstance(found["a login that fails"], LeftOut)
+    assert found["log app"].passed
 
 
 @pytest.mark.parametrize(
