@@ -152,7 +152,7 @@ def test_a_finding_is_copied_as_markdown_in_which_a_target_says_nothing_but_code
     evil = "``` @team ![x](//evil.example/y) <img src=x onerror=alert(1)>\n# `` heading"
     page = show(sample.hostile(evil), permissions=["clipboard-read", "clipboard-write"]).page
     page.get_by_role("button", name="Copy as Markdown").first.click()
-    page.get_by_role("button", name="Copied").wait_for()
+    page.wait_for_function("async () => (await navigator.clipboard.readText()).startsWith('**Refuted**')")
     copied = page.evaluate("() => navigator.clipboard.readText()")
     assert copied.startswith("**Refuted**: ```` ``` @team")
     assert "- fingerprint: `0123456789abcdef`" in copied
