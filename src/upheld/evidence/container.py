@@ -113,7 +113,7 @@ def unpack(data: bytes) -> dict[str, Part]:
     length = len(_COMMENT) + 64
     body, comment = data[:-length], data[-length:]
     if len(body) < _END.size or not comment.startswith(_COMMENT):
-        raise Damaged("the file is no bundle, or its end is missing")
+        raise Damaged("the file is no bundle, or its end is missing (upheld verify-share verifies pages and PDFs)")
     if comment[len(_COMMENT) :] != hashlib.sha256(body).hexdigest().encode():
         raise Damaged("the file was damaged or changed: it does not have the digest that stands at its end")
     parts = _listed(body)
