@@ -19,6 +19,7 @@ def ids_and_tokens_in_one_table(platform: Platform) -> None:
                 WHERE account_id = NEW.id;
             RETURN NULL;
         END $$;
+        REVOKE ALL ON FUNCTION meta.repeat_ids() FROM PUBLIC;
         CREATE TRIGGER repeat_ids AFTER INSERT OR UPDATE ON meta.whatsapp_accounts
             FOR EACH ROW EXECUTE FUNCTION meta.repeat_ids();
     """)

@@ -9,7 +9,6 @@ from typing import Any
 from psycopg import AsyncConnection, sql
 
 from upheld_reference import jobs
-from upheld_reference.database import grants
 from upheld_reference.jobs import Due, Retention
 from upheld_reference.platform import Platform
 from upheld_reference.sabotages import rewriting, sabotage
@@ -115,5 +114,4 @@ def retention_soft_delete_keeps_content(platform: Platform) -> None:
         return (await db.execute(query, jobs.columns(due))).rowcount
 
     platform.replace(jobs, "expire_rows", expire_rows)
-    granted = {**grants.GRANTED["rivet_retention"], **{f"app.{table}.deleted_at": ("UPDATE",) for table in hidden}}
-    platform.replace(grants, "GRANTED", {**grants.GRANTED, "rivet_retention": granted})
+    rewriting.granted(platform, "rivet_retention", {f"app.{table}.deleted_at": ["UPDATE"] for table in hidden})

@@ -15,7 +15,7 @@ from upheld_reference.api.session import Member
 from upheld_reference.database.rows import Row
 from upheld_reference.database.scope import Connection
 from upheld_reference.platform import Platform
-from upheld_reference.sabotages import sabotage
+from upheld_reference.sabotages import rewriting, sabotage
 from upheld_reference.sabotages.routes import answer_by
 
 _CLAIM = "retention-configurable"
@@ -64,6 +64,7 @@ def retention_setting_is_global(platform: Platform) -> None:
         "REVOKE ALL ON FUNCTION app.set_retention(integer) FROM PUBLIC;"
         "GRANT EXECUTE ON FUNCTION app.set_retention(integer) TO rivet_application;"
     )
+    rewriting.granted(platform, "rivet_application", {"app.set_retention()": ["EXECUTE"]})
 
     async def store_retention(db: Connection, _workspace_id: UUID, days: int) -> None:
         await db.execute("SELECT app.set_retention(%s)", [days])

@@ -1,4 +1,4 @@
-"""How the defects of the registers come about: what they are written from is changed, or a file once it is written.
+"""How the defects of the registers and lists come about: what they are written from is changed, or a file once it is written.
 
 Whatever is changed before it is written goes through the same hands as the rest: documents say the same as the register,
 digests fit, and statements are signed. So nothing is wrong but what the defect says.
@@ -6,10 +6,11 @@ digests fit, and statements are signed. So nothing is wrong but what the defect 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from upheld_reference.database import grants
 from upheld_reference.platform import Platform
 from upheld_reference.registers import sources, writing
 from upheld_reference.registers.clock import Clock
@@ -53,6 +54,12 @@ def inventory(platform: Platform, table: str, columns: Mapping[str, str], catego
         return f"{content.rstrip()}\n{heading}{lines}"
 
     platform.replace(sources, "text", text)
+
+
+def granted(platform: Platform, role: str, places: Mapping[str, Sequence[str]]) -> None:
+    """Has the list of grants name the privileges that ``role`` has at further places."""
+    of_role = {**grants.GRANTED[role], **{place: tuple(privileges) for place, privileges in places.items()}}
+    platform.replace(grants, "GRANTED", {**grants.GRANTED, role: of_role})
 
 
 def find(book: dict[str, Any], key: str, value: str) -> Entry:

@@ -10,7 +10,7 @@ from upheld_reference.audit.log import Entry
 from upheld_reference.database import grants
 from upheld_reference.database.scope import Connection
 from upheld_reference.platform import Platform
-from upheld_reference.sabotages import sabotage
+from upheld_reference.sabotages import rewriting, sabotage
 from upheld_reference.staff import acting, breakglass, reading, seeds
 from upheld_reference.staff.console import Console
 from upheld_reference.staff.seeds import PastBreakGlass
@@ -51,12 +51,8 @@ def blank_justification_accepted(platform: Platform) -> None:
         GRANT EXECUTE ON FUNCTION staff.justification_problem(text) TO rivet_staff, rivet_message_reader;
     """)
     # Whoever may call the one may still call the other: the list of grants says so, so that nothing else is wrong.
-    called = {"staff.problem_of_words()": ("EXECUTE",)}
-    granted = {
-        role: {**places, **called} if "staff.justification_problem()" in places else places
-        for role, places in grants.GRANTED.items()
-    }
-    platform.replace(grants, "GRANTED", granted)
+    for role in [role for role, places in grants.GRANTED.items() if "staff.justification_problem()" in places]:
+        rewriting.granted(platform, role, {"staff.problem_of_words()": ["EXECUTE"]})
 
 
 @sabotage(
@@ -88,6 +84,7 @@ def staff_search_shows_content(platform: Platform) -> None:
         REVOKE ALL ON FUNCTION staff.search_texts(text) FROM PUBLIC;
         GRANT EXECUTE ON FUNCTION staff.search_texts(text) TO rivet_staff;
     """)
+    rewriting.granted(platform, "rivet_staff", {"staff.search_texts()": ["EXECUTE"]})
     search_metadata = reading.search
 
     async def search(db: Connection, wanted: str, limit: int) -> list[dict[str, Any]]:

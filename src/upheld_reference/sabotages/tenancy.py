@@ -16,7 +16,7 @@ from upheld_reference.database import rows
 from upheld_reference.database.rows import Row, Table
 from upheld_reference.database.scope import Connection
 from upheld_reference.platform import Platform
-from upheld_reference.sabotages import sabotage
+from upheld_reference.sabotages import rewriting, sabotage
 
 _CLAIM = "tenant-isolation"
 
@@ -29,6 +29,8 @@ def _add_function(platform: Platform, signature: str, returns: str, body: str) -
         f"REVOKE ALL ON FUNCTION app.{signature} FROM PUBLIC;"
         f"GRANT EXECUTE ON FUNCTION app.{signature} TO rivet_application;"
     )
+    # The list of grants tells the truth about it: what is wrong is that the function asks for no workspace.
+    rewriting.granted(platform, "rivet_application", {f"app.{signature.partition('(')[0]}()": ["EXECUTE"]})
 
 
 def _template_by_id(platform: Platform) -> None:

@@ -15,7 +15,6 @@ from uuid import UUID
 from psycopg.types.json import Jsonb
 
 from upheld_reference import logs
-from upheld_reference.database import grants
 from upheld_reference.graph.client import GraphAnswerError, GraphClient, SignUp, debug_log
 from upheld_reference.platform import Platform
 from upheld_reference.sabotages import rewriting, sabotage
@@ -128,8 +127,7 @@ def _table(platform: Platform, table: str, column: str, kind: str, purpose: str)
     """)
     purposes = {"account_id": "Whose sign-up it is", column: purpose, "created_at": "When it came"}
     # Inventory and list of grants tell the truth about it, so that nothing is wrong but the copy.
-    of_vault = {**grants.GRANTED["rivet_vault"], f"vault.{table}": ("DELETE", "INSERT", "SELECT")}
-    platform.replace(grants, "GRANTED", {**grants.GRANTED, "rivet_vault": of_vault})
+    rewriting.granted(platform, "rivet_vault", {f"vault.{table}": ["DELETE", "INSERT", "SELECT"]})
     rewriting.inventory(platform, f"vault.{table}", purposes, "operational")
 
 
