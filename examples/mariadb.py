@@ -49,11 +49,13 @@ def running(
     *,
     statements: Sequence[str] = (),
     certificate: Path | None = None,
+    authority: Path | None = None,
     options: Sequence[str] = (),
 ) -> Iterator[None]:
     """A server that takes connections of 127.0.0.1 at that port, where its account root has that password; it ends with the block.
 
-    `statements` are run by that account at first. `certificate` is a PEM file with the key.
+    `statements` are run by that account at first. `certificate` is a PEM file with the key, and
+    `authority` one with who signs for its clients.
     """
     program, scripts = _program(), _scripts()
     if program is None or scripts is None:
@@ -79,6 +81,9 @@ def running(
         if certificate is not None:
             shutil.copy(certificate, folder / "server.pem")
             transport = [f"--ssl-cert={folder / 'server.pem'}", f"--ssl-key={folder / 'server.pem'}"]
+        if authority is not None:
+            shutil.copy(authority, folder / "ca.pem")
+            transport.append(f"--ssl-ca={folder / 'ca.pem'}")
         for one in (folder, *folder.iterdir()):
             if account:
                 os.chown(one, account["user"], account["group"])

@@ -38,6 +38,7 @@ def start(place: Place) -> Iterator[None]:
     (certificates / "ca.pem").write_bytes(authority.pem)
     authority.issue("server", "admin.example")
     authority.issue("database", "db.example")
+    authority.issue("auditor", "auditor.example")
     port = place.port(18601)
     passwords = {name: mariadb.fresh_password() for name in ("owner", "app", "auditor")}
     for name, password in passwords.items():

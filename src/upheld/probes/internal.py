@@ -21,9 +21,11 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from upheld.errors import Refused, TimedOut, Unobservable
+from upheld.probes import internal_mysql
 from upheld.probes.base import Probe, Session, look
 from upheld.probes.http_client import agent
 from upheld.probes.sending import CONNECTS, Sending, Sends
+from upheld.redaction import SHORTEST
 from upheld.target.secrets import resolve
 
 if TYPE_CHECKING:
@@ -179,6 +181,9 @@ class Internal(Probe):
         described = self._service(service.name)
         with self._connected(described) as plain:
             try:
+                if described.protocol == "mysql":
+                    asked = internal_mysql.ask_plainly(plain, described.user, str(service))
+                    return _greeting(asked or self._denied_plainly(service, described))
                 plain.sendall(_opening(described, agent(self.target.contact)))
                 return _read(described, plain.recv(_READ), str(service))
             except TimeoutError:
@@ -222,6 +227,8 @@ class Internal(Probe):
     def _over_tls(
         self, service: InternalService, plain: socket.socket, context: ssl.SSLContext, shown: str
     ) -> Greeting:
+        if service.protocol == "mysql":
+            return _greeting(self._log_in(service, plain, context))
         if service.protocol == "postgresql" and not service.direct:
             plain.sendall(_SSL_REQUEST)
             if plain.recv(1) != b"S":
@@ -230,11 +237,36 @@ class Internal(Probe):
             secure.sendall(_opening(service, agent(self.target.contact)))
             return _read(service, secure.recv(_READ), shown)
 
+    def _log_in(self, service: InternalService, plain: socket.socket, context: ssl.SSLContext) -> internal_mysql.Login:
+        password, limit = self._password(service), self.target.timeout_seconds
+        return internal_mysql.log_in(plain, context, service.host, service.user, password, limit)
+
+    def _denied_plainly(self, service: Service, described: InternalService) -> internal_mysql.Login:
+        """What a denied login in plain text means: the server says over TLS whether it would take a right one there."""
+        with self._connected(described) as plain:
+            login = self._log_in(described, plain, self._context(described, service.client))
+        if not login.let_in or login.only_encrypted is None:
+            reason = "does not say whether it would take a right one" if login.let_in else "refuses one over TLS too"
+            raise Unobservable(f"{service} denies a login in plain text as it would any, and {reason}")
+        how = "denied, as every login in plain text is (require_secure_transport)"
+        return internal_mysql.Login(
+            not login.only_encrypted, how if login.only_encrypted else "took a login in plain text, and denied it"
+        )
+
+    def _password(self, service: InternalService) -> str:
+        if service.password is None:
+            return ""
+        password = resolve(service.password, self.session.target_folder)
+        if len(password) >= SHORTEST:
+            self.session.redactor.add(password, f"password of {service.name}")
+        return password
+
     def _context(self, service: InternalService, credential: str) -> ssl.SSLContext:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
         context.verify_flags &= ~ssl.VERIFY_X509_STRICT
         context.minimum_version = ssl.TLSVersion.TLSv1_2
-        context.set_alpn_protocols(["postgresql" if service.protocol == "postgresql" else "http/1.1"])
+        if service.protocol != "mysql":  # Its TLS begins in the middle of its own protocol, which needs no other name.
+            context.set_alpn_protocols(["postgresql" if service.protocol == "postgresql" else "http/1.1"])
         try:
             context.load_verify_locations(cafile=str(self.session.target_folder / self._description.ca))
         except OSError as error:
@@ -291,6 +323,10 @@ class Internal(Probe):
                 ),
             )
         return self._made_up[service.client.name]
+
+
+def _greeting(login: internal_mysql.Login) -> Greeting:
+    return Greeting(Outcome.LET_IN if login.let_in else Outcome.REFUSED, login.how)
 
 
 def _opening(service: InternalService, who: str) -> bytes:

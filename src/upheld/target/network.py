@@ -30,20 +30,22 @@ class InternalService(Part):
     `host` is the name on its certificate; `address` pins the IP. `client` is the certificate that must be let in. Of a service
     that speaks `https`, `path` is asked for; `refused` says which answers mean that the caller is not let in (a proxy may complete
     the handshake and answer 400). Of `postgresql`, `user` and `database` are what the client would log in as; `direct` is
-    whether TLS begins at once (sslnegotiation=direct) and not after a request for it.
+    whether TLS begins at once (sslnegotiation=direct) and not after a request for it. Of `mysql` (MariaDB too), `user` logs in
+    with `password`, over TLS only; a login in plain text counts as taken unless the server requires TLS of all.
     """
 
     name: Name
     host: str
     port: int = Field(ge=1, le=65535)
     address: IpAddress | None = None
-    protocol: Literal["https", "postgresql"] = "https"
+    protocol: Literal["https", "postgresql", "mysql"] = "https"
     client: ClientCertificate
     path: str = "/"
     refused: Answers = Answers(statuses=(400, 401, 403, 421, 426, 495, 496))
     user: str = ""
     database: str = ""
     direct: bool = False
+    password: SecretRef | None = None
 
 
 class Internal(Part):
