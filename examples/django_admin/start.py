@@ -52,6 +52,7 @@ def start(place: Place) -> Iterator[None]:
         mariadb.fresh_password(),
         statements=ACCOUNTS.format(**passwords).splitlines(),
         certificate=certificates / "database.pem",
+        authority=certificates / "ca.pem",
         options=("--require-secure-transport=ON",),
     ):
         place.secret("expired", place.run(place.program("python"), "site_accounts.py", given=json.dumps(accounts)))
