@@ -13,6 +13,7 @@ from upheld.calibration import table
 from upheld.model import CheckResult, FindingRecord, Observation, Plain, Run, Status, Verdict
 from upheld.reporting import html
 from upheld.reporting.charts import OF_CHECKS, Chart, Shade, charts
+from upheld.reporting.charts.drawing import Bar, histogram
 
 from . import sample
 
@@ -300,3 +301,7 @@ def test_large_matrices_are_cut_the_worst_kept_and_the_rest_counted() -> None:
 
 def test_each_check_that_is_drawn_is_one_that_is_calibrated() -> None:
     assert {name for _, names in OF_CHECKS for name in names} <= set(table().checks)
+
+
+def test_a_histogram_needs_no_marks() -> None:
+    assert "days" in histogram("Ages", [Bar(0.0, 100.0, 3)], "days", {})

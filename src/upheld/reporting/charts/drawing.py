@@ -63,7 +63,7 @@ def histogram(title: str, bars: Sequence[Bar], unit: str, marks: Mapping[float, 
     pygal = _pygal()
     if pygal is None or not bars:
         return ""
-    low, high = min(0.0, bars[0].low), max(bars[-1].high, *marks)
+    low, high = min(0.0, bars[0].low), max([bars[-1].high, *marks])
     chart = pygal.Histogram(
         **_plain(pygal, _WIDTH, 260), margin_right=48, show_x_guides=True, show_y_guides=True, include_x_axis=True
     )
