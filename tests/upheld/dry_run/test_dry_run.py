@@ -126,7 +126,7 @@ def test_what_is_inferred_is_foreseen_too(tmp_path: Path) -> None:
     (tmp_path / "openapi.json").write_text(json.dumps(openapi(answers=True)))
     said = []
     for where in ("openapi.json", "/openapi.json"):
-        parts = server.target(openapi=where, objects="inferred", parameters={})
+        parts = server.target(openapi=where, objects={}, infer_objects=True, parameters={})
         target = Target.model_validate({"name": "x", "environment": "staging", **parts})
         found = foreseen(target, tmp_path, "tenancy.foreign_identifiers_are_refused")
         sent = found["tenancy.foreign_identifiers_are_refused"].sent
