@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-from importlib.metadata import EntryPoint
 
 import pytest
 
@@ -76,6 +75,8 @@ def test_a_provider_that_describes_itself_wrongly_is_stopped_and_not_available(t
 
 def test_the_embedded_reference_is_found_and_names_nearest_sabotage():
     found = find("reference", ["tls_1_1_on_one_prot"])
-    assert isinstance(found.entry, EntryPoint)
+    # By what it names: its class may be that of importlib_metadata, where something in the process has imported that.
+    assert found.entry is not None
+    assert found.entry.value == "upheld_reference:embedded"
     with pytest.raises(InputError, match="tls_1_1_on_one_port"), found.started():
         pass
