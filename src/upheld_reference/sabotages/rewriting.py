@@ -6,6 +6,7 @@ digests fit, and statements are signed. So nothing is wrong but what the defect 
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -45,7 +46,7 @@ def inventory(platform: Platform, table: str, columns: Mapping[str, str], catego
         if name != f"{writing.INVENTORY}.yaml":
             return content
         lines = "".join(
-            f"    {column}: {{purpose: {purpose}, category: {category}, retention: workspace}}\n"
+            f"    {column}: {{purpose: {json.dumps(purpose)}, category: {category}, retention: workspace}}\n"
             for column, purpose in columns.items()
         )
         heading = f"  {table}:\n"

@@ -124,10 +124,12 @@ def _table(platform: Platform, table: str, column: str, kind: str, purpose: str)
         );
         ALTER TABLE vault.{table} OWNER TO rivet_vault_owner;
         GRANT SELECT, INSERT, DELETE ON vault.{table} TO rivet_vault;
+        GRANT SELECT ON vault.{table} TO rivet_vault_auditor;
     """)
     purposes = {"account_id": "Whose sign-up it is", column: purpose, "created_at": "When it came"}
-    # Inventory and list of grants tell the truth about it, so that nothing is wrong but the copy.
+    # It may be audited, and inventory and list of grants tell the truth about it, so that nothing is wrong but the copy.
     rewriting.granted(platform, "rivet_vault", {f"vault.{table}": ["DELETE", "INSERT", "SELECT"]})
+    rewriting.granted(platform, "rivet_vault_auditor", {f"vault.{table}": ["SELECT"]})
     rewriting.inventory(platform, f"vault.{table}", purposes, "operational")
 
 
