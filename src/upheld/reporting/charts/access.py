@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from upheld.model import CheckResult, Observation, Plain, Verdict
-from upheld.reporting.charts.drawing import heat_map
+from upheld.reporting.charts.drawing import heat_chart
 from upheld.reporting.charts.parts import (
     MOST_COLUMNS,
     MOST_ROWS,
@@ -19,8 +19,6 @@ from upheld.reporting.charts.parts import (
     entry,
     items,
     looks,
-    table,
-    used,
     words,
 )
 from upheld.reporting.headline import several
@@ -94,16 +92,13 @@ def roles(checks: Sequence[CheckResult]) -> Chart | None:
         columns,
         {(operation, role): one.cell() for (operation, role), one in tried.items()},
     )
-    title = "Roles and operations"
-    return Chart(
-        name="roles",
-        title=title,
-        says=f"Whom each of {several(len(operations), 'operation')} let in: the statuses that came back to each role, in all tenants.",
-        checks=tuple(checks),
-        drawing=heat_map(title, grid),
-        numbers=table(grid),
-        key=used(
-            grid,
+    return heat_chart(
+        "roles",
+        "Roles and operations",
+        f"Whom each of {several(len(operations), 'operation')} let in: the statuses that came back to each role, in all tenants.",
+        checks,
+        grid,
+        key=(
             (Shade.BAD, "against what is declared, in a failing finding"),
             (Shade.UNSEEN, "not observed, or not the same everywhere"),
             (Shade.IN, "let in"),
@@ -134,16 +129,13 @@ def tenants(checks: Sequence[CheckResult]) -> Chart | None:
     operations = sorted(worst, key=lambda name: worst[name])
     pairs = tuple(dict.fromkeys(pair for _, pair in found))
     grid = Grid("operation", tuple(operations[:MOST_ROWS]), pairs[:MOST_COLUMNS], cells)
-    title = "Tenants and operations"
-    return Chart(
-        name="tenants",
-        title=title,
-        says=f"In how many places of each of {several(len(operations), 'operation')} another tenant's identifier was put, and whether it was refused.",
-        checks=tuple(checks),
-        drawing=heat_map(title, grid),
-        numbers=table(grid),
-        key=used(
-            grid,
+    return heat_chart(
+        "tenants",
+        "Tenants and operations",
+        f"In how many places of each of {several(len(operations), 'operation')} another tenant's identifier was put, and whether it was refused.",
+        checks,
+        grid,
+        key=(
             (Shade.BAD, "something was given or changed"),
             (Shade.UNSEEN, "not observed"),
             (Shade.GOOD, "refused each time"),

@@ -14,11 +14,13 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 from xml.etree import ElementTree as ET
 
-from upheld.reporting.charts.parts import Bar, Event, Grid
+from upheld.reporting.charts.parts import Bar, Chart, Event, Grid, Shade, table
 from upheld.reporting.text import safe
 
 if TYPE_CHECKING:
     from types import ModuleType
+
+    from upheld.model import CheckResult
 
 _TAGS = {"svg", "g", "rect", "path", "text", "circle", "title"}
 _NUMBERS = {"x", "y", "width", "height", "cx", "cy", "r"}
@@ -56,6 +58,21 @@ def heat_map(title: str, grid: Grid) -> str:
         _fill(bar, grid)
     _head(root)
     return _written(root)
+
+
+def heat_chart(
+    name: str,
+    title: str,
+    says: str,
+    checks: Sequence[CheckResult],
+    grid: Grid,
+    key: Sequence[tuple[Shade, str]],
+    left: str = "",
+) -> Chart:
+    """The chart of a grid as a heat map; of `key` only the shades that a cell has are explained."""
+    shades = {cell.shade for cell in grid.cells.values()}
+    explained = tuple(one for one in key if one[0] in shades)
+    return Chart(name, title, says, tuple(checks), heat_map(title, grid), table(grid), explained, left)
 
 
 def histogram(title: str, bars: Sequence[Bar], unit: str, marks: Mapping[float, str]) -> str:

@@ -140,12 +140,6 @@ def table(grid: Grid) -> Numbers:
     )
 
 
-def used(grid: Grid, *key: tuple[Shade, str]) -> tuple[tuple[Shade, str], ...]:
-    """Those entries of `key` whose shade a cell of `grid` has."""
-    shades = {cell.shade for cell in grid.cells.values()}
-    return tuple(one for one in key if one[0] in shades)
-
-
 def counted(number: int, noun: str) -> str:
     """A sentence that so many more stand in run.json; empty when there are none."""
     return f"{number:,} more {noun} in run.json." if number else ""

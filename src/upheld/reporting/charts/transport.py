@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from upheld.model import CheckResult, Verdict
-from upheld.reporting.charts.drawing import heat_map
+from upheld.reporting.charts.drawing import heat_chart
 from upheld.reporting.charts.parts import (
     MOST_COLUMNS,
     MOST_ROWS,
@@ -17,8 +17,6 @@ from upheld.reporting.charts.parts import (
     entry,
     items,
     looks,
-    table,
-    used,
     words,
 )
 
@@ -51,16 +49,13 @@ def versions(checks: Sequence[CheckResult]) -> Chart | None:
     columns = tuple(one for one in _VERSIONS if one in seen) + tuple(sorted(seen - set(_VERSIONS)))
     rows = tuple(dict.fromkeys(endpoint for endpoint, _ in cells))
     grid = Grid("endpoint", rows[:MOST_ROWS], columns[:MOST_COLUMNS], cells)
-    title = "Versions of TLS"
-    return Chart(
-        name="tls",
-        title=title,
-        says="Whether each public endpoint takes a handshake of each version.",
-        checks=tuple(checks),
-        drawing=heat_map(title, grid),
-        numbers=table(grid),
-        key=used(
-            grid,
+    return heat_chart(
+        "tls",
+        "Versions of TLS",
+        "Whether each public endpoint takes a handshake of each version.",
+        checks,
+        grid,
+        key=(
             (Shade.BAD, "in a failing finding"),
             (Shade.UNSEEN, "not observed"),
             (Shade.IN, "taken"),
@@ -96,15 +91,13 @@ def logs(checks: Sequence[CheckResult]) -> Chart | None:
         for names, count in lines.items()
     }
     grid = Grid("log", rows[:MOST_ROWS], columns[:MOST_COLUMNS], cells)
-    title = "Logs that were searched"
-    return Chart(
-        name="logs",
-        title=title,
-        says="How many lines of each log each check searched for secrets.",
-        checks=tuple(checks),
-        drawing=heat_map(title, grid),
-        numbers=table(grid),
-        key=used(grid, (Shade.UNSEEN, "the log was empty"), (Shade.IN, "lines searched")),
+    return heat_chart(
+        "logs",
+        "Logs that were searched",
+        "How many lines of each log each check searched for secrets.",
+        checks,
+        grid,
+        key=((Shade.UNSEEN, "the log was empty"), (Shade.IN, "lines searched")),
         left=counted(max(0, len(rows) - MOST_ROWS), "logs"),
     )
 
