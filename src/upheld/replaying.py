@@ -147,23 +147,27 @@ class _Replayer(Recorder):
 
 def decode(kind: type[Probe], name: str, value: Plain) -> object:
     """The value that this look of that kind of probe returned, from what was kept of it."""
-    return _adapter(getattr(kind, name)).validate_python(value)
+    return _adapter(getattr(kind, name), "return").validate_python(value)
 
 
 @cache
-def _adapter(method: Callable[..., object]) -> TypeAdapter[Any]:
-    return TypeAdapter(get_type_hints(method, include_extras=True)["return"])
+def _hints(method: Callable[..., object]) -> dict[str, Any]:
+    return get_type_hints(method, include_extras=True)
+
+
+@cache
+def _adapter(method: Callable[..., object], name: str) -> TypeAdapter[Any]:
+    return TypeAdapter(_hints(method)[name])
 
 
 def _today(method: Callable[..., object] | None, arguments: str) -> str:
     """Recorded arguments of a look as the same ones would be written today."""
     written: dict[str, Plain] = json.loads(arguments)
     if method is not None:
-        hints = get_type_hints(method, include_extras=True)
         for name, value in written.items():
-            if isinstance(value, dict | list) and name in hints:
+            if isinstance(value, dict | list) and name in _hints(method):
                 with contextlib.suppress(ValueError, TypeError):
-                    written[name] = plain(TypeAdapter(hints[name]).validate_python(value))
+                    written[name] = plain(_adapter(method, name).validate_python(value))
     return _canonical(written)
 
 
