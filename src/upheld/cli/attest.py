@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 import re
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import click
 
 from upheld.catalogue import Catalogue
-from upheld.cli.options import TARGET, find_policy
+from upheld.cli.options import TARGET, end_of, find_policy, last_day
 from upheld.documents import nearest
 from upheld.errors import InputError, Mistake
 from upheld.evidence import attesting
@@ -110,10 +110,7 @@ def _claim(policy: Path, name: str) -> Claim:
 
 
 def _expiry(given: str, now: datetime, claim: Claim) -> datetime:
-    try:
-        moment = datetime.combine(date.fromisoformat(given), time(23, 59, 59), UTC)
-    except ValueError:
-        raise _wrong("--expires", "is no date", repr(given), "YYYY-MM-DD") from None
+    moment = end_of(last_day(given))
     if moment <= now:
         raise _wrong("--expires", "is over already", given, "a day to come")
     for use in claim.uses:

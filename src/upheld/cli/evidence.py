@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from datetime import UTC, date, datetime, time
 from functools import partial
 from pathlib import Path
 
 import click
 
 from upheld.catalogue import Catalogue
-from upheld.cli.options import find_policy
+from upheld.cli.options import conclude, end_of, find_policy, issuer_option, last_day
 from upheld.errors import InputError, Mistake
 from upheld.evidence import bundle as bundles
 from upheld.evidence import container, inputs, keys, timestamps
@@ -48,7 +47,7 @@ def bundle(run: Path, key: str, out: Path, expires: str | None, timestamp: str |
     bytes, but for a timestamp.
     """
     signer = keys.signing_key(key)
-    until = _end_of(expires)
+    until = end_of(last_day(expires)).isoformat().replace("+00:00", "Z") if expires is not None else ""
     stamp = partial(timestamps.ask, timestamp) if timestamp else None
     data = bundles.make(standing(run), inputs.kept(run), signer, expires=until, timestamp=stamp)
     write_atomically(out, data)
@@ -57,12 +56,7 @@ def bundle(run: Path, key: str, out: Path, expires: str | None, timestamp: str |
 
 @click.command()
 @click.argument("bundle", type=click.Path(path_type=Path))
-@click.option(
-    "--issuer",
-    required=True,
-    type=click.Path(path_type=Path),
-    help="The issuer's public key, which you have from the issuer: PEM, certificate, OpenSSH key or allowed signers.",
-)
+@issuer_option
 @click.option(
     "--timestamp-authority",
     "authority",
@@ -85,10 +79,7 @@ def verify(context: click.Context, bundle: Path, issuer: Path, authority: Path |
         click.echo(f"  {_MARKS[point.holds]:<9} {safe(point.says)}")
     if found.holds:
         _say(found)
-    click.echo("it holds" if found.holds else "it does NOT hold: do not rely on it")
-    code = 0 if found.holds else 1
-    context.exit(code)
-    return code
+    return conclude(context, holds=found.holds)
 
 
 @click.command()
@@ -176,13 +167,3 @@ def _say(found: Verification) -> None:
     for line in (*_UNPROVEN, *when):
         click.echo(f"  {line}")
     click.echo()
-
-
-def _end_of(day: str | None) -> str:
-    if day is None:
-        return ""
-    try:
-        moment = datetime.combine(date.fromisoformat(day), time(23, 59, 59), UTC)
-    except ValueError:
-        raise InputError([Mistake("--expires", 0, 0, "is no date", got=repr(day), expected="YYYY-MM-DD")]) from None
-    return moment.isoformat().replace("+00:00", "Z")

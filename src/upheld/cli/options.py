@@ -1,9 +1,12 @@
-"""What several commands ask for: which policy, which target."""
+"""What several commands ask for: which policy, which target, whose key, until which day."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import UTC, date, datetime, time
 from pathlib import Path
+
+import click
 
 from upheld.errors import InputError, Mistake
 from upheld.resources import builtin
@@ -12,6 +15,35 @@ from upheld.target.start import TargetSource, find
 POLICY = "policies.yaml"
 TARGET = "target.yaml"
 EMBEDDED = "reference"
+
+issuer_option = click.option(
+    "--issuer",
+    required=True,
+    type=click.Path(path_type=Path),
+    help="The issuer's public key, which you have from the issuer: PEM, certificate, OpenSSH key or allowed signers.",
+)
+"""The key that a reader pins, which is never taken from what is verified."""
+
+
+def last_day(given: str) -> date:
+    """The day that `--expires` names; raises InputError for what is no date."""
+    try:
+        return date.fromisoformat(given)
+    except ValueError:
+        raise InputError([Mistake("--expires", 0, 0, "is no date", repr(given), "YYYY-MM-DD")]) from None
+
+
+def end_of(day: date) -> datetime:
+    """The last second of a day, in UTC."""
+    return datetime.combine(day, time(23, 59, 59), UTC)
+
+
+def conclude(context: click.Context, *, holds: bool) -> int:
+    """Say whether what was verified holds, and leave with 0 or 1."""
+    click.echo("it holds" if holds else "it does NOT hold: do not rely on it")
+    code = 0 if holds else 1
+    context.exit(code)
+    return code
 
 
 def find_policy(given: Path | None) -> Path:

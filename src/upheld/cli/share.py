@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from datetime import UTC, date, datetime
+from datetime import UTC, datetime
 from pathlib import Path
 
 import click
 from cryptography.x509 import Certificate
 
+from upheld.cli.options import conclude, issuer_option, last_day
 from upheld.errors import InputError, Mistake
 from upheld.evidence import keys
 from upheld.evidence.verifying import verify as verify_bundle
@@ -60,7 +61,7 @@ def share(
     today = datetime.now(UTC).date()
     wanted = tuple(one.strip() for one in claims.split(",") if one.strip())
     found = standing(run)
-    terms = Terms(audience, today, _day(expires) if expires else audited(found) + GOOD_FOR, wanted)
+    terms = Terms(audience, today, last_day(expires) if expires else audited(found) + GOOD_FOR, wanted)
     signer = keys.signing_key(key) if key else None
     page, paper = (out, out) if out.suffix in {".html", ".pdf"} else (out / PAGE, out / PDF)
     made = make(found, terms, signer)
@@ -80,12 +81,7 @@ def share(
 
 @click.command("verify-share")
 @click.argument("file", type=click.Path(path_type=Path))
-@click.option(
-    "--issuer",
-    required=True,
-    type=click.Path(path_type=Path),
-    help="The issuer's public key, which you have from the issuer: PEM, certificate, OpenSSH key or allowed signers.",
-)
+@issuer_option
 @click.option(
     "--bundle",
     type=click.Path(path_type=Path),
@@ -116,10 +112,7 @@ def verify_share(context: click.Context, file: Path, issuer: Path, bundle: Path 
         for line in UNPROVEN:
             click.echo(f"  {line}")
         click.echo()
-    click.echo("it holds" if found.holds else "it does NOT hold: do not rely on it")
-    code = 0 if found.holds else 1
-    context.exit(code)
-    return code
+    return conclude(context, holds=found.holds)
 
 
 def _chain(file: Path | None, key: keys.SigningKey | None) -> tuple[Certificate, ...]:
@@ -134,10 +127,3 @@ def _chain(file: Path | None, key: keys.SigningKey | None) -> tuple[Certificate,
         raise InputError([Mistake(str(file), 0, 0, f"cannot be read: {error.strerror or error}")]) from error
     found: tuple[Certificate, ...] = pdf.signing().certificates(data, key, str(file))
     return found
-
-
-def _day(text: str) -> date:
-    try:
-        return date.fromisoformat(text)
-    except ValueError:
-        raise InputError([Mistake("--expires", 0, 0, "is no date", got=repr(text), expected="YYYY-MM-DD")]) from None
