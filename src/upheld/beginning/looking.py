@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any, TypeVar, cast
 from urllib.parse import SplitResult, urljoin, urlsplit
 
-from upheld.beginning.sentences import Page, of_file, of_html
 from upheld.errors import InputError, Mistake, Unobservable
 from upheld.probes import openapi
 from upheld.probes.base import Session
@@ -22,6 +21,7 @@ from upheld.probes.http import Http, redirect
 from upheld.probes.inferring import Inferred, inferred
 from upheld.probes.scope import Scope
 from upheld.probes.tls import Tls, TlsVersion
+from upheld.reading import Page, of_file, of_html
 from upheld.redaction import Redactor
 from upheld.target.endpoints import Endpoint
 from upheld.target.model import Target

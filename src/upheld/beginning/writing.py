@@ -15,11 +15,11 @@ from urllib.parse import urlsplit
 
 from upheld.beginning.looking import Code, Place, Seen
 from upheld.beginning.mapping import Mapped, plainly, word_for_word
-from upheld.beginning.sentences import Page
 from upheld.catalogue import Catalogue
 from upheld.doctor.advice import example
 from upheld.policies import Policy
 from upheld.probes.inferring import Inferred
+from upheld.reading import Page
 from upheld.reporting.text import safe, unused
 
 _UNSEEN = ("database", "logs", "registers", "host", "backups")

@@ -72,14 +72,18 @@ _INLINE = frozenset(
         "img",
     ]
 )
+_TELLING = frozenset({"h1", "h2", "h3", "h4", "h5", "h6", "li", "td", "th", "dt", "dd", "figcaption", "summary"})
+"""Elements that say what the blocks inside of them are."""
 _HIDING = re.compile(r"(?:display\s*:\s*none|visibility\s*:\s*hidden)", re.IGNORECASE)
 _START_TAG = re.compile(r"<[a-zA-Z]")
 _QUOTES = str.maketrans(dict.fromkeys("‘’‚‛′`´", "'") | dict.fromkeys("“”„‟″«»", '"'))
 _INVISIBLE = re.compile("[\u00ad\u200b-\u200f\u2060\u202a-\u202e\u2066-\u2069\ufeff]")
 _BULLET = re.compile(r"^[•·▪‣◦*]\s+")
 # A sentence ends at its mark, before white space and what can begin another one; "e.g. this" does not end.
-_SENTENCE_END = re.compile(r"(?<=[.!?])[\"')\]]*\s+(?=[\"'(\[]*[A-Z0-9])")
+_SENTENCE_END = re.compile(r"(?<=[.!?])[\"')\]]*\s+(?=[\"'(\[]*[A-Z0-9À-ÖØ-Þ])")
 _ABBREVIATION = re.compile(r"(?:\b(?:e\.g|i\.e|etc|cf|vs|approx|No|Nos|Art|Sec|Inc|Ltd|Co|Dr|Mr|Ms|Mrs|St)|\b[A-Z])\.$")
+
+_NUMBERING = re.compile(r"\(?\d+(?:\.\d+)*\.\)?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,11 +95,21 @@ class Link:
 
 
 @dataclass(frozen=True, slots=True)
+class Line:
+    """One line of a page: its text, the element that it is the text of, and a number that lines of one row or block share."""
+
+    text: str
+    tag: str
+    group: int
+
+
+@dataclass(frozen=True, slots=True)
 class Content:
-    """A part of a page: its sentences and links, in the page's order."""
+    """A part of a page: its sentences and links, in the page's order, and the lines that the sentences were cut from."""
 
     sentences: tuple[str, ...]
     links: tuple[Link, ...]
+    lines: tuple[Line, ...] = ()
 
 
 def normalise(text: str) -> str:
@@ -107,14 +121,25 @@ def normalise(text: str) -> str:
 
 def sentences(line: str) -> Iterator[str]:
     """The normalised sentences of one line of text; the same text gives the same sentences wherever it stands."""
-    text = " ".join(_INVISIBLE.sub("", line).translate(_QUOTES).split())
+    for _, normalised in cut(line):
+        yield normalised
+
+
+def cut(line: str) -> Iterator[tuple[str, str]]:
+    """The sentences of one line of text, each in its own words and marks and as `normalise` has it."""
+    own = " ".join(_INVISIBLE.sub("", line).split())
+    text = own.translate(_QUOTES)  # One character for one, so that places in it are places in `own`.
     start = 0
-    for end in _SENTENCE_END.finditer(text):
-        if _ABBREVIATION.search(text[start : end.start()]):
-            continue
-        yield from filter(None, [normalise(text[start : end.end()])])
-        start = end.end()
-    yield from filter(None, [normalise(text[start:])])
+    ends = [
+        end.end()
+        for end in _SENTENCE_END.finditer(text)
+        if not _ABBREVIATION.search(text[max(0, end.start() - 20) : end.start()])
+        and not _NUMBERING.fullmatch(text[: min(end.start(), 20)])
+    ]
+    for end in (*ends, len(text)):
+        if normalised := normalise(text[start:end]):
+            yield own[start:end].strip(), normalised
+        start = end
 
 
 def content(html: str, selector: str, base: str) -> Content:
@@ -131,13 +156,13 @@ def content(html: str, selector: str, base: str) -> Content:
         raise Unobservable(f"the page cannot be searched with {selector!r}: {error}") from error
     if not roots:
         raise Unobservable(f"the page has no element that matches {selector!r}")
-    lines: list[str] = []
+    lines: list[Line] = []
     links: list[Link] = []
     known = {root.mem_id for root in roots}
     for root in roots:
         if not _inside(root, known):
             _Walk(lines, links, base).walk(root)
-    return Content(tuple(sentence for line in lines for sentence in sentences(line)), tuple(links))
+    return Content(tuple(one for line in lines for one in sentences(line.text)), tuple(links), tuple(lines))
 
 
 def _inside(node: Any, roots: set[int]) -> bool:
@@ -152,11 +177,13 @@ def _inside(node: Any, roots: set[int]) -> bool:
 class _Walk:
     """One pass over a tree with a stack of its own, as deep trees would break Python's."""
 
-    def __init__(self, lines: list[str], links: list[Link], base: str) -> None:
+    def __init__(self, lines: list[Line], links: list[Link], base: str) -> None:
         self._lines = lines
         self._links = links
         self._base = base
         self._line: list[str] = []
+        self._blocks: list[tuple[str, int]] = [("", 0)]
+        self._groups: dict[int, int] = {}
 
     def walk(self, root: Any) -> None:
         stack: list[tuple[Any, int | None]] = [(root, None)]
@@ -170,6 +197,7 @@ class _Walk:
             elif node.is_element_node and not _unseen(node, tag):
                 if tag not in _INLINE:
                     self._end_line()
+                    self._blocks.append((tag, node.mem_id))
                 # A block inside a link ends the line that the link's text would stand in; then its text is that of its end.
                 stack.append((node, len(self._line)))
                 children = []
@@ -189,11 +217,14 @@ class _Walk:
                 self._links.append(Link(text, href))
         if tag not in _INLINE:
             self._end_line()
+            self._blocks.pop()
 
     def _end_line(self) -> None:
         line = " ".join("".join(self._line).split())
         if line:
-            self._lines.append(line)
+            depth = next((at for at in range(len(self._blocks) - 1, 0, -1) if self._blocks[at][0] in _TELLING), 0)
+            tag, around = self._blocks[depth or -1][0], self._blocks[(depth or len(self._blocks) - 1) - 1][1]
+            self._lines.append(Line(line, tag, self._groups.setdefault(around, len(self._lines) + 1)))
         self._line.clear()
 
 
