@@ -153,7 +153,7 @@ class Redactor:
             cleaned = self.text(value)
             # Enumeration members that are strings stay members.
             return value if cleaned == value else cleaned
-        if type(value) in _SCALARS or isinstance(value, int | float) or self._remembered(value):
+        if type(value) in _SCALARS or isinstance(value, int | float) or self.remembers(value):
             return value
         if isinstance(value, tuple | list | frozenset):
             items = [self.deep(item) for item in value]
@@ -163,17 +163,20 @@ class Redactor:
             changed = any(k1 is not k2 or pairs[k1] is not value[k2] for k1, k2 in zip(pairs, value, strict=False))
             return pairs if changed else value
         kind: Any = type(value)
-        changes = {
-            name: after
-            for name in _fields_of(kind)
-            if (after := self.deep(before := getattr(value, name))) is not before
-        }
+        changes = {}
+        clean = self._clean
+        for name in _fields_of(kind):
+            before = getattr(value, name)
+            if type(before) in _SCALARS or (type(before) is str and before in clean):
+                continue
+            if (after := self.deep(before)) is not before:
+                changes[name] = after
         if not changes:
             return value
         return value.model_copy(update=changes) if isinstance(value, BaseModel) else _replaced(value, changes)
 
-    def _remembered(self, value: object) -> bool:
-        """Whether this is a collection of nothing but texts that are known to hold no secret."""
+    def remembers(self, value: object) -> bool:
+        """Whether this is a collection of nothing but short texts that are known to hold no secret."""
         try:
             if isinstance(value, tuple | list | frozenset):
                 return self._clean.issuperset(value)

@@ -19,7 +19,7 @@ from upheld.probes import openapi
 from upheld.probes.api_answers import Reply
 from upheld.probes.api_logins import at, fields_of
 from upheld.probes.api_objects import Making
-from upheld.probes.api_requests import Request, build, build_harmless, encoded, fill, generated, json_of
+from upheld.probes.api_requests import Request, build, build_harmless, encoded, fill, generated, json_of, makers
 from upheld.probes.http_client import Answer, HttpClient
 from upheld.probes.waiting import matches, patient
 from upheld.target.api import Account
@@ -179,8 +179,8 @@ class ApiCalls(Generic[Someone]):
         }
         chosen = {
             kind: str(fill(recipe.chosen, values))
-            for kind, recipe in self.description.objects.items()
-            if recipe.create == one.id and recipe.chosen is not None
+            for kind, recipe in makers(self.description, one.id)
+            if recipe.chosen is not None
         }
         values.update(chosen)
         request = build(one, self.description, self.endpoint, values, replaced or {})
@@ -359,7 +359,7 @@ class ApiCalls(Generic[Someone]):
             location=answer.header("location") or "",
             good=called.statuses if called else (),
         )
-        kind, recipe = next(((name, one) for name, one in api.objects.items() if one.create == subject), ("", None))
+        kind, recipe = next(iter(makers(api, subject)), ("", None))
         if recipe is None or not identity or not found.worked:
             return found
         return replace(found, made=_made(recipe, answer, (values or {}).get(kind, "")))

@@ -6,7 +6,7 @@ import json
 import re
 import secrets
 import uuid
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlencode, urlsplit
@@ -62,11 +62,31 @@ def body_template(operation: Operation, api: Api) -> Any:
     return recipe.json_body if recipe.json_body is not None else recipe.form if recipe.form is not None else recipe.text
 
 
+def makers(api: Api, operation: str) -> Sequence[tuple[str, ObjectRecipe]]:
+    """The kinds of object that an operation creates, each with its recipe, in the target's order."""
+    recipes = api.objects
+    known = _MAKERS.get(id(recipes))
+    if known is None or known[0] is not recipes:
+        found: dict[str, list[tuple[str, ObjectRecipe]]] = {}
+        for kind, recipe in recipes.items():
+            found.setdefault(recipe.create, []).append((kind, recipe))
+        if len(_MAKERS) >= _APIS_REMEMBERED:
+            _MAKERS.clear()
+        # The recipes are kept too, so that no others can come to have their identity.
+        known = _MAKERS[id(recipes)] = recipes, found
+    return known[1].get(operation, ())
+
+
+_APIS_REMEMBERED = 64
+_MAKERS: dict[int, tuple[Mapping[str, ObjectRecipe], Mapping[str, Sequence[tuple[str, ObjectRecipe]]]]] = {}
+"""Who makes what, by the recipes of an API: each call asks for it, and an API may have hundreds of recipes."""
+
+
 def body_recipe(operation: Operation, api: Api) -> OperationRecipe | ObjectRecipe | None:
     """The recipe that gives the body of `operation`; None where none does."""
     candidates = (
         api.operations.get(operation.id),
-        *(one for one in api.objects.values() if one.create == operation.id),
+        *(recipe for _, recipe in makers(api, operation.id)),
     )
     for one in candidates:
         if one is not None and not (one.json_body is None and one.form is None and one.text is None):
@@ -104,7 +124,7 @@ def kinds_needed(operation: Operation, api: Api) -> tuple[str, ...]:
     kinds = [kind_of(operation.id, one.name, api) for one in operation.path_parameters]
     kinds += [kind for _, kind in kinds_in(body_template(operation, api), "")]
     # Whoever makes an object whose identifier is chosen needs none of its kind.
-    chosen = {name for name, one in api.objects.items() if one.create == operation.id and one.chosen is not None}
+    chosen = {name for name, one in makers(api, operation.id) if one.chosen is not None}
     return tuple(dict.fromkeys(kind for kind in kinds if kind in api.objects and kind not in chosen))
 
 

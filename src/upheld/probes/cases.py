@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from upheld.probes.api_requests import SAFE_METHODS, TENANT, body_template, kind_of, kinds_in
+from upheld.probes.api_requests import SAFE_METHODS, TENANT, body_template, kind_of, kinds_in, makers
 from upheld.probes.openapi import Operation
 
 if TYPE_CHECKING:
@@ -73,7 +73,7 @@ def make_case(operation: Operation, api: Api) -> Case:
     references: list[Reference] = []
     unclear: list[str] = list(operation.unread)
     missing: list[str] = []
-    chosen = {name for name, one in api.objects.items() if one.create == operation.id and one.chosen is not None}
+    chosen = {name for name, one in makers(api, operation.id) if one.chosen is not None}
     for parameter in operation.parameters:
         if parameter.where not in {"path", "query", "header"}:
             continue
@@ -129,7 +129,7 @@ def make_case(operation: Operation, api: Api) -> Case:
         unclear=tuple(unclear),
         left_out=api.excluded.get(operation.id, ""),
         shared=api.shared.get(operation.id, ""),
-        creates=next((name for name, one in api.objects.items() if one.create == operation.id), ""),
+        creates=next((name for name, _ in makers(api, operation.id)), ""),
         reads=next((name for name, one in api.objects.items() if one.read == operation.id), ""),
         deletes=next((name for name, one in api.objects.items() if one.delete == operation.id), ""),
         object=kind,

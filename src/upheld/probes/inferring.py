@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from itertools import chain, count
 from typing import Any
 
-from upheld.probes.api_requests import TENANT, kind_of
+from upheld.probes.api_requests import TENANT, kind_of, makers
 from upheld.probes.openapi import FORM, Document, Operation, Property, answered
 from upheld.probes.valid_bodies import MOST, body_of
 from upheld.target.api import Api, ObjectRecipe
@@ -210,7 +210,7 @@ def _called(api: Api | None, made: Operation, read: Operation) -> str:
     """What the target calls the objects that `made` makes; empty where it says nothing."""
     if api is None:
         return ""
-    hand = next((kind for kind, recipe in api.objects.items() if recipe.create == made.id), "")
+    hand = next((kind for kind, _ in makers(api, made.id)), "")
     return hand or kind_of(read.id, read.path_parameters[-1].name, api)
 
 

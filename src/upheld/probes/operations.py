@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from upheld.errors import Unobservable
@@ -110,11 +111,14 @@ class Document:
     operations: tuple[Operation, ...]
     data: Mapping[str, Any]
 
+    @cached_property
+    def _by_id(self) -> Mapping[str, Operation]:
+        return {one.id: one for one in reversed(self.operations)}  # Of two by one name the first counts.
+
     def operation(self, identity: str) -> Operation:
         """The operation of that id; raises Unobservable when the document has none."""
-        for one in self.operations:
-            if one.id == identity:
-                return one
+        if (one := self._by_id.get(identity)) is not None:
+            return one
         raise Unobservable(
             f"the OpenAPI document has no operation {identity}, and the target declares none (api.declared)"
         )

@@ -137,7 +137,13 @@ def plain(value: object) -> Plain:  # noqa: PLR0911, PLR0912  (one return for ea
     if kind in _SCALARS or (kind is str and len(cast("str", value)) <= TEXT_KEPT):
         return cast("Plain", value)
     if names := _field_names(kind):
-        return {name: plain(getattr(value, name)) for name in names}
+        fields: dict[str, Plain] = {}
+        for name in names:
+            item = getattr(value, name)
+            fields[name] = (
+                item if type(item) in _SCALARS or (type(item) is str and len(item) <= TEXT_KEPT) else plain(item)
+            )
+        return fields
     if isinstance(value, float) and not math.isfinite(value):
         return str(value)  # A number such as 1e999, which JSON cannot carry as what it became.
     if value is None or isinstance(value, bool | int | float):
@@ -174,5 +180,13 @@ def _field_names(kind: Any) -> tuple[str, ...]:
 
 def plain_arguments(arguments: Mapping[str, object], redactor: Redactor) -> Plain:
     """The arguments of a look as they are kept, without secrets; a part of the target's description goes by its name."""
-    cleaned = {name: redactor.deep(value) for name, value in arguments.items()}
-    return {name: str(value) if isinstance(value, BaseModel) else plain(value) for name, value in cleaned.items()}
+    kept: dict[str, Plain] = {}
+    for name, value in arguments.items():
+        if type(value) is dict and redactor.remembers(
+            value
+        ):  # Objects by kind, as most calls have them: short texts all.
+            kept[name] = value.copy()
+            continue
+        cleaned = redactor.deep(value)
+        kept[name] = str(cleaned) if isinstance(cleaned, BaseModel) else plain(cleaned)
+    return kept

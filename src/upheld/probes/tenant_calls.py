@@ -11,7 +11,7 @@ from upheld.probes import openapi
 from upheld.probes.api_calls import ApiCalls
 from upheld.probes.api_logins import Logins
 from upheld.probes.api_objects import Making, Planter
-from upheld.probes.api_requests import SAFE_METHODS, Request
+from upheld.probes.api_requests import SAFE_METHODS, Request, makers
 from upheld.probes.inferring import Completed, complete
 from upheld.target.api import Identity
 
@@ -113,7 +113,7 @@ class TenantCalls(ApiCalls[Identity]):
         self, operation: str, identity: str | None, objects: Mapping[str, str], request: Request
     ) -> AbstractContextManager[Making]:
         """Around a request: where it makes an object, that is noted in the journal before, and what came of it after."""
-        kind = next((name for name, recipe in self.description.objects.items() if recipe.create == operation), None)
+        kind = next((name for name, _ in makers(self.description, operation)), None)
         # What a page shows was there already.
         if kind is None or identity is None or request.method in SAFE_METHODS:
             return super().making(operation, identity, objects, request)
