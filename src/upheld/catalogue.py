@@ -90,6 +90,12 @@ class Check:
         return create_model(name, __config__=config, **fields)
 
     @cached_property
+    def own_values(self) -> Mapping[str, Any]:
+        """What the check sets its parameters to by itself, as plain data; compulsory ones are left out."""
+        fields = self.parameters.model_fields.items()
+        return {name: plain(field.default) for name, field in fields if not field.is_required()}
+
+    @cached_property
     def defaults(self) -> tuple[dict[str, Any], str]:
         """The arguments and their JSON when the policy sets nothing; raises ValidationError where one is compulsory."""
         return self._arguments_of("{}")

@@ -16,6 +16,7 @@ from upheld.errors import InputError, Mistake
 from upheld.model import Override, Waiver
 from upheld.policies.format import ClaimEntry, PolicyFile
 from upheld.policies.model import Claim, Policy
+from upheld.policies.promised import Promise, too_weak
 from upheld.policies.uses import Use, Uses, named
 from upheld.policies.waivers import FILE_NAME, load_waivers
 
@@ -71,6 +72,7 @@ class _Loader:
         self.complete = True
         """Whether every file could be read, so that what is not there really is not."""
         self._suggestions = Suggestions()
+        self._catalogue = catalogue
         self._uses = Uses(catalogue, self.mistakes, self._suggestions)
         self._state: dict[Path, str] = {}
 
@@ -168,6 +170,9 @@ class _Loader:
         overrides = self._overrides({one: entry.uses for one, entry in by_id.items()}, names_of)
         no_promise = self._no_promise(entries)
         root = next((source for source in self.sources if source.path == path), None)
+        if not self.mistakes:
+            promises = {one: _promise(entry) for one, entry in by_id.items()}
+            self.mistakes.extend(too_weak(promises, self._catalogue))
         waivers_path = self._waivers_path(path, root)
         waivers = self._waivers(waivers_path, names_of, today) if waivers_path else ()
         heads = [source for source in reversed(self.sources) if source.role != "include"]
@@ -343,6 +348,14 @@ def _circles(graph: Mapping[str, list[str]]) -> Iterator[list[str]]:
                 path.append(node)
                 stack.append((node, True))
                 stack.extend((following, False) for following in reversed(graph[node]))
+
+
+def _promise(entry: _Entry) -> Promise:
+    """What a claim says, and what decides it; the file's model has been found valid."""
+    data = entry.data
+    words = " ".join(dict.fromkeys([data["statement"], *(text for _, text in _texts(data.get("sentences")))]))
+    deciders = [name for _, name in _texts(data.get("decided_by"))]
+    return Promise(words, entry.source.document, entry.location, entry.uses, deciders)
 
 
 def _finished(entry: _Entry) -> Claim:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import json
 from collections.abc import Collection, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from pydantic import ValidationError
@@ -27,6 +27,14 @@ class Use:
     not_applicable: str
     document: Document
     location: Location
+    overridden: dict[str, tuple[Document, Location]] = field(default_factory=dict)
+    """Where an override set a parameter, by its name."""
+
+    def place(self, parameter: str = "") -> tuple[Document, Location]:
+        """Where that parameter was set; where the check is named, for one that was not."""
+        if parameter in self.overridden:
+            return self.overridden[parameter]
+        return self.document, (*self.location, parameter) if parameter in self.given else self.location
 
     def finished(self) -> CheckUse:
         """The use as it is planned."""
@@ -183,6 +191,7 @@ class Uses:
                     yield Override(
                         document.file, claim, use.check, parameter, before.get(parameter), after.get(parameter)
                     )
+                    use.overridden[parameter] = document, ("override", claim, use.check, parameter)
             use.given, use.arguments_json = merged, outcome
 
 
