@@ -28,7 +28,10 @@ WRITTEN = {"target.yaml", "run.json", "more.yaml", "deployment.json", "checks.js
         "README.md",
         "ARCHITECTURE.md",
         "CONTRIBUTING.md",
-        *(f"docs/{name}.md" for name in ("evidence", "exports", "policy", "reference", "sharing", "target")),
+        *(
+            f"docs/{name}.md"
+            for name in ("evidence", "exports", "policy", "reference", "sharing", "strength", "target")
+        ),
     ],
 )
 def test_every_path_that_a_page_names_exists(page):

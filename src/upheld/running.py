@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import platform
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING
@@ -12,6 +13,7 @@ from upheld.errors import InputError
 from upheld.execution import unfinished
 from upheld.judging import decide
 from upheld.model import CheckResult, ClaimResult, Run, Status, TargetSummary, timestamp
+from upheld.policies.promised import over_one_endpoint
 from upheld.target.load import load_target
 
 if TYPE_CHECKING:
@@ -82,7 +84,16 @@ def assemble(audit: Audit, pending: str = "planned, and never reported") -> Run:
         overrides=audit.policy.overrides,
         waivers=audit.policy.waivers,
         selected=audit.selected,
+        notes=tuple(_over_one_endpoint(audit)),
     )
+
+
+def _over_one_endpoint(audit: Audit) -> Iterator[str]:
+    """What a reader must know of claims about all endpoints, of which the target describes one."""
+    target = described_target(audit)
+    for claim, words, endpoint in over_one_endpoint(audit.policy, target) if target is not None else ():
+        if not audit.selected or claim.id in audit.selected:
+            yield f"{claim.id}: “{words}” was looked at over one endpoint, {endpoint}: the target describes no other."
 
 
 def exit_code(run: Run, accept_attested: frozenset[str] = frozenset()) -> int:

@@ -6,20 +6,24 @@ import difflib
 import importlib
 import inspect
 import pkgutil
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
 import click
 
 import upheld.probes
+from upheld import documents
 from upheld.catalogue import Catalogue, Check
 from upheld.cli.options import find_policy
 from upheld.errors import InputError, Mistake
 from upheld.policies import Claim, Policy, load
+from upheld.policies.promised import over_one_endpoint
 from upheld.probes.base import Probe
 from upheld.reporting.text import safe
 from upheld.resources import check_folders
 from upheld.target.load import load_target
+from upheld.target.model import Target
 
 _policy_option = click.option(
     "--policy", type=click.Path(path_type=Path), help="The policy; policies.yaml in this folder, else the built-in one."
@@ -131,6 +135,7 @@ def validate(policy: Path | None, target: Path | None) -> None:
     mistakes: list[Mistake] = []
     said: list[str] = []
     names: list[str] | None = None
+    loaded: Policy | None = None
     try:
         path = find_policy(policy)
         catalogue = Catalogue.load(*check_folders(path))
@@ -147,6 +152,8 @@ def validate(policy: Path | None, target: Path | None) -> None:
     if target is not None:
         try:
             described, _ = load_target(target, names)
+            if loaded is not None:
+                mistakes.extend(_over_one_endpoint(loaded, described, target))
             said.append(f"{target}: {safe(described.name)} ({described.environment.value})")
         except InputError as error:
             mistakes.extend(error.mistakes)
@@ -155,3 +162,16 @@ def validate(policy: Path | None, target: Path | None) -> None:
     if mistakes:
         raise InputError(mistakes)
     click.echo("valid")
+
+
+def _over_one_endpoint(policy: Policy, described: Target, file: Path) -> Iterator[Mistake]:
+    for claim, words, endpoint in over_one_endpoint(policy, described):
+        line, column = documents.load(file).place(("endpoints", 0))
+        yield Mistake(
+            str(file),
+            line,
+            column,
+            f"{claim.id}: “{words}” promises more than the one endpoint that the target describes can show",
+            got=str(endpoint),
+            expected="every public endpoint, or at this one `alone` with the reason why there is no other",
+        )

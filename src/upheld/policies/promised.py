@@ -6,13 +6,19 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from upheld.catalogue import Catalogue
 from upheld.documents import Document, Location
 from upheld.errors import Mistake
+from upheld.policies.model import Claim, Policy
 from upheld.policies.uses import Use
 from upheld.resources import builtin
-from upheld.strength import Decider, weaknesses
+from upheld.strength import Decider, over_endpoints, weaknesses
+
+if TYPE_CHECKING:
+    from upheld.target.endpoints import Endpoint
+    from upheld.target.model import Target
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +45,21 @@ def too_weak(promises: Mapping[str, Promise], catalogue: Catalogue) -> Iterator[
                 document, at = by_decider[id(weakness.decider)].place(weakness.parameter)
             message = f"{name}: {weakness}"
             yield document.mistake(at, message, key=True, expected=weakness.wanted)
+
+
+def over_one_endpoint(policy: Policy, target: Target) -> Iterator[tuple[Claim, str, Endpoint]]:
+    """Claims that speak of all endpoints while the target describes a single public one, and does not say why it stands alone.
+
+    Each with the words in question and that endpoint.
+    """
+    public = [one for one in target.endpoints if one.public]
+    if len(public) != 1 or public[0].alone:
+        return
+    for claim in policy.claims:
+        words = " ".join(dict.fromkeys([claim.statement, *claim.sentences]))
+        uses = [use.check for use in claim.uses if not use.not_applicable]
+        if found := over_endpoints(words, uses):
+            yield claim, found, public[0]
 
 
 def _deciders(name: str, promise: Promise, catalogue: Catalogue) -> Iterator[tuple[Decider, Use]]:

@@ -1,4 +1,4 @@
-"""JSON Schemas of policies, waivers and targets, for editors: from the models, and from the signatures of the checks.
+"""JSON Schemas of policies, waivers, targets and the table of strengths, for editors: from the models, and from the signatures of the checks.
 
 `python -m upheld.policies.schema` writes them to `schema/`. For a project with checks of its own, name its folders:
 `python -m upheld.policies.schema --to schema checks`.
@@ -20,6 +20,7 @@ from upheld.errors import InputError, Mistake
 from upheld.policies.format import PolicyFile, WaiverFile
 from upheld.policies.uses import compulsory
 from upheld.resources import builtin
+from upheld.strength.table import Table
 from upheld.target.model import Target
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
@@ -63,6 +64,7 @@ def texts(catalogue: Catalogue) -> dict[str, str]:
         "policies.schema.json": policies_schema(catalogue),
         "waivers.schema.json": waivers_schema(),
         "target.schema.json": target_schema(),
+        "strength.schema.json": _schema(Table, "How upheld compares parameters with words"),
     }
     return {name: json.dumps(schema, indent=2, ensure_ascii=False) + "\n" for name, schema in schemas.items()}
 

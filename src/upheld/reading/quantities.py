@@ -19,7 +19,7 @@ _TENS = {
     word: number * 10
     for number, word in enumerate("twenty thirty forty fifty sixty seventy eighty ninety".split(), 2)  # noqa: SIM905
 }
-_WORD_NUMBER = rf"(?:(?:{'|'.join(_TENS)})(?:[- ](?:{'|'.join(list(_SMALL)[1:10])}))?|{'|'.join(_SMALL)}|an?)"
+_WORD_NUMBER = rf"(?:(?:{'|'.join(_TENS)})(?:[- ](?:{'|'.join(list(_SMALL)[1:10])}))?|{'|'.join(_SMALL)}|half an?|an?)"
 _NUMBER = rf"(?P<number>\d{{1,3}}(?:,\d{{3}})+|\d+(?:\.\d+)?|(?i:{_WORD_NUMBER}))(?:\s*\(\d+\))?"
 _UNITS = {
     "second": "seconds", "sec": "seconds", "s": "seconds",
@@ -44,6 +44,12 @@ _KEY = re.compile(
     r"\b(?:(?P<cipher>AES|RSA|ECDSA|SHA)[-\s]?(?P<a>\d{3,4})\b|(?P<b>\d{3,4})[-\s]?bits?\b)(?:\s*(?P<cipher2>AES|RSA|ECC)\b)?",
     re.IGNORECASE,
 )
+_HALVES: dict[str, tuple[float, str]] = {
+    "hours": (30, "minutes"),
+    "days": (12, "hours"),
+    "months": (15, "days"),
+    "years": (6, "months"),
+}
 _COUNT = re.compile(
     rf"(?<![\w.-]){_NUMBER}\s+(?P<adjective>(?:[a-z-]+\s+){{0,2}})(?P<what>approv(?:als?|ers?)|reviewers?|attempts?|requests?|tries|logins?|copies|replicas?"
     r"|regions?|zones?|employees|people|characters)\b",
@@ -112,6 +118,8 @@ def _number(words: str) -> float:
     plain = words.lower().replace(",", "")
     if plain in {"a", "an"}:
         return 1
+    if plain.startswith("half"):
+        return 0.5
     if plain[0].isdigit():
         return float(plain)
     return float(sum(_TENS.get(part, _SMALL.get(part, 0)) for part in re.split(r"[- ]", plain)))
@@ -156,6 +164,10 @@ def _times(text: str) -> Iterator[Quantity]:
             unit = f"business {unit}"
         start, end = found.span()
         every = bool(_EVERY_TIME.search(text[:start]))
+        if found["number"].lower().startswith("half"):
+            number, unit = _HALVES.get(unit, (0.5, unit))
+            yield Quantity(number, unit, _bound(text, start, end), found.group(), start, end, every=every)
+            continue
         if found["number"].lower() in {"a", "an"} and re.search(
             r"\b(?:once|twice|times)\s+$", text[:start], re.IGNORECASE
         ):

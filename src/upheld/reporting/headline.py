@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from upheld.model import Basis, CheckResult, ClaimResult, Run, Status, Verdict
+from upheld.strength import of_run
 
 WORST_FIRST: tuple[Status, ...] = tuple(reversed(Status))
 """The order in which every view names statuses."""
@@ -26,6 +27,7 @@ BASES: dict[Basis, str] = {
 }
 
 _OVERRIDES = 5
+_WEAK = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +99,10 @@ def notices(run: Run) -> tuple[str, ...]:
         said.append(
             f"{several(len(changed), 'parameter')} changed by an overlay: {'; '.join(changed[:_OVERRIDES])}{more}."
         )
+    weak = [f"{claim}: {weakness}" for claim, weakness in of_run(run)]
+    if weak:
+        more = f"; and {len(weak) - _WEAK:,} more" if len(weak) > _WEAK else ""
+        said.append(f"Words that promise more than what was checked. {'; '.join(weak[:_WEAK])}{more}.")
     return (*said, *run.notes)
 
 

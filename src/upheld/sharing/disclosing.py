@@ -26,6 +26,7 @@ from upheld.model import Run, Status
 from upheld.reporting import run_json
 from upheld.reporting.headline import checks
 from upheld.sharing.reasons import classes
+from upheld.strength import of_run
 
 FORMAT = "upheld-share/1"
 LONGEST_AUDIENCE = 120
@@ -150,6 +151,7 @@ def _predicate(run: Run, terms: Terms, shown: frozenset[str], tree: Tree, found:
             "waivers": len(run.waivers),
             "overrides": len(run.overrides),
             "notes": len(run.notes),
+            "weaker": len({claim for claim, _ in of_run(run)}),
         },
         "claims": _counted(claim.status for claim in run.claims),
         "shown": _counted(claim.status for claim in run.claims if claim.id in shown),

@@ -49,6 +49,14 @@ _RESULTS = {
     Verdict.NOT_APPLICABLE: "does not apply",
 }
 
+_COUNTED = (
+    ("waivers", "waiver", "The issuer lists {}; a waiver changes no status on this page."),
+    ("overrides", "parameter", "{} of the policy's checks changed by an overlay."),
+    ("weaker", "claim", "{} with words that promise more than what was checked."),
+    ("notes", "note", "The audit left {} of its own, withheld here."),
+)
+"""What is told of things that are only counted. Shares of before one of them was counted do not have it."""
+
 
 @dataclass(frozen=True, slots=True)
 class ShownCheck:
@@ -255,14 +263,7 @@ def notices(predicate: Mapping[str, Any], *, signed: bool) -> tuple[str, ...]:
         said.append(
             f"{caveats['uncalibrated']:,} of {several(caveats['reported'], 'check')} not calibrated: nothing shows yet that they can fail."
         )
-    if caveats["waivers"]:
-        said.append(
-            f"The issuer lists {several(caveats['waivers'], 'waiver')}; a waiver changes no status on this page."
-        )
-    if caveats["overrides"]:
-        said.append(f"{several(caveats['overrides'], 'parameter')} of the policy's checks changed by an overlay.")
-    if caveats["notes"]:
-        said.append(f"The audit left {several(caveats['notes'], 'note')} of its own, withheld here.")
+    said += [words.format(several(count, noun)) for name, noun, words in _COUNTED if (count := caveats.get(name))]
     return tuple(said)
 
 

@@ -6,6 +6,7 @@ nothing, nothing is said. How each parameter is compared stands in `parameters.y
 
 from __future__ import annotations
 
-from upheld.strength.lint import Decider, Weakness, weaknesses
+from upheld.strength.lint import Decider, Weakness, over_endpoints, weaknesses
+from upheld.strength.runs import of_run
 
-__all__ = ["Decider", "Weakness", "weaknesses"]
+__all__ = ["Decider", "Weakness", "of_run", "over_endpoints", "weaknesses"]

@@ -17,11 +17,17 @@ LONGEST = 4_000
 """Characters of a claim's words that are read."""
 
 _NEVER = re.compile(r"(?i)\b(?:never|under no circumstances?|in no case|at no (?:time|point))\b")
-_ENFORCED = re.compile(r"(?i)\b(?:enforc(?:es?|ed|ing)|mandatory|cannot be (?:bypassed|disabled|turned off|circumvented))\b")
+_ENFORCED = re.compile(
+    r"(?i)\b(?:enforc(?:es?|ed|ing)|mandatory|cannot be (?:bypassed|disabled|turned off|circumvented))\b"
+)
 _UNIVERSAL = re.compile(r"(?i)\b(?:all|every|each|any|no|never|none|everywhere|always|entire|without exception)\b")
-_REFUSED = re.compile(r"(?i)\b(?:not|no longer|never|refus\w*|reject\w*|disabl\w*|deprecat\w*|block\w*|dropped)\b|n't\b")
+_REFUSED = re.compile(
+    r"(?i)\b(?:not|no longer|never|refus\w*|reject\w*|disabl\w*|deprecat\w*|block\w*|dropped)\b|n't\b"
+)
 _UP_TO = re.compile(r"(?i)\b(?:older than|below|lower than|before|earlier than|less than|prior to|under)\s*$")
-_ROUND_THE_CLOCK = re.compile(r"(?i)\b(?:(?:24|twenty-four) hours|(?:7|seven) days|365 days),? (?:a|per|each|every) (?:day|week|year)\b")
+_ROUND_THE_CLOCK = re.compile(
+    r"(?i)\b(?:(?:24|twenty-four) hours|(?:7|seven) days|365 days),? (?:a|per|each|every) (?:day|week|year)\b"
+)
 _READ = frozenset({Basis.INSPECTED, Basis.RECORDED})
 
 
@@ -56,19 +62,21 @@ class Weakness:
         return f"“{self.words}” promises more than {self.shows}"
 
 
-def weaknesses(words: str, own: Sequence[Decider], parts: Mapping[str, tuple[str, Sequence[Decider]]]) -> Iterator[Weakness]:
+def weaknesses(
+    words: str, own: Sequence[Decider], parts: Mapping[str, tuple[str, Sequence[Decider]]]
+) -> Iterator[Weakness]:
     """Where the words of a claim promise more than what decides it can show.
 
     `own` are the claim's own uses of checks that are run, `parts` the words and uses of the claims that decide it, however far down.
     """
     known = table()
-    text = _ROUND_THE_CLOCK.sub(lambda found: " " * len(found.group()), words[:LONGEST])
-    stated = quantities(text)
+    text = words[:LONGEST]
+    stated = _stated(text)
     for one in own:
         yield from _parameters(text, stated, one, own, known)
     for part, deciders in parts.values():
         # Where a part states its own number, it is measured by that, and so is its check.
-        own_numbers = quantities(part[:LONGEST])
+        own_numbers = _stated(part)
         yield from (
             found
             for one in deciders
@@ -78,23 +86,32 @@ def weaknesses(words: str, own: Sequence[Decider], parts: Mapping[str, tuple[str
         )
     everything = [*own, *(one for _, deciders in parts.values() for one in deciders)]
     if everything:
-        yield from _unmeasured(text, stated, everything, known)
+        yield from _unmeasured(stated, everything, known)
         yield from _kinds_of_looking(text, everything, known)
 
 
-def over_endpoints(words: str, deciders: Sequence[Decider]) -> str:
+def _stated(text: str) -> Sequence[Quantity]:
+    """The quantities that words state. What is done round the clock, and the time in `100 requests a minute`, state no period."""
+    found = quantities(_ROUND_THE_CLOCK.sub(lambda clock: " " * len(clock.group()), text[:LONGEST]))
+    ends = [one.end for one in found]
+    return [one for one in found if dimension(one.unit) != "time" or not any(0 <= one.start - end <= 5 for end in ends)]
+
+
+def over_endpoints(words: str, checks: Sequence[str]) -> str:
     """The words by which a claim speaks of all endpoints while a check that looks at endpoints decides it; empty for none."""
     found = re.search(
-        r"(?i)\b(?:all|every|each|any)\b(?:\W+\w+){0,4}?\W+(?:traffic|endpoints?|connections?|sites?|websites?|domains?|services?|requests?|APIs?)\b",
+        r"(?i)\b(?:all|every|each|any)\b(?:\W+\w+){0,4}\W+(?:traffic|endpoints?|connections?|sites?|websites?|domains?|services?|requests?|APIs?)\b",
         words[:LONGEST],
     )
-    return found.group() if found and any(one.check in table().endpoints for one in deciders) else ""
+    return found.group() if found and any(one in table().endpoints for one in checks) else ""
 
 
 # --- one parameter -----------------------------------------------------------------------------------------------------
 
 
-def _parameters(text: str, stated: Sequence[Quantity], one: Decider, own: Sequence[Decider], known: Table) -> Iterator[Weakness]:
+def _parameters(
+    text: str, stated: Sequence[Quantity], one: Decider, own: Sequence[Decider], known: Table
+) -> Iterator[Weakness]:
     for name, how in known.of(one.check).items():
         value = one.arguments.get(name)
         if isinstance(how, Threshold):
@@ -116,7 +133,9 @@ def _parameters(text: str, stated: Sequence[Quantity], one: Decider, own: Sequen
             for item, beginnings in how.names.items():
                 word = next(filter(None, (_word(text, beginning) for beginning in beginnings)), "")
                 if word and item not in (value or ()):
-                    yield Weakness(word, f"{one.check} shows with {name}: {shown(value)}", f"{item!r} in it too", one, name)
+                    yield Weakness(
+                        word, f"{one.check} shows with {name}: {shown(value)}", f"{item!r} in it too", one, name
+                    )
         elif isinstance(how, Narrowing) and value:
             yield from _narrowed(text, one, name, value, own)
         elif isinstance(how, Country):
@@ -137,7 +156,11 @@ def _threshold(
             word = _word(text, beginning)
             if word and _beyond(measured.high, limit, how):
                 yield Weakness(
-                    word, says, f"{limit:g} {how.measures} or {_way(how)}, or the number itself in the published words", one, name
+                    word,
+                    says,
+                    f"{limit:g} {how.measures} or {_way(how)}, or the number itself in the published words",
+                    one,
+                    name,
                 )
                 return
         return
@@ -146,7 +169,9 @@ def _threshold(
     if len(too_weak) == len(found):
         quantity = too_weak[0]
         if how.stricter == "lower" and quantity.bound == "least":
-            yield Weakness(quantity.words, f"{says}, which is about “at most”", "a check that shows “at least”", one, name)
+            yield Weakness(
+                quantity.words, f"{says}, which is about “at most”", "a check that shows “at least”", one, name
+            )
         else:
             yield Weakness(quantity.words, says, f"{quantity.words} or {_way(how)}", one, name)
 
@@ -157,7 +182,9 @@ def _candidates(stated: Sequence[Quantity], how: Threshold) -> list[Quantity]:
     found = [
         one
         for one in stated
-        if dimension(one.unit) == kind and (not how.of or one.of in {"", how.of}) and (kind != "bits" or how.of or not one.of)
+        if dimension(one.unit) == kind
+        and (not how.of or one.of in {"", how.of})
+        and (kind != "bits" or how.of or not one.of)
     ]
     if kind != "time":
         return found
@@ -189,7 +216,7 @@ def _weaker(text: str, quantity: Quantity, measured: Span, how: Threshold) -> bo
         # Two business days may be over after two days, so that three days are longer.
         return measured.high > (words.low if by_business_days[0] else words.high) + how.slack
     if dimension(how.measures) == "TLS" and _is_refused(text, quantity):
-        return measured.low <= words.low
+        return measured.low <= max(float(one) for one in re.findall(r"\d(?:\.\d)?", quantity.words))
     return measured.low < words.low - how.slack
 
 
@@ -197,7 +224,11 @@ def _is_refused(text: str, quantity: Quantity) -> bool:
     """Whether the words say of that version itself that it is not accepted."""
     before = text[max(0, quantity.start - 60) : quantity.start].rpartition(". ")[2]
     after = text[quantity.end : quantity.end + 60].partition(". ")[0]
-    return bool(_REFUSED.search(before) or _REFUSED.search(after)) and not _UP_TO.search(before) and quantity.bound != "least"
+    return (
+        bool(_REFUSED.search(before) or _REFUSED.search(after))
+        and not _UP_TO.search(before)
+        and quantity.bound != "least"
+    )
 
 
 def _beyond(value: float, limit: float, how: Threshold) -> bool:
@@ -232,7 +263,11 @@ def _narrowed(text: str, one: Decider, name: str, value: Sequence[str], own: Seq
     spoken_of = all(_spoken_of(text, str(item)) for item in value)
     if universal and not whole and not spoken_of:
         yield Weakness(
-            universal.group(), f"{one.check} shows with {name}: {shown(value)}", f"no {name}, so that all are looked at", one, name
+            universal.group(),
+            f"{one.check} shows with {name}: {shown(value)}",
+            f"no {name}, so that all are looked at",
+            one,
+            name,
         )
 
 
@@ -259,15 +294,16 @@ def _elsewhere(text: str, one: Decider, name: str, value: object) -> Iterator[We
 # --- all of a claim's checks together ------------------------------------------------------------------------------------
 
 
-def _unmeasured(text: str, stated: Sequence[Quantity], deciders: Sequence[Decider], known: Table) -> Iterator[Weakness]:
+def _unmeasured(stated: Sequence[Quantity], deciders: Sequence[Decider], known: Table) -> Iterator[Weakness]:
     """What the words state and nothing measures: AES-256 with a check of any cipher, a period with a check that knows none."""
     if any(one.basis is Basis.ATTESTED or not one.builtin for one in deciders):
         return
     measured = [how for one in deciders for how in known.of(one.check).values() if isinstance(how, Threshold)]
+    without = {dimension(unit) for one in deciders for unit in known.by_itself.get(one.check, ())}
     names = ", ".join(dict.fromkeys(one.check for one in deciders))
     for quantity in stated:
         kind = dimension(quantity.unit)
-        if kind == "bits" and quantity.of not in {"", "AES"}:
+        if kind in without or (kind == "bits" and quantity.of not in {"", "AES"}):
             continue
         if kind and not any(quantity in _candidates((quantity,), how) for how in measured):
             yield Weakness(quantity.words, f"{names} can show", "a check that measures it")
@@ -282,13 +318,9 @@ def _kinds_of_looking(text: str, deciders: Sequence[Decider], known: Table) -> I
             f"{names} can show by reading ({', '.join(sorted(basis.value for basis in bases))})",
             "a check that makes it happen and watches (observed)",
         )
-    if (enforced := _ENFORCED.search(text)) and not bases & {Basis.OBSERVED, Basis.ATTESTED}:
-        if all(one.check in known.configuration or one.basis is Basis.RECORDED for one in deciders):
-            yield Weakness(
-                enforced.group(),
-                f"{names} can show by reading how it is set",
-                "a check of what really happens",
-            )
+    set_only = all(one.check in known.configuration or one.basis is Basis.RECORDED for one in deciders)
+    if (enforced := _ENFORCED.search(text)) and set_only:
+        yield Weakness(enforced.group(), f"{names} can show by reading how it is set", "a check of what really happens")
 
 
 def _word(text: str, beginning: str) -> str:

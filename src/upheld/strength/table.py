@@ -15,7 +15,9 @@ from upheld.errors import InputError, Mistake
 FILE = Path(__file__).with_name("parameters.yaml")
 
 Direction = Literal["lower", "higher"]
-Unit = Literal["seconds", "minutes", "hours", "days", "business days", "bits", "TLS", "requests", "attempts", "approvals"]
+Unit = Literal[
+    "seconds", "minutes", "hours", "days", "business days", "bits", "TLS", "requests", "attempts", "approvals"
+]
 Word = Annotated[str, Field(pattern=r"\S")]
 
 
@@ -33,7 +35,8 @@ class Threshold(_Part):
     slack: float = Field(default=0, description="How far it may go beyond the words and still tell kept from broken.")
     about: tuple[Word, ...] = Field(default=(), description="Beginnings of words near which the number stands.")
     vague: dict[str, float] = Field(
-        default={}, description="Beginnings of words that state it without a number, and the number that they stand for."
+        default={},
+        description="Beginnings of words that state it without a number, and the number that they stand for.",
     )
 
 
@@ -83,6 +86,7 @@ class Table(_Part):
     upheld: Literal["strength/1"] = Field(description="The format of this file.")
     checks: dict[str, dict[str, Comparison]] = Field(description="Check, parameter, and how it is compared.")
     configuration: tuple[str, ...] = Field(description="Checks that read how something is set, and not what it does.")
+    by_itself: dict[str, tuple[Unit, ...]] = Field(description="What checks measure without a parameter for it.")
     endpoints: tuple[str, ...] = Field(description="Checks whose subjects are the target's endpoints.")
 
     def of(self, check: str) -> Mapping[str, Comparison]:

@@ -15,6 +15,8 @@ class Endpoint(Part):
     address: IpAddress | None = None
     public: bool = True
     pages: tuple[str, ...] = ("/",)
+    alone: str | None = None
+    """Why there is no other public endpoint, where this is the only one that is described."""
 
     @property
     def host(self) -> str:
