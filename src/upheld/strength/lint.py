@@ -251,7 +251,7 @@ def _way(how: Threshold) -> str:
 def _looser(value: object, default: object, how: Bounded) -> bool:
     if how.order:
         order = list(how.order)
-        return value in order and default in order and order.index(value) < order.index(default)  # type: ignore[arg-type]
+        return value in order and default in order and order.index(value) < order.index(default)
     if not isinstance(value, int | float) or not isinstance(default, int | float):
         return False
     return value > default if how.bounded == "lower" else value < default
