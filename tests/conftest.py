@@ -80,6 +80,7 @@ def state(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """Keeps what runs note for good out of the home of whoever runs the tests."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("UPHELD_STATE", str(tmp_path_factory.mktemp("state")))
+        patch.setenv("UPHELD_LEDGER", "none")  # The tests of the ledger name one.
         yield
 
 

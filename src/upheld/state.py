@@ -1,4 +1,4 @@
-"""What is kept between runs, in a folder of the user: the journals of planted things, by target."""
+"""What is kept between runs, in a folder of the user: the journals of planted things, by target, and the ledger of runs."""
 
 from __future__ import annotations
 
@@ -7,12 +7,18 @@ import json
 import os
 import re
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from platformdirs import user_state_path
 
-from upheld.target.model import Target
+if TYPE_CHECKING:
+    from upheld.target.model import Target
 
 VARIABLE = "UPHELD_STATE"
+LEDGER = "UPHELD_LEDGER"
+"""The variable that names the ledger where `--ledger` does not."""
+NO_LEDGER = "none"
+"""The name that stands for no ledger."""
 
 
 def state_folder(given: Path | None = None) -> Path:
@@ -21,6 +27,12 @@ def state_folder(given: Path | None = None) -> Path:
         return given.absolute()
     named = os.environ.get(VARIABLE)
     return Path(named).absolute() if named else user_state_path("upheld")
+
+
+def named_ledger(given: str | None) -> str | None:
+    """The ledger that was named, else the one that UPHELD_LEDGER names, else the user's own; None where that is `none`."""
+    named = given if given is not None else os.environ.get(LEDGER, "")
+    return None if named == NO_LEDGER else named or str(state_folder() / "ledger.sqlite")
 
 
 def journal_folder(target: Target, state: Path) -> Path:

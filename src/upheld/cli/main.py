@@ -45,6 +45,7 @@ _OWN = {
     "verify-share": ("upheld.cli.share", "verify_share"),
     "replay": ("upheld.cli.evidence", "replay"),
     "recover": ("upheld.cli.evidence", "recover"),
+    "ledger": ("upheld.cli.ledger", "ledger"),
     "calibrate": ("upheld.cli.calibrate", "calibrate"),
 }
 

@@ -15,6 +15,7 @@ from upheld.cleaning import Leftover
 from upheld.cli.dry_run import lines
 from upheld.cli.export import wanted_exports, write_exports
 from upheld.cli.options import find_policy, find_target
+from upheld.cli.recording import Recording, ledger_option
 from upheld.errors import InputError, InternalFault
 from upheld.evidence import inputs
 from upheld.keeping import INTERRUPTED, NotWritten, RunFolder
@@ -63,6 +64,7 @@ class Prepared:
     metavar="FORMAT=FILE",
     help="Also write the run in this format (upheld export --help names them).",
 )
+@ledger_option
 @click.option("--dry-run", is_flag=True, help="Only print every class of requests that the run would send.")
 @click.option("--no-color", is_flag=True, help="Plain text.")
 @click.pass_context
@@ -76,10 +78,11 @@ def run(
     out: Path,
     state: Path | None,
     exports: tuple[str, ...],
+    ledger: str | None,
     dry_run: bool,
     no_color: bool,
 ) -> int:
-    """Audit a target against a policy, and write run.json and report.html.
+    """Audit a target against a policy, write run.json and report.html, and add the run to the ledger.
 
     Exit codes: 0 all gated claims upheld, 1 a claim is refuted, 2 wrong input, 3 something is inconclusive, lapsed or
     uncovered, 4 a fault of upheld itself.
@@ -95,6 +98,7 @@ def run(
                 console.print(line, markup=False)
         return 0
     kept = RunFolder(out)
+    recording = Recording(ledger, out, lambda said: console.print(said, markup=False))
     with _terminating(), Audit(path, source, claims=wanted, state=state) as audit:
         count = _workers(workers, len(audit.plan))
         # Before the work, so that a folder that cannot be written loses nothing, and that a killed run shows as one.
@@ -109,6 +113,7 @@ def run(
             except (InputError, NotWritten):
                 kept.undo()
                 raise
+            recording.begin(assemble(audit, INTERRUPTED))
             _say_left(audit.left_before, "an earlier run left", source.file, console)
             audit.listeners += [kept.note, progress.update]
             _engine(audit, count)
@@ -123,9 +128,10 @@ def run(
     kept.finish(result)
     _say_left(left, "this run left", source.file, console)
     console.print(f"report: {out / 'report.html'}   evidence: {out / 'run.json'}", markup=False)
+    added = recording.finish(result)
     if views:
         write_exports(run_json.read(out / "run.json"), views)
-    code = exit_code(result, accepted)
+    code = exit_code(result, accepted) if added else 4
     context.exit(code)
     return code
 
