@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import io
 import os
 import subprocess
 import sys
 from collections.abc import Mapping
+from contextlib import chdir, redirect_stderr, redirect_stdout
 from pathlib import Path
 
 from loopback import ROOT
@@ -40,3 +42,22 @@ def said(script: str, *, seconds: float = 600, environ: Mapping[str, str] | None
     )
     assert done.returncode == 0, done.stderr[-3000:]
     return done.stdout
+
+
+def inside(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """The same command in this process, for the many that need no process of their own; the words of a run's engine are not caught."""
+    from upheld.cli.main import main
+
+    out, err = io.StringIO(), io.StringIO()
+    code: object = None
+    argv, sys.argv = sys.argv, ["upheld", *arguments]
+    try:
+        with chdir(folder), redirect_stdout(out), redirect_stderr(err):
+            main()
+    except SystemExit as left:
+        code = left.code
+    finally:
+        sys.argv = argv
+    return subprocess.CompletedProcess(
+        ["upheld", *arguments], code if isinstance(code, int) else 0, out.getvalue(), err.getvalue()
+    )

@@ -45,6 +45,9 @@ _OWN = {
     "verify-share": ("upheld.cli.share", "verify_share"),
     "replay": ("upheld.cli.evidence", "replay"),
     "recover": ("upheld.cli.evidence", "recover"),
+    "history": ("upheld.cli.history", "history"),
+    "diff": ("upheld.cli.history", "diff"),
+    "timeline": ("upheld.cli.history", "timeline"),
     "ledger": ("upheld.cli.ledger", "ledger"),
     "calibrate": ("upheld.cli.calibrate", "calibrate"),
 }

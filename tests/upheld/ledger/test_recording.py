@@ -10,7 +10,7 @@ import pytest
 from evidence_runs import recorded
 from killed_runs import killed, slow_project
 from ledgers import START, of
-from processes import upheld
+from processes import inside, upheld
 from upheld.ledger import Ledger
 from upheld.model import Status
 
@@ -49,21 +49,21 @@ def test_a_run_is_recorded_by_itself(project):
 
 def test_the_commands_say_what_stands_and_whether_it_holds(project, tmp_path):
     place = shutil.copy(project / "ledger.sqlite", tmp_path / "ledger.sqlite")
-    shown = upheld(project, "ledger", "--ledger", str(place))
+    shown = inside(project, "ledger", "--ledger", str(place))
     assert (shown.returncode, shown.stdout.count("nothing much (staging), policy stranger")) == (0, 1)
     assert ": 1 runs, last entry 2 (" in shown.stdout
-    again = upheld(project, "ledger", "add", "reports/latest", "--ledger", str(place))
+    again = inside(project, "ledger", "add", "reports/latest", "--ledger", str(place))
     assert (again.returncode, again.stdout[:8]) == (0, "entry 2 ")
-    verified = upheld(project, "ledger", "--ledger", str(place), "verify", "--json")
+    verified = inside(project, "ledger", "--ledger", str(place), "verify", "--json")
     said = json.loads(verified.stdout)
     assert (verified.returncode, said["holds"], said["runs"]) == (0, True, 1)
-    noted = upheld(project, "ledger", "verify", "--expect", f"2:{'0' * 64}", "--ledger", str(place))
+    noted = inside(project, "ledger", "verify", "--expect", f"2:{'0' * 64}", "--ledger", str(place))
     assert (noted.returncode, "another one than was noted" in noted.stdout) == (1, True)
-    pruned = upheld(project, "ledger", "prune", "--keep", "400d", "--ledger", str(place))
+    pruned = inside(project, "ledger", "prune", "--keep", "400d", "--ledger", str(place))
     assert (pruned.returncode, pruned.stdout) == (0, "nothing is older: nothing was let go\n")
-    wrong = upheld(project, "ledger", "prune", "--keep", "soon", "--ledger", str(place))
+    wrong = inside(project, "ledger", "prune", "--keep", "soon", "--ledger", str(place))
     assert (wrong.returncode, "is no period" in wrong.stderr) == (2, True)
-    none = upheld(project, "ledger", "--ledger", "none")
+    none = inside(project, "ledger", "--ledger", "none")
     assert (none.returncode, "this needs one" in none.stderr) == (2, True)
 
 
@@ -84,13 +84,13 @@ def test_where_the_ledger_cannot_be_reached_the_folder_keeps_everything(project)
     assert "the run goes on" in done.stdout
     assert f"upheld ledger add {out}" in done.stdout
     assert "t0p-secret" not in done.stdout + done.stderr
-    added = upheld(project, "ledger", "add", str(out), "--ledger", str(project / "later.sqlite"))
+    added = inside(project, "ledger", "add", str(out), "--ledger", str(project / "later.sqlite"))
     assert added.returncode == 0, added.stderr
     assert Ledger.open(project / "later.sqlite").runs()[0].statuses() == CAME_TO
 
 
 def test_a_wrong_ledger_is_refused_before_anything_is_sent(project):
-    done = upheld(project, "run", "-n", "0", "--out", "reports/never", "--ledger", "mysql://a@b/c")
+    done = inside(project, "run", "-n", "0", "--out", "reports/never", "--ledger", "mysql://a@b/c")
     assert (done.returncode, (project / "reports" / "never").exists()) == (2, False)
 
 
@@ -101,7 +101,7 @@ def test_a_run_that_was_killed_shows_as_one_and_what_it_had_finished_can_be_adde
     ledger = Ledger.open(folder / "ledger.sqlite", make=False)
     (row,) = ledger.runs()
     assert (row.ended, row.complete, row.letters, row.worst) == (False, False, "", Status.INCONCLUSIVE)
-    done = upheld(folder, "ledger", "add", "reports/latest")
+    done = inside(folder, "ledger", "add", "reports/latest")
     assert (done.returncode, "did not complete" in done.stdout) == (0, True)
     (row,) = ledger.runs()
     counts = row.counts()
@@ -116,6 +116,6 @@ def test_a_ledger_is_of_many_targets(project, tmp_path):
     for number, target in enumerate(("shop", "shop", "bank")):
         ledger.add(of({"one": Status.UPHELD}, f"r{number}", START, target=target))
     ledger.add(of({"one": Status.REFUTED}, "r9", START, target="shop", sabotages=("a_defect",)))
-    shown = upheld(project, "ledger", "--ledger", str(tmp_path / "ledger.sqlite")).stdout
+    shown = inside(project, "ledger", "--ledger", str(tmp_path / "ledger.sqlite")).stdout
     assert len(shown.splitlines()) == 4
     assert "with defects put in on purpose: a_defect" in shown
