@@ -107,8 +107,8 @@ def verify(context: click.Context, expect: tuple[str, ...], as_json: bool, ledge
         )
         if verified.pruned:
             click.echo(f"entries up to {verified.pruned} were let go by a pruning that stands in the chain")
-        for one in verified.breaks:
-            click.echo(f"  entry {one.seq}: {one.says}")
+        for broken in verified.breaks:
+            click.echo(f"  entry {broken.seq}: {broken.says}")
         click.echo("the chain holds" if verified.holds else "the chain does NOT hold: do not rely on this ledger")
     code = 0 if verified.holds else 1
     context.exit(code)

@@ -75,6 +75,7 @@ class ClaimRecord:
     more_unseen: tuple[str, ...] = ()
     broken: tuple[tuple[str, str], ...] = ()
     waived_until: str = ""
+    statement: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,14 +131,16 @@ def unpacked(data: bytes) -> Record:
             raise ValueError(f"a record of another format: {read.get('format')!r}")
         claims = tuple(_claim_of(one) for one in read.pop("claims"))
         lapsing = tuple(Lapse(**one) for one in read.pop("lapses"))
-        lists = {name: tuple(read.pop(name)) for name in ("sabotages", "samples", "selected", "notes")}
+        lists: dict[str, Any] = {name: tuple(read.pop(name)) for name in ("sabotages", "samples", "selected", "notes")}
         return Record(**read, **lists, claims=claims, lapses=lapsing)
     except (TypeError, KeyError, AttributeError) as error:
         raise ValueError(f"no record of a run: {error}") from error
 
 
 def _claim_of(read: dict[str, Any]) -> ClaimRecord:
-    found = {name: tuple(FindingKept(**one) for one in read.pop(name)) for name in ("failing", "unseen")}
-    names = {name: tuple(read.pop(name)) for name in ("passing", "more_failing", "more_unseen")}
+    found: dict[str, Any] = {
+        name: tuple(FindingKept(**one) for one in read.pop(name)) for name in ("failing", "unseen")
+    }
+    names: dict[str, Any] = {name: tuple(read.pop(name)) for name in ("passing", "more_failing", "more_unseen")}
     broken = tuple((check, reason) for check, reason in read.pop("broken"))
     return ClaimRecord(**read, **found, **names, broken=broken)

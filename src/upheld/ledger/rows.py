@@ -31,6 +31,7 @@ class Entry:
     body_digest: str
     digest: str
     run: str = ""
+    series: str = ""
 
 
 @dataclass(frozen=True, slots=True)

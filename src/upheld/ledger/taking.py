@@ -82,6 +82,7 @@ def _claim(claim: ClaimResult) -> ClaimRecord:
             if check.verdict is Verdict.INCONCLUSIVE and not _unseen(check)
         ),
         waived_until=max(valid, default=""),
+        statement=_short(claim.statement),
     )
 
 
