@@ -30,7 +30,17 @@ WRITTEN = {"target.yaml", "run.json", "more.yaml", "deployment.json", "checks.js
         "CONTRIBUTING.md",
         *(
             f"docs/{name}.md"
-            for name in ("evidence", "exports", "ledger", "policy", "reference", "sharing", "strength", "target")
+            for name in (
+                "evidence",
+                "exports",
+                "ledger",
+                "policy",
+                "reference",
+                "schedule",
+                "sharing",
+                "strength",
+                "target",
+            )
         ),
     ],
 )

@@ -23,6 +23,7 @@ from upheld.ledger.rows import STATUSES
 from upheld.ledger.times import spoken
 from upheld.model import Status
 from upheld.reporting.text import safe
+from upheld.schedule.watching import missed
 
 _UNKNOWN = "not observed"
 _MOST_FINDINGS = 20
@@ -55,12 +56,13 @@ def history(claim: str | None, target: str | None, limit: int, as_json: bool, le
     rows, others = chosen(found, target)
     if claim is None:
         said = [_run(row) for row in reversed(rows[-limit:])]
+        lost = [_Missed(*one) for one in missed(found, rows[-1].series)]
         if as_json:
-            _print_json({"series": _series(rows), "runs": said, "count": len(rows)})
+            gaps = [dataclasses.asdict(one) for one in lost]
+            _print_json({"series": _series(rows), "runs": said, "missed": gaps, "count": len(rows)})
             return
         _head(rows, others)
-        for row in reversed(rows[-limit:]):
-            click.echo(f"  {row.seq:>6}  {spoken(row.started)}  {_came_to(row)}  {safe(row.run[:8])}")
+        _list(rows[-limit:], [one for one in lost if len(rows) <= limit or one.last >= rows[-limit].started])
         if len(rows) > limit:
             click.echo(f"  and {len(rows) - limit} earlier runs (--limit)")
         return
@@ -81,6 +83,27 @@ def history(claim: str | None, target: str | None, limit: int, as_json: bool, le
         click.echo(f"  and {len(changes) - limit} earlier changes (--limit)")
     if told:
         _say_refuted(told)
+
+
+@dataclasses.dataclass(frozen=True)
+class _Missed:
+    first: str
+    last: str
+    count: int
+    reason: str
+
+
+def _list(rows: Sequence[Row], lost: Sequence[_Missed]) -> None:
+    """The runs, and between them those that were due and not carried out, the newest first."""
+    shown: list[tuple[str, str]] = [
+        (row.started, f"  {row.seq:>6}  {spoken(row.started)}  {_came_to(row)}  {safe(row.run[:8])}") for row in rows
+    ]
+    for one in lost:
+        until = f" to {spoken(one.last)}" if one.count > 1 else ""
+        said = f"{_UNKNOWN}: {_runs(one.count)} missed: {safe(one.reason)}"
+        shown.append((one.first, f"  {'':>6}  {spoken(one.first)}{until}  {_sign(None)} {said}"))
+    for _, line in sorted(shown, reverse=True):
+        click.echo(line)
 
 
 @click.command()

@@ -48,6 +48,8 @@ _OWN = {
     "history": ("upheld.cli.history", "history"),
     "diff": ("upheld.cli.history", "diff"),
     "timeline": ("upheld.cli.history", "timeline"),
+    "watch": ("upheld.cli.watch", "watch"),
+    "notify": ("upheld.cli.watch", "notify"),
     "ledger": ("upheld.cli.ledger", "ledger"),
     "calibrate": ("upheld.cli.calibrate", "calibrate"),
 }

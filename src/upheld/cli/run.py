@@ -6,6 +6,7 @@ import os
 import signal
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Self
 
 import click
 import pytest
@@ -99,7 +100,8 @@ def run(
         return 0
     kept = RunFolder(out)
     recording = Recording(ledger, out, lambda said: console.print(said, markup=False))
-    with _terminating(), Audit(path, source, claims=wanted, state=state) as audit:
+    stopping = context.with_resource(_terminating())
+    with Audit(path, source, claims=wanted, state=state) as audit:
         count = _workers(workers, len(audit.plan))
         # Before the work, so that a folder that cannot be written loses nothing, and that a killed run shows as one.
         kept.begin(assemble(audit, INTERRUPTED))
@@ -117,6 +119,7 @@ def run(
             _say_left(audit.left_before, "an earlier run left", source.file, console)
             audit.listeners += [kept.note, progress.update]
             _engine(audit, count)
+            stopping.ignored()
         finally:
             progress.stop()
         left = [one for one in audit.left_now() if one not in audit.left_before]
@@ -184,10 +187,16 @@ def _workers(given: str, planned: int) -> int:
 class _terminating:  # noqa: N801  (used as a context manager, named like one)
     """Turn SIGTERM and SIGHUP into an interruption, so that the run is reconciled and the target is stopped."""
 
-    def __enter__(self) -> None:
+    def __enter__(self) -> Self:
         # What the caller ignores (SIGHUP under nohup) stays ignored.
         wanted = [one for one in (signal.SIGTERM, signal.SIGHUP) if signal.getsignal(one) is not signal.SIG_IGN]
         self._before = {number: signal.signal(number, _interrupt) for number in wanted}
+        return self
+
+    def ignored(self) -> None:
+        """From now on ignore them: what was found is being written, which takes a moment, and is not to be lost to impatience."""
+        for number in self._before:
+            signal.signal(number, signal.SIG_IGN)
 
     def __exit__(self, *exc: object) -> None:
         for number, handler in self._before.items():
