@@ -89,6 +89,8 @@ class Engine:
             driver = {"Type": container.driver, "Config": container.settings}
             created = container.created.strftime("%Y-%m-%dT%H:%M:%S.%f000Z")
             about = {"Id": container.identifier, "Created": created, "HostConfig": {"LogConfig": driver}}
+            path = f"/var/lib/docker/containers/{container.identifier}/{container.identifier}-json.log"
+            about["LogPath"] = path if container.driver == "json-file" else ""
             return _json(200, {**about, "Config": {"Tty": False}, "State": {}})
         self.asked.append(parts.query)
         if container.driver == "none":

@@ -130,7 +130,14 @@ class Connection:
         bastion, bastion_port = _place(f"ssh://{jump}")
         first = self._scope.reach("the jump host", bastion, bastion_port)[0]
         user = jump.rpartition("@")[0]
-        way = ["ssh", *_flags(_pinned(bastion, bastion_port, first)), *(["-l", user] if user else [])]
+        # As ssh has it for its own ProxyJump: the same configuration says which key is used there.
+        given = parse_qs(urlsplit(self._description.connection or "").query).get("ssh_config", [])[:1]
+        way = [
+            "ssh",
+            *(part for one in given for part in ("-F", one)),
+            *_flags(_pinned(bastion, bastion_port, first)),
+            *(["-l", user] if user else []),
+        ]
         # Behind a jump host the name is for the jump host to resolve.
         inner = self._description.address or host
         way += ["-W", f"[{inner}]:{port}" if ":" in inner else f"{inner}:{port}", bastion]

@@ -8,9 +8,9 @@ import re
 import signal
 import subprocess
 import threading
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-from typing import IO, cast
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, ExitStack, contextmanager
+from typing import IO, Any, cast
 
 from upheld.errors import TimedOut, Unobservable
 from upheld.probes.host_connection import kept_environment
@@ -26,9 +26,10 @@ def streamed(
     *,
     incomplete: re.Pattern[str] | None = None,
     both: bool = False,
+    errors: bool = False,
     codes: Mapping[int, str] | None = None,
 ) -> Iterator[IO[bytes]]:
-    """The standard output of a program (or of a shell's line), with `both` its standard error too.
+    """The standard output of a program (or of a shell's line), with `both` its standard error too, with `errors` that alone.
 
     Raises Unobservable when it was read to its end and the program failed, or said something that `incomplete` matches; TimedOut when
     it did not end in time. Whoever stops reading before the end hears nothing of how it would have ended. `codes` says what some of
@@ -41,7 +42,7 @@ def streamed(
             shell=isinstance(command, str),
             env=kept_environment() | {"LC_ALL": "C.UTF-8"},
             stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
+            stdout=subprocess.DEVNULL if errors else subprocess.PIPE,
             stderr=subprocess.STDOUT if both else subprocess.PIPE,
             start_new_session=True,
         )
@@ -58,13 +59,14 @@ def streamed(
         end()
 
     said = bytearray()
-    listener = threading.Thread(target=_listen, args=(process.stderr, said), daemon=True) if process.stderr else None
+    apart = process.stderr if not errors else None
+    listener = threading.Thread(target=_listen, args=(apart, said), daemon=True) if apart else None
     timer = threading.Timer(max(0.0, seconds), give_up)
     timer.daemon = True
     timer.start()
     if listener:
         listener.start()
-    out = cast("IO[bytes]", _Tail(cast("IO[bytes]", process.stdout)))
+    out = cast("IO[bytes]", _Tail(cast("IO[bytes]", process.stderr if errors else process.stdout)))
     failed: BaseException | None = None
     try:
         yield out
@@ -88,7 +90,7 @@ def streamed(
                     stream.close()
         if late.is_set():
             raise TimedOut(f"it was not read within {seconds:.0f} s") from failed
-        text = bytes(tail.last if both else said).decode("utf-8", "replace")
+        text = bytes(tail.last if both or errors else said).decode("utf-8", "replace")
         if tail.ended and process.returncode:
             meant = (codes or {}).get(process.returncode) or shown(text)
             raise Unobservable(meant or f"the program ended with {process.returncode}") from failed
@@ -137,6 +139,42 @@ class Lines:
         line = self._rest or next(self._lines, b"")
         self._rest = line[size:] if 0 <= size < len(line) else b""
         return line[:size] if size >= 0 else line
+
+
+class OneAfterAnother:
+    """Streams as one: each is opened when the one before has come to its end, and closed when its own has."""
+
+    def __init__(self, opened: Iterator[AbstractContextManager[IO[bytes]]]) -> None:
+        """Opens nothing yet."""
+        self._next = opened
+        self._stack = ExitStack()
+        self._stream: IO[bytes] | None = None
+
+    def __enter__(self) -> IO[bytes]:
+        return cast("IO[bytes]", self)
+
+    def __exit__(self, *raised: object) -> bool | None:
+        return self._stack.__exit__(*cast("Any", raised))
+
+    def read(self, size: int = -1) -> bytes:
+        """As of any stream, of one of them at a time."""
+        return self._piece(lambda stream: stream.read(size))
+
+    def readline(self, size: int = -1) -> bytes:
+        """As of any stream."""
+        return self._piece(lambda stream: stream.readline(size))
+
+    def _piece(self, read: Callable[[IO[bytes]], bytes]) -> bytes:
+        while True:
+            if self._stream is None:
+                following = next(self._next, None)
+                if following is None:
+                    return b""
+                self._stream = self._stack.enter_context(following)
+            if piece := read(self._stream):
+                return piece
+            self._stream = None
+            self._stack.close()
 
 
 class _Tail:

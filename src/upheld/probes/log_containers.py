@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -11,8 +12,8 @@ from functools import cached_property
 from typing import IO, TYPE_CHECKING, Any
 
 from upheld.errors import Unobservable
-from upheld.probes.log_commands import output_of, shown, streamed
-from upheld.probes.log_places import Reach, last_stamp, moment, next_stamp, stamp_of
+from upheld.probes.log_commands import OneAfterAnother, output_of, shown, streamed
+from upheld.probes.log_places import Reach, last_stamp, left, moment, next_stamp, stamp_of
 
 if TYPE_CHECKING:
     from upheld.target.logs import Container
@@ -74,7 +75,12 @@ class ContainerLog:
             since = f"--since={next_stamp(stamp)}"
         if self._settings.get("mode") == "non-blocking":
             self.gaps.append("its log driver leaves out what comes too fast (mode: non-blocking)")
-        with streamed(self._logs(*([since] if since else [])), seconds, both=True) as stream:
+        # Engines keep long lines in pieces, and give them back with what the other stream said in between: each stream is read alone.
+        deadline = time.monotonic() + seconds
+        ways = (
+            streamed(self._logs(*([since] if since else [])), left(deadline), errors=errors) for errors in (True, False)
+        )
+        with OneAfterAnother(ways) as stream:
             yield stream
 
     @cached_property
@@ -115,8 +121,12 @@ class ContainerLog:
 
     @property
     def _keeps_all(self) -> bool:
-        """Whether the driver's files grow without a limit: Docker's json-file does, unless it was given one."""
-        return self._driver.get("Type") == "json-file" and "max-size" not in self._settings
+        """Whether the driver's file grows without a limit: Docker's json-file does, unless it was given one.
+
+        Podman calls a driver of its own by that name, and has a limit elsewhere; it is told by the name of the file.
+        """
+        of_docker = str(self._about.get("LogPath")).endswith(f"{self._identifier}-json.log")
+        return of_docker and self._driver.get("Type") == "json-file" and "max-size" not in self._settings
 
     def _logs(self, *more: str) -> str | list[str]:
         return self._command("logs", *more, self._described.container)

@@ -136,7 +136,7 @@ class Logs(Probe):
                         reasons.append(unobservable.reason)
                 else:
                     whole = False
-                    reasons += [] if source.path else [reason]
+                    reasons.append(reason)
             if whole and source.path is None:
                 places.append((f"{source.name}\n", ALL))  # What is not there now is new later.
             newest = newest_of(files)

@@ -55,7 +55,7 @@ def test_both_streams_are_searched_and_what_came_since_a_mark_counts(logs: Calla
     assert probe.lines_since(mark) == 3
     assert probe.contains("anna failed", since=mark.at).count == 1
     searched = probe.search(FOUND)
-    assert [hit.line for hit in searched.hits] == [2, 3]
+    assert [hit.line for hit in searched.hits] == [1, 4]  # First what it wrote to its standard error.
     assert not searched.unread
     assert probe.tried(probe.target.logs[0]) == "1 log"
 

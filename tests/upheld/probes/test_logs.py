@@ -194,7 +194,7 @@ def test_contains_says_when_it_cannot_see(logs: Callable[..., Logs], tmp_path: P
     (tmp_path / "logs/app.log").unlink()
     with pytest.raises(Unobservable, match="no file"):
         probe.contains("lockout")
-    with pytest.raises(Unobservable, match="no log file"):
+    with pytest.raises(Unobservable, match="no file"):
         probe.mark()
 
 
