@@ -71,6 +71,8 @@ def test_ages_are_told_by_tenant_whatever_the_columns_are(described: Callable[..
     (age,) = probe.ages("notes")
     # Bytes that are no text are content, and only what is empty is a tombstone.
     assert (age.tenant, age.records, age.undated) == (TENANT, 2, 0)
+    assert age.spread is not None
+    assert (age.spread.step_days, age.spread.counts) == (5, (1, *[0] * 19, 1))
     assert age.oldest is not None
     assert timedelta(days=99) < datetime.now(UTC) - age.oldest < timedelta(days=101)
     assert probe.older_than("notes", TENANT, datetime.now(UTC) - timedelta(days=90)) == 1

@@ -13,9 +13,11 @@ from typing import Any
 
 import psycopg
 import pytest
+import sqlalchemy as sa
 
 from upheld import Finding, LeftOut, NotObserved
 from upheld.catalogue import Catalogue
+from upheld.probes import store_ages
 from upheld.probes.base import Session
 from upheld.probes.canaries import Canaries
 from upheld.probes.clock import Clock
@@ -261,3 +263,59 @@ def test_what_cannot_be_planted_is_said(deployment: Deployment) -> None:
     assert isinstance(found["logs"], LeftOut)
     found = deployment.removed(deployment.session(table={"plant": {"no_such_column": 1}}, files=False))
     assert "no_such_column" in found["logs of one"].reason
+
+
+def spreads(deployment: Deployment) -> dict[tuple[str, str], Any]:
+    probe = deployment.session().probe(Stores)
+    assert isinstance(probe, Stores)
+    return {(store, one.tenant): one.spread for store in ("logs", "exports") for one in probe.ages(store)}
+
+
+def test_how_many_records_are_of_which_age_is_recorded(deployment: Deployment) -> None:
+    for days, tenant in ((0.5, 1), (4.5, 1), (5.5, 1), (100.5, 1), (-2, 1), (None, 1), (7.5, 2)):
+        deployment.add(days, tenant)
+    for name, days in (("a.json", 0.5), ("b.json", 400), ("c.json", 399), ("d.json", 10)):
+        deployment.add_file(days, name=name)
+    found = spreads(deployment)
+    assert found["logs", "1"].step_days == 5
+    assert found["logs", "1"].counts == (2, 1, *[0] * 18, 1)
+    assert found["logs", "2"].counts == (0, 1)
+    assert found["exports", "1"].step_days == 15
+    assert found["exports", "1"].counts == (2, *[0] * 25, 2)
+
+
+def test_ages_beyond_all_counts_are_in_the_last_and_young_ones_in_the_first(deployment: Deployment) -> None:
+    deployment.add(20_000, 1)
+    deployment.add(0.1, 2)
+    deployment.add_file(20_000)
+    deployment.add_file(0.1, 2)
+    for store in ("logs", "exports"):
+        found = spreads(deployment)
+        assert found[store, "1"].counts == (*[0] * 35, 1)
+        assert found[store, "2"].counts == (1,)
+    deployment.execute("DELETE FROM logs WHERE tenant = 1")
+    assert spreads(deployment)["logs", "2"].step_days == 1
+
+
+def test_what_is_dated_ahead_or_not_at_all_has_no_age(deployment: Deployment) -> None:
+    deployment.add(None)
+    assert spreads(deployment)["logs", "1"] is None
+    deployment.add(-3)
+    assert spreads(deployment)["logs", "1"] is None
+
+
+@pytest.mark.parametrize("limit", ["SPREAD_TENANTS", "SPREAD_SECONDS"])
+def test_a_store_that_is_large_or_slow_is_not_looked_at_twice(
+    deployment: Deployment, monkeypatch: pytest.MonkeyPatch, limit: str
+) -> None:
+    deployment.add(3)
+    monkeypatch.setattr(store_ages, limit, 0)
+    assert spreads(deployment)["logs", "1"] is None
+    assert deployment.old()["logs of one"].passed
+
+
+def test_ages_that_cannot_be_counted_lose_nothing_else(deployment: Deployment, monkeypatch: pytest.MonkeyPatch) -> None:
+    deployment.add(3)
+    monkeypatch.setattr(store_ages.RowAges, "_bucket", lambda *_: sa.literal_column("no_such_column"))
+    assert spreads(deployment)["logs", "1"] is None
+    assert deployment.old()["logs of one"].passed

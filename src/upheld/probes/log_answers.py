@@ -39,6 +39,23 @@ class Hit:
 
 
 @dataclass(frozen=True, slots=True)
+class LogSpan:
+    """From when until when the files of a source that were read to their end have entries, and how many lines of each day.
+
+    `first` and `last` are what the first and the last dated line of a file say, in their own offset; None where it is not known.
+    Days are those that the log writes, the newest 400; `earlier` counts the dated lines before, and `unread` those in which no time
+    was read: they have none, or the times stand at too many different places to read them all.
+    """
+
+    source: str
+    first: datetime | None
+    last: datetime | None
+    days: tuple[tuple[str, int], ...]
+    earlier: int
+    unread: int
+
+
+@dataclass(frozen=True, slots=True)
 class LogsSearched:
     """What a search read, what it found, and what it could not read. Only what is in `files` was searched."""
 
@@ -49,6 +66,8 @@ class LogsSearched:
     lines: int
     hits: tuple[Hit, ...]
     hit_count: int
+    spans: tuple[LogSpan, ...] = ()
+    """Of each source of which a file was read to its end and holds something."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -36,9 +36,10 @@ SEARCH_SECONDS = 900.0
 _OPENERS: dict[str, Callable[..., Any]] = {".gz": gzip.open, ".bz2": bz2.open, ".xz": open_xz}
 UNREADABLE = frozenset({".zst", ".zip", ".7z", ".lz4", ".z", ".br"})
 """Ends of names that say that a file is compressed in a way that cannot be read here."""
-_TIME = re.compile(
+TIME = re.compile(
     rb"(\d{4}-\d\d-\d\d)[T ](\d\d:\d\d:\d\d)(?:[.,](\d{1,9}))?\s?(Z|[+-]\d\d:?\d\d)?|\[(\d\d/\w{3}/\d{4}:\d\d:\d\d:\d\d [+-]\d{4})\]"
 )
+"""A time as logs write it: as RFC 3339 and its relatives have it, or in brackets as web servers do."""
 _ROTATED = re.compile(
     r"(\.\d{1,5}|[.-](\d{8}|\d{4}-\d\d-\d\d)([T.-]?\d{2,10}([.:-]\d\d)*)?|\.(old|bak))(?=$|\.[A-Za-z][\w.]*$)"
 )
@@ -277,7 +278,7 @@ def lines_with(
         # A line that is longer than a piece goes on in the next one, and so may the needle.
         line, ended = carried + piece, piece.endswith(b"\n")
         if since is not None and not carried:
-            current = _time_of(line, zone) or current
+            current = time_of(line, zone) or current
             begins = begins or current
         if needle in line.lower() and (since is None or (current is not None and current >= since)):
             count, first, line = count + 1, first or number, b" "
@@ -290,8 +291,9 @@ def lines_with(
     return Lines(count, first, size, begins)
 
 
-def _time_of(line: bytes, zone: tzinfo | bool) -> datetime | None:
-    match = _TIME.search(line[:300])
+def time_of(line: bytes, zone: tzinfo | bool) -> datetime | None:
+    """The time that a line carries in its first 300 bytes; `zone` as `lines_with` takes it."""
+    match = TIME.search(line[:300])
     if match is None:
         return None
     day, clock, fraction, offset, common = (one.decode() if one else "" for one in match.groups())

@@ -12,7 +12,7 @@ from typing import IO, TYPE_CHECKING, ClassVar
 from upheld.errors import TimedOut, Unobservable
 from upheld.probes.base import Probe, look
 from upheld.probes.entries import zone_of
-from upheld.probes.log_answers import Hit, LogEvidence, LogFile, LogMark, LogsSearched, UnreadLog
+from upheld.probes.log_answers import Hit, LogEvidence, LogFile, LogMark, LogSpan, LogsSearched, UnreadLog
 from upheld.probes.log_files import (
     SEARCH_SECONDS,
     UNPACKED_LIMIT,
@@ -29,6 +29,7 @@ from upheld.probes.log_files import (
 from upheld.probes.log_places import KeptLog, RemoteFile, left
 from upheld.probes.log_pods import PodLog
 from upheld.probes.log_sources import Listed, logs_of
+from upheld.probes.log_spans import Reading, span_of
 from upheld.probes.log_window import ALL, NOTHING, Window
 from upheld.probes.search import SHORTEST, Found, Searched, Searcher
 from upheld.probes.sending import COMMAND, Sending, Sends
@@ -38,7 +39,7 @@ if TYPE_CHECKING:
     from upheld.probes.base import Session
     from upheld.target.logs import LogSource
 
-__all__ = ["READS", "Hit", "LogEvidence", "LogFile", "LogMark", "Logs", "LogsSearched", "UnreadLog"]
+__all__ = ["READS", "Hit", "LogEvidence", "LogFile", "LogMark", "LogSpan", "Logs", "LogsSearched", "UnreadLog"]
 
 READS: tuple[Sends, ...] = (
     Sends(
@@ -85,6 +86,7 @@ class Logs(Probe):
             raise Unobservable("there is nothing to search the logs for")
         searcher = self._searcher(needles)
         files: list[LogFile] = []
+        spans: list[LogSpan] = []
         unread: list[UnreadLog] = []
         hits: list[Hit] = []
         count = 0
@@ -92,13 +94,15 @@ class Logs(Probe):
         sources = [one for one in self.target.logs if not (own_only and one.foreign)]
         for source in sources:
             holds = False
+            readings: list[Reading] = []
             listed = self._listed(source)
             unread += self._gone(source, listed)
             for log, name, reason in listed:
                 if log is None:
                     unread.append(UnreadLog(source.name, name, reason))
                     continue
-                searched, reasons = self._searched(searcher, log, deadline)
+                reading = Reading(_known_zone(source, log))
+                searched, reasons = self._searched(searcher, log, deadline, reading)
                 if searched is not None:
                     hits += [self._hit(source.name, name, found, needles) for found in searched.found]
                     count += searched.count
@@ -108,6 +112,9 @@ class Logs(Probe):
                 elif searched is not None:
                     is_packed = isinstance(log, LocalFile | RemoteFile) and packed(log)
                     files.append(LogFile(source.name, name, searched.bytes, searched.lines, is_packed))
+                    readings += [reading] if searched.lines else []
+            if readings:
+                spans.append(span_of(source.name, readings))
             if source.path is None and not holds and not any(one.source == source.name for one in unread):
                 unread.append(UnreadLog(source.name, "", NOTHING))
         size = sum(file.bytes for file in files)
@@ -115,7 +122,7 @@ class Logs(Probe):
             raise Unobservable(_nothing_read(files, unread))
         lines = sum(file.lines for file in files)
         names = tuple(source.name for source in sources)
-        return LogsSearched(names, tuple(files), tuple(unread), size, lines, tuple(hits), count)
+        return LogsSearched(names, tuple(files), tuple(unread), size, lines, tuple(hits), count, tuple(spans))
 
     @look
     def mark(self) -> LogMark:
@@ -222,7 +229,7 @@ class Logs(Probe):
         return f"{len(logs)} {'log' if len(logs) == 1 else 'logs'}"
 
     def _searched(
-        self, searcher: Searcher, log: AnyFile | KeptLog, deadline: float
+        self, searcher: Searcher, log: AnyFile | KeptLog, deadline: float, reading: Reading
     ) -> tuple[Searched | None, tuple[str, ...]]:
         """What was found as far as the log can be read, and why that is not all that was written."""
         searched = None
@@ -233,7 +240,7 @@ class Logs(Probe):
                 raise TimedOut(f"not searched within {SEARCH_SECONDS:.0f} s")
             with _read(log, deadline, None) as stream:
                 chunks = chunks_of(stream, deadline, limit=UNPACKED_LIMIT)
-                searched = searcher.stream(as_far_as_it_goes(chunks, stopped))
+                searched = searcher.stream(reading.over(as_far_as_it_goes(chunks, stopped)))
                 if stopped:
                     raise stopped[0]
             if not isinstance(log, LocalFile | RemoteFile):
@@ -310,9 +317,17 @@ def _counted(stream: IO[bytes], text: str, deadline: float, name: str) -> Lines:
     return Lines(searched.count, searched.found[0].line if searched.found else 0, searched.bytes, None)
 
 
-def _zone(source: LogSource, file: AnyFile) -> tzinfo | bool:
+def _zone(source: LogSource, file: AnyFile | KeptLog) -> tzinfo | bool:
     """The zone of times that say none, as `lines_with` takes it."""
     return zone_of(source.time_zone) if source.time_zone else isinstance(file, LocalFile)
+
+
+def _known_zone(source: LogSource, file: AnyFile | KeptLog) -> tzinfo | bool:
+    """As `_zone`; False for a zone that is not known here, by which nothing is searched."""
+    try:
+        return _zone(source, file)
+    except Unobservable:
+        return False
 
 
 def _nothing_read(files: list[LogFile], unread: list[UnreadLog]) -> str:

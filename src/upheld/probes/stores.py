@@ -20,14 +20,17 @@ from upheld.probes.database import Database, table_of
 from upheld.probes.database_rows import rows_of
 from upheld.probes.planted import Note, Planted
 from upheld.probes.sending import DATABASE, PLANTS, Sending, Sends
+from upheld.probes.store_ages import RowAges, TenantAge, bounded, file_ages
 from upheld.probes.store_files import files_in, head_of, write_dated
-from upheld.probes.store_rows import as_stored, as_text, count_rows, fill_in, holds, insert_row, is_filled, utc, whole
+from upheld.probes.store_rows import as_stored, as_text, count_rows, fill_in, holds, insert_row, is_filled, whole
 from upheld.probes.undoing import undo_all
 from upheld.target.data import TableStore
 
 if TYPE_CHECKING:
     from upheld.probes.base import Session
     from upheld.target.data import FileStore, Retention
+
+__all__ = ["Periods", "PlantedRecord", "Presence", "Store", "Stores", "TenantAge", "TenantName"]
 
 TENANT_NAME_LIMIT = 1_000
 """Characters by which tenants are told apart."""
@@ -54,16 +57,6 @@ class TenantName:
 
     name: str
     id: str
-
-
-@dataclass(frozen=True, slots=True)
-class TenantAge:
-    """What a store holds of one tenant: how many records, since when (None when none is dated), and how many are undated."""
-
-    tenant: str
-    records: int
-    oldest: datetime | None
-    undated: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,7 +177,7 @@ class Stores(Probe):
             rows = [tuple(row.values()) for row in rows_of(connection, query, retention.period_table)]
         if not rows:
             raise Unobservable(f"{retention.period_table} has no row: no tenant's period can be seen")
-        _bounded(rows, retention.period_table)
+        bounded(rows, retention.period_table, TENANTS_LIMIT)
         found = []
         for name, period in rows:
             if period is not None:
@@ -200,7 +193,7 @@ class Stores(Probe):
         described = self._store(store)
         if isinstance(described, TableStore):
             return self._table_ages(described)
-        return self._file_ages(described)
+        return file_ages((tenant, changed) for tenant, _, changed in self._files(described))
 
     @look
     def older_than(self, store: str, tenant: str, before: datetime) -> int:
@@ -305,35 +298,11 @@ class Stores(Probe):
 
     def _table_ages(self, store: TableStore) -> tuple[TenantAge, ...]:
         table = self._table(store)
-        stamp = table.c[store.timestamp]
         with self._reading(table) as connection:
             # No tenant is called longer; what is may be of any size, and would come whole.
             named = sa.func.substr(as_text(connection, table, store.tenant_column), 1, TENANT_NAME_LIMIT)
-            statement = (
-                sa.select(
-                    sa.func.coalesce(named, "").label("tenant"),
-                    sa.func.count(),
-                    sa.func.min(stamp),
-                    sa.func.count() - sa.func.count(stamp),
-                )
-                .select_from(table)
-                .where(*self._counted(connection, store, table))
-                .group_by(sa.text("1"))
-                .order_by(sa.text("1"))
-                .limit(TENANTS_LIMIT + 1)
-            )
-            rows = connection.execute(statement).all()
-        _bounded(rows, store.table)
-        return tuple(
-            TenantAge(tenant, int(count), utc(oldest), int(undated)) for tenant, count, oldest, undated in rows
-        )
-
-    def _file_ages(self, store: FileStore) -> tuple[TenantAge, ...]:
-        ages: dict[str, tuple[int, datetime]] = {}
-        for tenant, _, changed in self._files(store):
-            count, oldest = ages.get(tenant, (0, changed))
-            ages[tenant] = (count + 1, min(oldest, changed))
-        return tuple(TenantAge(tenant, count, oldest, 0) for tenant, (count, oldest) in sorted(ages.items()))
+            rows = RowAges(connection, table, table.c[store.timestamp], sa.func.coalesce(named, ""))
+            return rows.by_tenant(store.table, self._counted(connection, store, table), TENANTS_LIMIT)
 
     def _files(self, store: FileStore) -> Iterator[tuple[str, Path, datetime]]:
         return files_in(self._folder(store), store.pattern, store.name)
@@ -388,11 +357,6 @@ class Stores(Probe):
             held = [holds(connection, table, name, canary) for name in columns]
             content = count_rows(connection, table, sa.or_(*held)) if held else record
         return Presence(bool(record), bool(content))
-
-
-def _bounded(rows: Any, what: str) -> None:
-    if len(rows) > TENANTS_LIMIT:
-        raise Unobservable(f"{what} has more than {TENANTS_LIMIT} tenants")
 
 
 def _moment(before: datetime) -> datetime:

@@ -160,6 +160,111 @@ def test_ages_stand_beside_the_period() -> None:
     ]
 
 
+def counted(store: str, *groups: tuple[int, list[int]], number: int = 2) -> Observation:
+    spread: list[Plain] = [
+        {"at": "2026-04-01T12:00:00Z", "step_days": step, "counts": list(row)} for step, row in groups
+    ]
+    rows: Plain = [
+        {"tenant": str(n), "records": 9, "oldest": "2026-01-01T00:00:00Z", "undated": n, "spread": one}
+        for n, one in enumerate([*spread, None])
+    ]
+    return look(number, "stores", "ages", {"store": store}, rows)
+
+
+def test_every_record_stands_at_its_age_whatever_the_steps_were() -> None:
+    periods = look(1, "stores", "periods", {}, {"days": [["0", 90]]})
+    checks = [
+        checked(
+            "retention.nothing_is_older_than_its_period", periods, counted("logs", (5, [1_000_000, 0, 2]), (5, [3]))
+        ),
+        checked(
+            "retention.nothing_is_older_than_its_period",
+            counted("logs", (5, [9])),
+            counted("files", (15, [4, *[0] * 5, 1]), number=3),
+            claim="other",
+        ),
+    ]
+    chart = drawn(*checks)["ages"]
+    assert chart.title == "Ages of records"
+    assert chart.says == "How old the records in 2 stores were, in days: 1,000,010 records; the period is 90 days."
+    assert chart.numbers.columns == ("age in days", "records", "files", "logs")
+    assert chart.numbers.rows == (("0 to 15", "1,000,009", "4", "1,000,005"), ("90 to 105", "1", "1", "0"))
+    assert chart.left == "Of 2 groups of records only the oldest is known. 4 records without a date."
+    # One record that is over its period is seen beside a million that are not.
+    heights = [
+        float(box.get("height", "0"))
+        for bar in ET.fromstring(chart.drawing).iter(f"{SVG}g")
+        if bar.get("class") == "histbar" and (bar.findtext(f"{SVG}title") or "").endswith(": 1")
+        for box in bar.iter(f"{SVG}rect")
+    ]
+    assert heights == [3]
+
+
+def test_the_oldest_of_all_are_told_together() -> None:
+    chart = drawn(checked("retention.nothing_is_older_than_its_period", counted("logs", (360, [*[0] * 35, 2]))))["ages"]
+    assert chart.numbers.rows == (("12600 or more", "2"),)
+
+
+def searched(number: int, **spans: tuple[str | None, str | None, dict[str, int]]) -> Observation:
+    value: Plain = {
+        "files": [],
+        "unread": [{"source": "lost", "name": "", "reason": "denied"}] if number > 1 else [],
+        "spans": [
+            {
+                "source": name,
+                "first": first,
+                "last": last,
+                "days": [[day, lines] for day, lines in days.items()],
+                "unread": 1,
+            }
+            for name, (first, last, days) in spans.items()
+        ],
+    }
+    return look(number, "logs", "search", {}, value)
+
+
+def test_logs_stand_in_time_with_the_days_on_which_they_have_nothing() -> None:
+    app = {"2026-02-26": 5, "2026-02-27": 1, "2026-03-01": 7}
+    checks = [
+        checked(
+            "credentials.leave_no_plain_copy",
+            searched(1, app=("2026-02-26T23:00:00-02:00", "2026-03-01T10:00:00-02:00", app), plain=(None, None, {})),
+        ),
+        checked(
+            "credentials.canaries_stay_out_of_logs",
+            searched(2, app=(None, None, {"2026-03-01": 6}), days=(None, None, {"2026-02-28": 2})),
+        ),
+    ]
+    chart = drawn(*checks)["log-times"]
+    assert chart.numbers.rows == (
+        ("app", "2026-02-27 01:00:00", "2026-02-28 02:00:00", "2", "6"),
+        ("app", "2026-03-01 02:00:00", "2026-03-01 12:00:00", "1", "7"),
+        ("days", "2026-02-28 00:00:00", "2026-03-01 00:00:00", "1", "2"),
+    )
+    assert chart.left == (
+        "In 1 log no line carries a time that was read: plain. Not read to the end, so that more may be there: lost."
+    )
+    root = ET.fromstring(chart.drawing)
+    bars = [one for one in root.iter(f"{SVG}g") if one.get("class") == "stretch"]
+    assert [one.findtext(f"{SVG}title") for one in bars] == [
+        "app: 2026-02-27 01:00:00 to 2026-02-28 02:00:00 UTC, 6 lines on 2 days",
+        "app: 2026-03-01 02:00:00 to 2026-03-01 12:00:00 UTC, 7 lines on 1 day",
+        "days: 2026-02-28 00:00:00 to 2026-03-01 00:00:00 UTC, 2 lines on 1 day",
+    ]
+    assert "the audit" in chart.drawing
+    assert "<circle" not in chart.drawing
+
+
+def test_a_log_of_a_moment_is_drawn_too_and_of_many_times_some() -> None:
+    moment = {"app": ("2026-02-26T23:00:00Z", "2026-02-26T23:00:00Z", {"2026-02-26": 1})}
+    chart = drawn(checked("credentials.leave_no_plain_copy", searched(1, **moment)))["log-times"]
+    assert 'width="2.0"' in chart.drawing
+    many = {f"log{n:03}": (None, None, {"2026-02-26": 1, "2026-02-28": 1, "2026-03-02": 1}) for n in range(200)}
+    chart = drawn(checked("credentials.leave_no_plain_copy", searched(1, **many)))["log-times"]
+    assert chart.drawing.count('class="stretch"') == len(chart.numbers.rows) == 300
+    assert chart.left == "50 more logs in run.json. 150 more times in run.json."
+
+
 def test_backups_and_samples_stand_where_they_were_in_time() -> None:
     backups = checked(
         "backups.taken_in_every_interval",

@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 from xml.etree import ElementTree as ET
 
-from upheld.reporting.charts.parts import Bar, Chart, Event, Grid, Shade, table
+from upheld.reporting.charts.parts import Bar, Chart, Event, Grid, Shade, Stretch, table
 from upheld.reporting.text import safe
 
 if TYPE_CHECKING:
@@ -30,6 +30,8 @@ _LEFT_OUT = {"background", "tooltip", "titles", "legends"}
 _FONT = 12
 _LETTER = 0.6 * _FONT  # How wide pygal takes a letter to be.
 _ROW, _LONGEST, _WIDTH = 22, 44, 800
+_LEAST = 3.0
+"""How high a bar is at the least where there is anything."""
 
 
 def heat_map(title: str, grid: Grid) -> str:
@@ -103,18 +105,29 @@ def histogram(title: str, bars: Sequence[Bar], unit: str, marks: Mapping[float, 
             continue
         bar = bars[int(number)]
         del part.attrib["about"]
+        for box in part.iter("rect"):
+            height = float(box.get("height", "0"))
+            if bar.count and height < _LEAST:  # One record that stayed is not lost beside a million that may.
+                box.set("y", f"{float(box.get('y', '0')) - _LEAST + height:.1f}")
+                box.set("height", f"{_LEAST}")
         ET.SubElement(part, "title").text = f"{bar.low:g} to {bar.high:g} {unit}: {bar.count:,}"
     _spaced(root)
     return _written(root)
 
 
-def timeline(title: str, events: Sequence[Event], marks: Mapping[datetime, str]) -> str:
-    """A row for each of the events' rows with a dot at each moment, and a line at each of `marks`; empty without pygal."""
+def timeline(
+    title: str, events: Sequence[Event], marks: Mapping[datetime, str], stretches: Sequence[Stretch] = ()
+) -> str:
+    """A row for each that is named, with a dot at each event, a bar over each stretch and a line at each of `marks`; empty without pygal."""
     pygal = _pygal()
-    if pygal is None or not events:
+    if pygal is None or not (events or stretches):
         return ""
-    rows = list(dict.fromkeys(one.row for one in events))
-    moments = [one.at.timestamp() for one in events] + [one.timestamp() for one in marks]
+    # A stretch is two dots until pygal has laid them out.
+    points = [(one.row, one.at, str(number)) for number, one in enumerate(events)]
+    for number, stretch in enumerate(stretches):
+        points += [(stretch.row, stretch.start, f"{number} from"), (stretch.row, stretch.end, f"{number} to")]
+    rows = list(dict.fromkeys(row for row, _, _ in points))
+    moments = [at.timestamp() for _, at, _ in points] + [one.timestamp() for one in marks]
     low, high = min(moments), max(moments)
     edge = max((high - low) * 0.03, 1.0)
     named = {one.timestamp(): said for one, said in marks.items()}
@@ -137,17 +150,16 @@ def timeline(title: str, events: Sequence[Event], marks: Mapping[datetime, str])
     chart.x_value_formatter = lambda value: named.get(value) or datetime.fromtimestamp(value, UTC).strftime(written)
     chart.y_labels = [{"label": _cut(row), "value": len(rows) - 1 - number} for number, row in enumerate(rows)]
     for number, row in enumerate(rows):
-        values = [
-            {"value": (one.at.timestamp(), len(rows) - 1 - number), "label": str(place)}
-            for place, one in enumerate(events)
-            if one.row == row
-        ]
-        chart.add("", values)
+        here = len(rows) - 1 - number
+        chart.add("", [{"value": (at.timestamp(), here), "label": of} for name, at, of in points if name == row])
     root = _cleaned(chart.render_tree(), title)
     for part in _of_class(root, "dots"):
         number_of = part.attrib.pop("about", None)
-        if number_of is not None:
+        if number_of is not None and number_of.isdigit():
             ET.SubElement(part, "title").text = safe(events[int(number_of)].says, 300)
+        elif number_of is not None:
+            part.set("about", number_of)
+    _stretch(root, stretches)
     _spaced(root)
     return _written(root)
 
@@ -246,6 +258,26 @@ def _fill(bar: ET.Element, grid: Grid) -> None:
         x, y, width, height = (float(box.get(name, "0")) for name in ("x", "y", "width", "height"))
         middle = {"x": f"{x + width / 2:.1f}", "y": f"{y + height / 2 + _FONT / 3:.1f}"}
         ET.SubElement(bar, "text", middle).text = _cut(cell.mark, 18)
+
+
+def _stretch(root: ET.Element, stretches: Sequence[Stretch]) -> None:
+    """Make of the two dots of each stretch the bar between them."""
+    ends: dict[str, ET.Element] = {}
+    for part in _of_class(root, "dots"):
+        number, _, end = part.attrib.pop("about", "").partition(" ")
+        if not end:
+            continue
+        dot = next(part.iter("circle"))
+        ends.setdefault(number, dot)
+        part.remove(dot)
+        if end == "from":
+            continue
+        left, right = (float(one.get("cx", "0")) for one in (ends[number], dot))
+        part.set("class", "stretch")
+        # What lasted a moment only is seen too.
+        box = {"x": f"{left - 1:.1f}", "y": f"{float(dot.get('cy', '0')) - 6:.1f}", "width": f"{right - left + 2:.1f}"}
+        ET.SubElement(part, "rect", {**box, "height": "12"})
+        ET.SubElement(part, "title").text = safe(stretches[int(number)].says, 300)
 
 
 def _spaced(root: ET.Element) -> None:

@@ -61,6 +61,16 @@ class Event:
 
 
 @dataclass(frozen=True, slots=True)
+class Stretch:
+    """A time in one row of a timeline, from `start` to `end`."""
+
+    row: str
+    start: datetime
+    end: datetime
+    says: str
+
+
+@dataclass(frozen=True, slots=True)
 class Bar:
     """How many of something lie from `low` up to `high`, in the histogram's unit."""
 
