@@ -8,10 +8,11 @@ from pathlib import Path
 import click
 
 from upheld.catalogue import Catalogue
-from upheld.cli.options import conclude, end_of, find_policy, issuer_option, last_day
+from upheld.cli.options import ISSUER, conclude, end_of, find_policy, last_day
 from upheld.errors import InputError, Mistake
 from upheld.evidence import bundle as bundles
 from upheld.evidence import container, inputs, keys, timestamps
+from upheld.evidence import keyless as no_key
 from upheld.evidence.again import judged_again
 from upheld.evidence.verifying import Verification, verify_data
 from upheld.evidence.verifying import verify as verified
@@ -34,29 +35,61 @@ _UNPROVEN = (
 
 @click.command()
 @click.argument("run", type=click.Path(path_type=Path))
-@click.option("--key", required=True, metavar="KEY", help="The private key: a file (PEM or OpenSSH), or env:NAME.")
+@click.option("--key", metavar="KEY", help="The private key: a file (PEM or OpenSSH), or env:NAME.")
+@click.option(
+    "--keyless",
+    is_flag=True,
+    help="Sign, through Sigstore, as the identity for which the environment (a CI service) vouches.",
+)
+@click.option(
+    "--sigstore",
+    "instance",
+    type=click.Path(path_type=Path),
+    help="The client trust configuration (JSON) of a Sigstore instance of your own; else it is the public one.",
+)
 @click.option("--out", required=True, type=click.Path(path_type=Path), help="The file to write.")
 @click.option("--expires", metavar="DATE", help="From the end of this day on (UTC) the evidence is out of date.")
 @click.option(
     "--timestamp", metavar="URL", help="Let the RFC 3161 authority at this address witness when it was signed."
 )
-def bundle(run: Path, key: str, out: Path, expires: str | None, timestamp: str | None) -> None:
+def bundle(
+    run: Path,
+    key: str | None,
+    keyless: bool,
+    instance: Path | None,
+    out: Path,
+    expires: str | None,
+    timestamp: str | None,
+) -> None:
     """Put the run in the folder RUN into one signed file, which anybody can verify and replay offline.
 
     Ed25519 and ECDSA P-256 keys sign; UPHELD_KEY_PASSPHRASE decrypts an encrypted one. The same run and key give the same
-    bytes, but for a timestamp.
+    bytes, but for a timestamp. With --keyless no key is kept: an identity vouches for one that is made for this bundle alone, and
+    the public instance of Sigstore publishes that identity and a digest.
     """
-    signer = keys.signing_key(key)
+    if (key is None) is not keyless or (instance is not None and not keyless):
+        said = "--key KEY, or --keyless (with --sigstore FILE for an instance of your own)"
+        raise InputError([Mistake("--key", 0, 0, "one way of signing has to be named, and only one", expected=said)])
+    identity = no_key.signer(instance) if keyless else None
+    signer = keys.signing_key(key) if key is not None else no_key.made_key()
     until = end_of(last_day(expires)).isoformat().replace("+00:00", "Z") if expires is not None else ""
     stamp = partial(timestamps.ask, timestamp) if timestamp else None
-    data = bundles.make(standing(run), inputs.kept(run), signer, expires=until, timestamp=stamp)
+    data = bundles.make(standing(run), inputs.kept(run), signer, expires=until, timestamp=stamp, identity=identity)
     write_atomically(out, data)
-    click.echo(f"evidence: {out} ({len(data):,} bytes), signed with the key {signer.fingerprint}")
+    how = f"as {identity.name} (by {identity.issuer})" if identity is not None else f"with the key {signer.fingerprint}"
+    click.echo(f"evidence: {out} ({len(data):,} bytes), signed {safe(how)}")
 
 
 @click.command()
 @click.argument("bundle", type=click.Path(path_type=Path))
-@issuer_option
+@click.option("--issuer", type=click.Path(path_type=Path), help=ISSUER)
+@click.option("--identity", metavar="NAME", help="Instead of a key: who signed without one, as Sigstore certified it.")
+@click.option("--oidc-issuer", metavar="URL", help="Who vouches for that identity.")
+@click.option(
+    "--trusted-root",
+    type=click.Path(path_type=Path),
+    help="The roots (JSON) of the Sigstore instance that certified it; else those of the public one that the package sigstore holds.",
+)
 @click.option(
     "--timestamp-authority",
     "authority",
@@ -64,12 +97,24 @@ def bundle(run: Path, key: str, out: Path, expires: str | None, timestamp: str |
     help="The certificates (PEM) of a timestamp authority that you trust; then a timestamp is compulsory.",
 )
 @click.pass_context
-def verify(context: click.Context, bundle: Path, issuer: Path, authority: Path | None) -> int:
+def verify(
+    context: click.Context,
+    bundle: Path,
+    issuer: Path | None,
+    identity: str | None,
+    oidc_issuer: str | None,
+    trusted_root: Path | None,
+    authority: Path | None,
+) -> int:
     """Verify an evidence bundle offline, and say what holds, what does not, and what it does not prove.
 
     Exit codes: 0 all holds, 1 something does not, 2 the usage is wrong.
     """
-    pinned = keys.issuers(issuer)
+    named = (identity, oidc_issuer)
+    if (issuer is None) is not all(named) or any(named) is not all(named) or (trusted_root and not identity):
+        said = "--issuer KEY, or --identity NAME with --oidc-issuer URL (and --trusted-root FILE)"
+        raise InputError([Mistake("--issuer", 0, 0, "who answers for it has to be named, in one way", expected=said)])
+    pinned = keys.issuers(issuer) if issuer else no_key.Pinned(identity or "", oidc_issuer or "", trusted_root)
     trusted = timestamps.authorities(authority) if authority else ()
     try:
         found = verified(bundle, pinned, authorities=trusted)

@@ -16,12 +16,8 @@ POLICY = "policies.yaml"
 TARGET = "target.yaml"
 EMBEDDED = "reference"
 
-issuer_option = click.option(
-    "--issuer",
-    required=True,
-    type=click.Path(path_type=Path),
-    help="The issuer's public key, which you have from the issuer: PEM, certificate, OpenSSH key or allowed signers.",
-)
+ISSUER = "The issuer's public key, which you have from the issuer: PEM, certificate, OpenSSH key or allowed signers."
+issuer_option = click.option("--issuer", required=True, type=click.Path(path_type=Path), help=ISSUER)
 """The key that a reader pins, which is never taken from what is verified."""
 
 

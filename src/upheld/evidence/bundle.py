@@ -3,6 +3,7 @@
 statements/run.dsse.json            what the issuer signs: the root of the tree, counts, every part by digest
 statements/test-result.dsse.json    the same in in-toto's words for tests
 statements/run.tsr                  a timestamp of the first, where one was asked for
+statements/run.sigstore.json        who vouches for the first, where it was signed without a key of the issuer's own
 run.json  leaves.jsonl  seed        the run, its leaves line by line, and the seed of their salts
 checks.json  calibration.json       the digests of the checks' code, and what each is known to catch
 target.json  policy/…               what was audited, and by which policy
@@ -19,7 +20,7 @@ from typing import Any
 from pydantic_core import from_json, to_json
 
 from upheld.errors import InputError, Mistake
-from upheld.evidence import inputs, statements
+from upheld.evidence import inputs, keyless, statements
 from upheld.evidence.container import Damaged, Part, pack
 from upheld.evidence.keys import SigningKey
 from upheld.evidence.leaves import KINDS, Leaf, leaves, leaves_of_claim
@@ -31,6 +32,7 @@ from upheld.reporting import run_json
 RUN_STATEMENT = "statements/run.dsse.json"
 TEST_STATEMENT = "statements/test-result.dsse.json"
 TIMESTAMP = "statements/run.tsr"
+SIGSTORE = "statements/run.sigstore.json"
 RUN = "run.json"
 LEAVES = "leaves.jsonl"
 SEED = "seed"
@@ -46,11 +48,13 @@ def make(
     *,
     expires: str = "",
     timestamp: Callable[[bytes], bytes] | None = None,
+    identity: Callable[[bytes], bytes] | None = None,
 ) -> bytes:
     """The bundle of a run with these inputs (`evidence.inputs`), signed with `key`.
 
-    The same run, inputs, key and expiry give the same bytes, but for a timestamp, which is different every time. Raises InputError
-    when the inputs are not those of the run.
+    The same run, inputs, key and expiry give the same bytes, but for a timestamp, which is different every time. With `identity`,
+    which signs bytes in Sigstore's way (`evidence.keyless.signer`), that identity vouches for the key, which was made for this bundle alone.
+    Raises InputError when the inputs are not those of the run.
     """
     document = run_json.dumps(run)
     if inputs.policy_digest(given) != run.policy_digest:
@@ -73,11 +77,13 @@ def make(
     del lines
     parts = {name: Part.of(name, content) for name, content in contents.items()}
     files = [file_of(parts[name], content) for name, content in contents.items()]
-    whole = statements.seal(statements.of_run(data, files, tree.root, kinds, expires), key)
+    public = keyless.written(key) if identity is not None else ""
+    whole = statements.seal(statements.of_run(data, files, tree.root, kinds, expires, public), key)
     sealed = {
         RUN_STATEMENT: whole,
         TEST_STATEMENT: statements.seal(statements.of_tests(data, files, tree.root), key),
         **({TIMESTAMP: timestamp(whole)} if timestamp is not None else {}),
+        **({SIGSTORE: identity(whole)} if identity is not None else {}),
     }
     return pack({name: Part.of(name, content) for name, content in sealed.items()} | parts)
 

@@ -102,7 +102,12 @@ class Issuer:
 
 def fingerprint(public: PublicKey) -> str:
     """The SHA-256 of the key's SubjectPublicKeyInfo in DER, in hexadecimal; it is the key id in envelopes."""
-    return hashlib.sha256(public.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)).hexdigest()
+    return hashlib.sha256(encoded(public)).hexdigest()
+
+
+def encoded(public: PublicKey) -> bytes:
+    """The key's SubjectPublicKeyInfo in DER."""
+    return public.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
 
 
 def library_key(public: PublicKey) -> SSlibKey:
@@ -136,7 +141,7 @@ def signing_key(reference: str) -> SigningKey:
     except ValueError:
         said = "is no private key, or the passphrase is not right"
         raise _wrong("--key", f"{reference} {said}", expected=_EXPECTED) from None
-    if not _fit(private.public_key()):
+    if not fit(private.public_key()):
         raise _wrong("--key", "keys of this type sign no bundle", got=type(private).__name__, expected=_EXPECTED)
     return SigningKey(private)
 
@@ -168,26 +173,26 @@ def issuers(path: Path) -> tuple[Issuer, ...]:
 def _issuers(raw: bytes) -> Iterable[Issuer]:
     if b"-----BEGIN CERTIFICATE-----" in raw:
         for certificate in x509.load_pem_x509_certificates(raw):
-            if _fit(key := certificate.public_key()):
+            if fit(key := certificate.public_key()):
                 name = certificate.subject.rfc4514_string()
                 yield Issuer(key, name, certificate.not_valid_before_utc, certificate.not_valid_after_utc)
         return
     if b"-----BEGIN" in raw:
-        if _fit(public := load_pem_public_key(raw)):
+        if fit(public := load_pem_public_key(raw)):
             yield Issuer(public)
         return
     lines = [one.strip() for one in raw.decode().splitlines() if one.strip() and not one.lstrip().startswith("#")]
     if lines and lines[0].startswith(_SSH_TYPES):
         for line in lines:
-            if _fit(of_line := load_ssh_public_key(line.encode())):
+            if fit(of_line := load_ssh_public_key(line.encode())):
                 yield Issuer(of_line, " ".join(line.split()[2:]))
         return
     for signer in sshsig.read_allowed(raw):
-        if not signer.authority and signer.good_for(NAMESPACE) and _fit(allowed := sshsig.public_key(signer.key)):
+        if not signer.authority and signer.good_for(NAMESPACE) and fit(allowed := sshsig.public_key(signer.key)):
             yield Issuer(allowed, ",".join(signer.principals), signer.valid_after, signer.valid_before)
 
 
-def _fit(public: object) -> TypeGuard[PublicKey]:
+def fit(public: object) -> TypeGuard[PublicKey]:
     """Whether bundles are signed with keys of that type."""
     if isinstance(public, ec.EllipticCurvePublicKey):
         return isinstance(public.curve, ec.SECP256R1)

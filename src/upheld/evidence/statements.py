@@ -48,9 +48,17 @@ class File:
 
 
 def of_run(
-    run: Mapping[str, Any], files: Sequence[File], root: bytes, leaves: Mapping[str, int], expires: str
+    run: Mapping[str, Any],
+    files: Sequence[File],
+    root: bytes,
+    leaves: Mapping[str, int],
+    expires: str,
+    public_key: str = "",
 ) -> dict[str, Any]:
-    """The statement about the whole run; `leaves` counts those of each kind, `expires` is an instant or empty."""
+    """The statement about the whole run; `leaves` counts those of each kind, `expires` is an instant or empty.
+
+    `public_key` is the key that signs it, where that was made for this bundle alone and an identity vouches for it.
+    """
     claims = run["claims"]
     target = run["target"]
     predicate = {
@@ -72,6 +80,7 @@ def of_run(
             for one in files
         ],
         **({"expires": expires} if expires else {}),
+        **({"publicKey": public_key} if public_key else {}),
     }
     return _statement(_subjects(files, root), RUN_PREDICATE, predicate)
 
@@ -110,6 +119,10 @@ class Sealed:
     payload: bytes
     keyid: str
     signature: bytes
+
+    def unbelieved(self) -> dict[str, Any]:
+        """What is in it, of which nothing says yet whose it is; raises Damaged for what is no JSON object."""
+        return _loaded(self.payload)
 
     def opened(self, issuers: Iterable[Issuer]) -> tuple[Issuer, dict[str, Any]] | None:
         """The issuer whose key signed it, and the statement; None where none of these did. Raises Damaged for no statement."""

@@ -17,8 +17,9 @@ from typing import Any
 
 from cryptography import x509
 
-from upheld.evidence import bundle, consistency, inputs, statements, timestamps
+from upheld.evidence import bundle, consistency, inputs, keyless, statements, timestamps
 from upheld.evidence.container import Damaged, Part, read, unpack
+from upheld.evidence.keyless import NotVouched, Pinned
 from upheld.evidence.keys import Issuer
 from upheld.evidence.leaves import KINDS, leaves
 from upheld.evidence.statements import Sealed
@@ -59,17 +60,25 @@ class Verification:
 
 
 def verify(
-    path: Path, issuers: Sequence[Issuer], *, now: datetime | None = None, authorities: Sequence[x509.Certificate] = ()
+    path: Path,
+    pinned: Sequence[Issuer] | Pinned,
+    *,
+    now: datetime | None = None,
+    authorities: Sequence[x509.Certificate] = (),
 ) -> Verification:
-    """What the bundle at `path` is worth to a reader who pins these issuers; raises OSError where it cannot be read.
+    """What the bundle at `path` is worth to a reader who pins these keys, or an identity; raises OSError where it cannot be read.
 
     `authorities` are the certificates of timestamp authorities that the reader trusts.
     """
-    return verify_data(read(path), issuers, now=now, authorities=authorities)
+    return verify_data(read(path), pinned, now=now, authorities=authorities)
 
 
 def verify_data(
-    data: bytes, issuers: Sequence[Issuer], *, now: datetime | None = None, authorities: Sequence[x509.Certificate] = ()
+    data: bytes,
+    pinned: Sequence[Issuer] | Pinned,
+    *,
+    now: datetime | None = None,
+    authorities: Sequence[x509.Certificate] = (),
 ) -> Verification:
     """As `verify`, of the bytes of a bundle."""
     found = Verification()
@@ -77,8 +86,8 @@ def verify_data(
     try:
         parts = unpack(data)
         found.points.append(Point(True, f"the file is whole: {len(parts)} parts, and nothing besides"))
-        if _signed(found, parts, issuers, moment, authorities) and _named(found, parts):
-            _contents(found, parts, issuers)
+        if _signed(found, parts, pinned, moment, authorities) and _named(found, parts):
+            _contents(found, parts)
     except Damaged as damaged:
         found.contents = {}
         found.points.append(Point(False, str(damaged)))
@@ -92,15 +101,19 @@ def verify_data(
 def _signed(
     found: Verification,
     parts: Mapping[str, Part],
-    issuers: Sequence[Issuer],
+    pinned: Sequence[Issuer] | Pinned,
     now: datetime,
     authorities: Sequence[x509.Certificate],
 ) -> bool:
     """The signature under the run's statement, and whether it counts now; the rest is looked at only where it is the issuer's."""
     raw = _small(parts, bundle.RUN_STATEMENT)
     sealed = statements.unseal(raw, bundle.RUN_STATEMENT)
+    issuers = _vouched(found, parts, raw, sealed, pinned) if isinstance(pinned, Pinned) else pinned
+    if isinstance(pinned, Pinned) and not issuers:
+        return False
     opened = sealed.opened(issuers)
-    if not found.note([_foreign(sealed, issuers) if opened is None else ""], _by(opened[0] if opened else None)):
+    flaw = _foreign(sealed, issuers, vouched=bundle.SIGSTORE in parts) if opened is None else ""
+    if not found.note([flaw], _by(opened[0], pinned) if opened else ""):
         return False
     assert opened is not None  # noqa: S101  (a flaw was noted otherwise)
     found.issuer, found.statement = opened
@@ -138,6 +151,25 @@ def _timestamp(
         )
 
 
+def _vouched(
+    found: Verification, parts: Mapping[str, Part], raw: bytes, sealed: Sealed, pinned: Pinned
+) -> tuple[Issuer, ...]:
+    """The issuer whose key the pinned identity signed for; none where it did not, which is noted."""
+    if bundle.SIGSTORE not in parts:
+        found.points.append(Point(False, "no identity vouches for it: name the key of its issuer"))
+        return ()
+    try:
+        since, until = keyless.vouched(raw, parts[bundle.SIGSTORE].content(keyless.LARGEST), pinned)
+    except NotVouched as error:
+        found.points.append(Point(False, f"{error}; nothing in it was looked at"))
+        return ()
+    between = f"between {since:%Y-%m-%d %H:%M:%S} and {until:%Y-%m-%d %H:%M:%S} UTC"
+    says = f"{pinned.identity}, known to {pinned.issuer}, signed it {between}, as Sigstore logged"
+    found.points.append(Point(True, says))
+    stated = sealed.unbelieved().get("predicate")
+    return (keyless.issuer_of(str(stated.get("publicKey")) if isinstance(stated, dict) else "", pinned),)
+
+
 def _expiry(found: Verification, now: datetime) -> None:
     stated = _predicate(found).get("expires")
     if stated is None:
@@ -160,6 +192,7 @@ def _named(found: Verification, parts: Mapping[str, Part]) -> bool:
         raise Damaged("what is signed names no parts")
     names = [str(one.get("name")) for one in listed]
     expected = [bundle.RUN_STATEMENT, bundle.TEST_STATEMENT, *([bundle.TIMESTAMP] if bundle.TIMESTAMP in parts else [])]
+    expected += [bundle.SIGSTORE] if "publicKey" in _predicate(found) else []
     flaws = [f"{name} is signed for and missing" for name in names if name not in parts]
     flaws += [f"{name} is in the file and not signed for" for name in parts if name not in {*names, *expected}]
     flaws += [f"{name} is missing" for name in bundle.CONTENTS if name not in names]
@@ -182,7 +215,7 @@ def _named(found: Verification, parts: Mapping[str, Part]) -> bool:
     return True
 
 
-def _contents(found: Verification, parts: Mapping[str, Part], issuers: Sequence[Issuer]) -> None:
+def _contents(found: Verification, parts: Mapping[str, Part]) -> None:
     """Whether the parts, which are the issuer's, fit together."""
     contents = found.contents
     run = bundle.run_in(contents[bundle.RUN])
@@ -198,13 +231,15 @@ def _contents(found: Verification, parts: Mapping[str, Part], issuers: Sequence[
         f"{kinds['claim']} claims, {findings:,} findings and {looks:,} observations are those under the signed root",
     )
     files = [bundle.file_of(parts[name], content) for name, content in contents.items()]
-    again = statements.of_run(run, files, root, kinds, str(_predicate(found).get("expires", "")))
+    predicate = _predicate(found)
+    expires, public_key = (str(predicate.get(name, "")) for name in ("expires", "publicKey"))
+    again = statements.of_run(run, files, root, kinds, expires, public_key)
     flaws = [
         f"the statement says something else of the run: {place}"
         for place in statements.differences(found.statement, again)
     ]
     tests = statements.unseal(_small(parts, bundle.TEST_STATEMENT), bundle.TEST_STATEMENT).opened(
-        [found.issuer] if found.issuer else issuers
+        [found.issuer] if found.issuer else []
     )
     if tests is None:
         flaws.append("the test result is not signed by the issuer of the run")
@@ -247,16 +282,20 @@ def _predicate(found: Verification) -> Mapping[str, Any]:
     return predicate if isinstance(predicate, dict) else {}
 
 
-def _by(issuer: Issuer | None) -> str:
-    if issuer is None:
-        return ""
+def _by(issuer: Issuer, pinned: Sequence[Issuer] | Pinned) -> str:
+    if isinstance(pinned, Pinned):
+        return (
+            f"it is signed with the key that was made for it, for which {pinned.identity} signed: {issuer.fingerprint}"
+        )
     return f"it is signed with the key that you named: {issuer.fingerprint}" + (
         f" ({issuer.name})" if issuer.name else ""
     )
 
 
-def _foreign(sealed: Sealed, issuers: Sequence[Issuer]) -> str:
+def _foreign(sealed: Sealed, issuers: Sequence[Issuer], *, vouched: bool) -> str:
     keyid = str(sealed.keyid)
     if keyid in {one.fingerprint for one in issuers}:
         return "the signature is not one of the key that you named over this statement"
+    if vouched:
+        return "it is not signed with a key that you named; an identity may vouch for it, which you can name instead; nothing in it was looked at"
     return f"it is not signed with a key that you named, but, as it says itself, with {keyid[:64]}; nothing in it was looked at"
