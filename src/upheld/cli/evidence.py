@@ -35,7 +35,11 @@ _UNPROVEN = (
 
 @click.command()
 @click.argument("run", type=click.Path(path_type=Path))
-@click.option("--key", metavar="KEY", help="The private key: a file (PEM or OpenSSH), or env:NAME.")
+@click.option(
+    "--key",
+    metavar="KEY",
+    help="The private key: a file (PEM or OpenSSH), env:NAME, or the public half of one in an ssh-agent.",
+)
 @click.option(
     "--keyless",
     is_flag=True,
@@ -71,12 +75,16 @@ def bundle(
         said = "--key KEY, or --keyless (with --sigstore FILE for an instance of your own)"
         raise InputError([Mistake("--key", 0, 0, "one way of signing has to be named, and only one", expected=said)])
     identity = no_key.signer(instance) if keyless else None
-    signer = keys.signing_key(key) if key is not None else no_key.made_key()
+    signer = keys.signer(key) if key is not None else no_key.made_key()
     until = end_of(last_day(expires)).isoformat().replace("+00:00", "Z") if expires is not None else ""
     stamp = partial(timestamps.ask, timestamp) if timestamp else None
     data = bundles.make(standing(run), inputs.kept(run), signer, expires=until, timestamp=stamp, identity=identity)
     write_atomically(out, data)
-    how = f"as {identity.name} (by {identity.issuer})" if identity is not None else f"with the key {signer.fingerprint}"
+    how = (
+        f"as {identity.name} (by {identity.issuer})"
+        if identity is not None
+        else f"with the key {keys.fingerprint(signer.public)}"
+    )
     click.echo(f"evidence: {out} ({len(data):,} bytes), signed {safe(how)}")
 
 

@@ -22,7 +22,7 @@ from pydantic_core import from_json, to_json
 from upheld.errors import InputError, Mistake
 from upheld.evidence import inputs, keyless, statements
 from upheld.evidence.container import Damaged, Part, pack
-from upheld.evidence.keys import SigningKey
+from upheld.evidence.keys import Signer
 from upheld.evidence.leaves import KINDS, Leaf, leaves, leaves_of_claim
 from upheld.evidence.statements import File
 from upheld.evidence.tree import SALT, Tree
@@ -44,7 +44,7 @@ CONTENTS = (RUN, LEAVES, SEED, CHECKS, inputs.CALIBRATION, inputs.TARGET)
 def make(
     run: Run,
     given: Mapping[str, bytes],
-    key: SigningKey,
+    key: Signer,
     *,
     expires: str = "",
     timestamp: Callable[[bytes], bytes] | None = None,

@@ -21,7 +21,7 @@ from cryptography.hazmat.primitives.serialization import load_der_public_key
 
 from upheld.errors import InputError, Mistake, UpheldError
 from upheld.evidence.container import Damaged
-from upheld.evidence.keys import Issuer, SigningKey, encoded, fit
+from upheld.evidence.keys import Issuer, Signer, SigningKey, encoded, fit
 
 if TYPE_CHECKING:
     from types import ModuleType
@@ -123,9 +123,9 @@ def vouched(content: bytes, bundle: bytes, pinned: Pinned) -> tuple[datetime, da
     return certificate.not_valid_before_utc, certificate.not_valid_after_utc
 
 
-def written(key: SigningKey) -> str:
+def written(key: Signer) -> str:
     """The public half of a key as a statement names it."""
-    return base64.b64encode(encoded(key.private.public_key())).decode()
+    return base64.b64encode(encoded(key.public)).decode()
 
 
 def issuer_of(stated: str, pinned: Pinned) -> Issuer:

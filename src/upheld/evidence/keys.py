@@ -6,6 +6,7 @@ certificate by its dates, a line of allowed signers by `valid-after` and `valid-
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import os
 from collections.abc import Callable, Iterable
@@ -29,6 +30,7 @@ from cryptography.hazmat.primitives.serialization import (
 )
 
 from upheld.errors import InputError, Mistake, Unobservable
+from upheld.evidence.agent import AgentKey, NoAgent, key_in_agent
 from upheld.evidence.tree import SALT
 from upheld.probes import sshsig
 from upheld.target.secrets import resolve
@@ -54,9 +56,14 @@ class SigningKey:
     private: PrivateKey
 
     @property
+    def public(self) -> PublicKey:
+        """Its public half."""
+        return self.private.public_key()
+
+    @property
     def fingerprint(self) -> str:
         """That of its public half."""
-        return fingerprint(self.private.public_key())
+        return fingerprint(self.public)
 
     def sign(self, message: bytes) -> bytes:
         """Its signature of `message`; always the same one (RFC 8032, RFC 6979)."""
@@ -75,6 +82,10 @@ class SigningKey:
             secret = self.private.private_numbers().private_value.to_bytes(32, "big")
         info = b"upheld-evidence/1 seed of salts " + hashlib.sha256(about).digest()
         return HKDF(hashes.SHA256(), SALT, salt=None, info=info).derive(secret)
+
+
+Signer = SigningKey | AgentKey
+"""What signs a bundle: a private key, or one that an agent holds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,6 +155,26 @@ def signing_key(reference: str) -> SigningKey:
     if not fit(private.public_key()):
         raise _wrong("--key", "keys of this type sign no bundle", got=type(private).__name__, expected=_EXPECTED)
     return SigningKey(private)
+
+
+def signer(reference: str) -> Signer:
+    """As `signing_key`; of a file with a public SSH key the private half is taken to be in an ssh-agent."""
+    path = Path(reference.removeprefix("file:"))
+    line = b""
+    if not reference.startswith("env:") and path.is_file():
+        with path.open("rb") as stream:
+            line = stream.read(_LARGEST).strip()
+    if not line.startswith(tuple(one.encode() for one in _SSH_TYPES)):
+        return signing_key(reference)
+    try:
+        public = load_ssh_public_key(line)
+        if not fit(public):
+            raise ValueError
+        return key_in_agent(public, base64.b64decode(line.split()[1]))
+    except (ValueError, UnsupportedAlgorithm):
+        raise _wrong("--key", f"{reference} is a public key that signs no bundle", expected=_EXPECTED) from None
+    except NoAgent as error:
+        raise _wrong("--key", f"{reference}: {error}", expected="the private key, or an agent that holds it") from None
 
 
 def issuers(path: Path) -> tuple[Issuer, ...]:

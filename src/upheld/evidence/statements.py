@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from upheld.errors import UpheldError
 from upheld.evidence.container import Damaged
-from upheld.evidence.keys import Issuer, SigningKey, library_key
+from upheld.evidence.keys import Issuer, Signer, fingerprint, library_key
 from upheld.exporting import in_toto
 from upheld.exporting.rows import CAME_TO_ITS_END, COVERS_THE_POLICY, Shown
 from upheld.model import Status
@@ -102,12 +102,12 @@ def of_tests(run: Mapping[str, Any], files: Sequence[File], root: bytes) -> dict
     return _statement(_subjects(files, root), TEST_RESULT, in_toto.predicate(tests, configuration))
 
 
-def seal(statement: Mapping[str, Any], key: SigningKey) -> bytes:
-    """The statement in an envelope that the key signed; raises ValueError for what is no statement."""
+def seal(statement: Mapping[str, Any], key: Signer) -> bytes:
+    """The statement in an envelope that the key signed; raises ValueError for what is no statement, NoAgent where an agent does not sign."""
     Envelope, Signature, _ = _library()  # noqa: N806  (classes)
     _validate(statement)
     envelope = Envelope(_json(statement), PAYLOAD_TYPE, {})
-    signature = Signature(key.fingerprint, key.sign(envelope.pae()).hex())
+    signature = Signature(fingerprint(key.public), key.sign(envelope.pae()).hex())
     envelope.signatures[signature.keyid] = signature
     return _json(envelope.to_dict())
 

@@ -89,10 +89,10 @@ def read_signature(raw: bytes) -> Signature:
         raise Unobservable("the signature file is no base64") from None
     if not blob.startswith(_MAGIC) or int.from_bytes(blob[6:10], "big") != 1:
         raise Unobservable("the signature file is no SSH signature of version 1")
-    reader = _Reader(blob[10:])
+    reader = Reader(blob[10:])
     key, namespace, _, hash_name, inner = (reader.string() for _ in range(5))
     reader.end()
-    signed = _Reader(inner)
+    signed = Reader(inner)
     algorithm, value = signed.string(), signed.string()
     signed.end()
     try:
@@ -107,13 +107,13 @@ def verifies(signature: Signature, content: bytes) -> str:
         raise Unobservable(f"signatures over {signature.hash_name!r} are not understood")
     kind = _kind(signature.key)
     parts = (signature.namespace.encode(), b"", signature.hash_name.encode())
-    message = _MAGIC + b"".join(map(_string, (*parts, hashlib.new(signature.hash_name, content).digest())))
+    message = _MAGIC + b"".join(map(packed, (*parts, hashlib.new(signature.hash_name, content).digest())))
     key = public_key(signature.key)
     try:
         if isinstance(key, ed25519.Ed25519PublicKey) and signature.algorithm == kind == "ssh-ed25519":
             key.verify(signature.value, message)
         elif isinstance(key, ec.EllipticCurvePublicKey) and signature.algorithm == kind in _HASHES:
-            both = _Reader(signature.value)
+            both = Reader(signature.value)
             r, s = (int.from_bytes(both.string(), "big") for _ in range(2))
             both.end()
             key.verify(encode_dss_signature(r, s), message, ec.ECDSA(_HASHES[kind]))
@@ -140,7 +140,7 @@ def public_key(blob: bytes) -> SSHPublicKeyTypes:
 
 
 def _kind(blob: bytes) -> str:
-    return _Reader(blob).string().decode("ascii", "replace")
+    return Reader(blob).string().decode("ascii", "replace")
 
 
 def read_allowed(raw: bytes) -> tuple[AllowedSigner, ...]:
@@ -172,7 +172,7 @@ def _allowed(line: str, number: int) -> AllowedSigner:
         raise wrong("there is no key")
     try:
         key = base64.b64decode(rest[1], validate=True)
-        if _Reader(key).string().decode("ascii") != rest[0]:
+        if Reader(key).string().decode("ascii") != rest[0]:
             raise wrong("the key is not of the type that it says")
     except (binascii.Error, ValueError):
         raise wrong("the key is no base64") from None
@@ -223,22 +223,25 @@ def _matches(text: str, patterns: tuple[str, ...]) -> bool:
     return bool(fitting) and not any(one.startswith("!") for one in fitting)
 
 
-def _string(value: bytes) -> bytes:
+def packed(value: bytes) -> bytes:
+    """An SSH string (RFC 4251 §5)."""
     return len(value).to_bytes(4, "big") + value
 
 
-class _Reader:
+class Reader:
     """Reads SSH strings one after the other."""
 
     def __init__(self, blob: bytes) -> None:
         self._blob = blob
 
     def string(self) -> bytes:
+        """The next one; raises Unobservable where there is none."""
         if len(self._blob) < 4 or len(self._blob) < (end := 4 + int.from_bytes(self._blob[:4], "big")):
             raise Unobservable("the signature or key is cut off")
         value, self._blob = self._blob[4:end], self._blob[end:]
         return value
 
     def end(self) -> None:
+        """Raise Unobservable where something is left."""
         if self._blob:
             raise Unobservable("the signature has something behind its end")

@@ -111,6 +111,19 @@ def read(office, session_of):
     return judge
 
 
+def test_the_key_may_be_in_an_agent(office, keys, read, tmp_path, monkeypatch):
+    address = tmp_path / "agent"
+    with subprocess.Popen(["ssh-agent", "-D", "-a", str(address)], stdout=subprocess.PIPE, text=True) as agent:
+        assert "SSH_AUTH_SOCK" in agent.stdout.readline()
+        monkeypatch.setenv("SSH_AUTH_SOCK", str(address))
+        subprocess.run(["ssh-add", "-q", str(keys["anna"])], check=True, capture_output=True)
+        public = tmp_path / "elsewhere.pub"
+        shutil.copy(f"{keys['anna']}.pub", public)
+        assert "signed: " in office.attest("--key", str(public))
+        agent.terminate()
+    assert read() == ({}, 4)
+
+
 def test_what_was_signed_at_once_is_what_a_run_reads(office, keys, read):
     said = office.attest("--key", str(keys["anna"]), "--role", "Head of legal")
     assert "signed: " in said
