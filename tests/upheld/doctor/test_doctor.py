@@ -92,7 +92,19 @@ def test_the_examples_are_one_valid_target_with_every_part():
 
 def test_every_extra_is_named_with_the_tools_that_it_brings():
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
-    no_tools = {"all", "dev", "reference", "mysql", "postgresql", "charts", "evidence", "keyless", "notify", "pages", "pdf"}
+    no_tools = {
+        "all",
+        "dev",
+        "reference",
+        "mysql",
+        "postgresql",
+        "charts",
+        "evidence",
+        "keyless",
+        "notify",
+        "pages",
+        "pdf",
+    }
     extras = set(project["project"]["optional-dependencies"]) - no_tools
     assert {name for name in extras if any(f"'upheld[{name}]'" in one.install for one in tools.TOOLS)} == extras
     probes = {kind.name for kind in KINDS}
