@@ -100,6 +100,8 @@ class Outcome:
     name: str
     caught: tuple[str, ...]
     """The checks that found it for a claim that it breaks."""
+    unsure: tuple[str, ...]
+    """Checks that found something for such a claim, in words that may be of another sabotage of the audit."""
     broken: tuple[str, ...]
     """The claims that it breaks, as far as checks decide them."""
     missed: tuple[str, ...]
@@ -175,13 +177,14 @@ def judge(name: str, defect: Defect, audited: Audited, untouched: Audited, besid
     blinds = set(defect.blinds).union(*(one.blinds for one in beside))
     rightly_blind = blinds | roll_ups(audited, blinds)
     said = "\n".join(audited.findings(broken))
-    caught = {check for check, claim in audited.failing() if claim in broken}
+    failing = caught = {check for check, claim in audited.failing() if claim in broken}
     if beside:
-        words = {check: "\n".join(audited.findings(broken, of=check)) for check in caught}
-        caught = {check for check in caught if any(word in words[check] for word in defect.shows)}
+        words = {check: "\n".join(audited.findings(broken, of=check)) for check in failing}
+        caught = {check for check in failing if any(word in words[check] for word in defect.shows)}
     return Outcome(
         name,
         tuple(sorted(caught)),
+        tuple(sorted(failing - caught)),
         tuple(sorted(broken)),
         tuple(sorted(broken - refuted)),
         tuple(sorted((refuted - turned) | ((blind & decided) - rightly_blind - turned))),
@@ -235,7 +238,8 @@ def calibrate(
     """Audits with the chosen sabotages, several in one audit and several audits at a time, and gives each outcome as it is there.
 
     Where an audit is not as it should be, those sabotages are audited again in halves, down to single ones, so that none is
-    blamed for another, and only by the claims that they break and those that turned: all others are known to have held.
+    blamed for another, and only by the claims that they break and those that turned: all others are known to have held. One by
+    itself is audited again, too, by its claims, what a check found in words of which it is not sure whose they are.
     `alone` begins with single ones. Without `claims` the first audits are of the whole policy; with them the untouched one is of
     these, and each other one of those that its sabotages break: quicker, but blind for other claims that turn. `told` hears
     of each audit. Raises InternalFault when the untouched target is not upheld, for then nothing shows what a sabotage does.
@@ -260,9 +264,14 @@ def calibrate(
             for name, defect in batch.items()
         ]
         told(_line(found, looked_at))
-        if len(batch) == 1 or all(one.right for one in found):
+        if len(batch) == 1 or all(one.right and not one.unsure for one in found):
             return found
-        kept = [one for one in found if one.right]
+        kept = []
+        for one in found:
+            if one.right and not one.unsure:
+                kept.append(one)
+            elif one.right:
+                kept += outcomes({one.name: batch[one.name]}, broken({one.name: batch[one.name]}))
         again = [one.name for one in found if not one.right]
         turned = {claim for one in found for claim in one.wrong}
         # A claim that others decide turned because they did.

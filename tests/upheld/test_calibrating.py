@@ -103,7 +103,9 @@ def test_of_several_defects_each_answers_for_its_own_claims_only():
     assert (first.right, first.caught) == (True, ("x.y",))
     # Its claim is refuted, but nothing says that this was its doing: so no check has caught it.
     assert (second.caught, second.missed, second.wrong, second.unnamed) == ((), (), (), ("elsewhere",))
-    assert judge("one", one, run, UNTOUCHED).wrong == ("b",)
+    assert (first.unsure, second.unsure) == ((), ("z.y",))
+    alone = judge("one", one, run, UNTOUCHED)
+    assert (alone.wrong, alone.unsure) == (("b",), ())
 
 
 def test_defects_that_could_be_taken_for_each_other_are_in_different_audits():
