@@ -50,6 +50,7 @@ _OWN = {
     "timeline": ("upheld.cli.history", "timeline"),
     "watch": ("upheld.cli.watch", "watch"),
     "notify": ("upheld.cli.watch", "notify"),
+    "site": ("upheld.cli.site", "site"),
     "ledger": ("upheld.cli.ledger", "ledger"),
     "calibrate": ("upheld.cli.calibrate", "calibrate"),
 }
