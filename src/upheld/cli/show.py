@@ -48,6 +48,8 @@ def list_everything(what: str, policy: Path | None) -> None:
         for claim in loaded.claims:
             deciders = [use.check for use in claim.uses] + [f"claim {name}" for name in claim.decided_by]
             click.echo(f"  {claim.id:<{width}}  {', '.join(deciders) or 'uncovered: no check decides it yet'}")
+        for tombstone in loaded.retracted:
+            click.echo(f"  {tombstone.id:<{width}}  retracted on {tombstone.day}")
     if what in {"checks", "all"}:
         click.echo(f"CHECKS ({len(catalogue)})")
         width = max((len(one.id) for one in catalogue), default=0)
@@ -79,7 +81,11 @@ def explain(name: str, policy: Path | None) -> None:
     """Explain a claim (what decides it) or a check (what it decides, how, what refutes it, what it cannot see)."""
     loaded, catalogue = _load(policy)
     claims = {claim.id: claim for claim in loaded.claims}
-    if name in claims:
+    tombstone = next((one for one in loaded.retracted if one.id == name), None)
+    if tombstone is not None:
+        click.echo(f"{tombstone.id}  retracted on {tombstone.day}: {safe(tombstone.why)}")
+        click.echo(f"  “{safe(tombstone.statement)}”")
+    elif name in claims:
         _explain_claim(claims[name], catalogue)
     elif name in catalogue:
         _explain_check(
@@ -110,6 +116,11 @@ def _explain_claim(claim: Claim, catalogue: Catalogue) -> None:
         click.echo("\n  uncovered: no check decides it yet")
     if claim.note:
         click.echo(f"\n  note: {safe(claim.note)}")
+    for earlier in claim.previously:
+        why = f" ({safe(earlier.why)})" if earlier.why else ""
+        click.echo(f"\n  until {earlier.until}{why}: “{safe(earlier.statement)}”")
+        for sentence in earlier.sentences:
+            click.echo(f"    “{safe(sentence)}”")
 
 
 def _explain_check(one: Check, claims: list[str]) -> None:

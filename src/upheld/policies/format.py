@@ -69,6 +69,24 @@ class Publication(_Part):
     published_at: str = Field(default="", description="When this wording was published.")
 
 
+class EarlierEntry(_Part):
+    """What a claim said before its wording changed, or before the page stopped saying part of it."""
+
+    until: Day = Field(description="The day on which the change was noticed, such as 2026-11-26.")
+    statement: Text = Field(description="The words of before.")
+    sentences: tuple[Text, ...] = Field(
+        default=(), description="The sentences that changed or went, where these are others."
+    )
+    why: str = Field(default="", description="Why it was changed.")
+
+
+class RetractionEntry(_Part):
+    """That the page no longer makes a claim. It stays as a tombstone: nothing decides it, and its name is taken."""
+
+    day: Day = Field(description="The day on which that was noticed, such as 2026-11-26.")
+    why: Text = Field(description="Why it was retracted.")
+
+
 class ClaimEntry(_Part):
     """One published claim."""
 
@@ -88,6 +106,10 @@ class ClaimEntry(_Part):
     checks: tuple[Any, ...] = Field(default=(), description="The checks that decide it, with their parameters.")
     decided_by: tuple[ClaimId, ...] = Field(default=(), description="Other claims that decide this one.")
     accept_attested: bool = Field(default=False, description="Whether a signed attestation is enough for the gate.")
+    previously: tuple[EarlierEntry, ...] = Field(default=(), description="What it said before, the latest first.")
+    retracted: RetractionEntry | None = Field(
+        default=None, description="When and why the page stopped making the claim."
+    )
 
 
 class NoPromise(_Part):

@@ -15,7 +15,7 @@ from upheld.documents import Document, Limits, Suggestions, in_order, shorten, v
 from upheld.errors import InputError, Mistake
 from upheld.model import Override, Waiver
 from upheld.policies.format import ClaimEntry, PolicyFile
-from upheld.policies.model import Claim, Policy
+from upheld.policies.model import Claim, Earlier, Policy, Retracted
 from upheld.policies.promised import Promise, too_weak
 from upheld.policies.uses import Use, Uses, named
 from upheld.policies.waivers import FILE_NAME, load_waivers
@@ -45,6 +45,11 @@ class _Entry:
     id: str
     data: Mapping[str, Any]
     uses: list[Use]
+
+    @property
+    def retracted(self) -> bool:
+        """Whether it is a tombstone."""
+        return self.data.get("retracted") is not None
 
     @property
     def location(self) -> tuple[str, int]:
@@ -166,12 +171,13 @@ class _Loader:
         entries = list(self._entries())
         by_id = self._identities(entries)
         self._check_decided_by(entries, by_id)
-        names_of = {one: named(entry.data.get("checks")) for one, entry in by_id.items()} if self.complete else None
+        standing = {one: entry for one, entry in by_id.items() if not entry.retracted}
+        names_of = {one: named(entry.data.get("checks")) for one, entry in standing.items()} if self.complete else None
         overrides = self._overrides({one: entry.uses for one, entry in by_id.items()}, names_of)
         no_promise = self._no_promise(entries)
         root = next((source for source in self.sources if source.path == path), None)
         if not self.mistakes:
-            promises = {one: _promise(entry) for one, entry in by_id.items()}
+            promises = {one: _promise(entry) for one, entry in standing.items()}
             self.mistakes.extend(too_weak(promises, self._catalogue))
         waivers_path = self._waivers_path(path, root)
         waivers = self._waivers(waivers_path, names_of, today) if waivers_path else ()
@@ -179,7 +185,7 @@ class _Loader:
         name = next((head.model.name for head in heads if head.model and head.model.name), "")
         if root is not None and root.model and not name and self.complete:
             self.mistakes.append(root.document.mistake((), "'name' is missing", expected="a value for 'name'"))
-        if root is not None and not entries and self.complete:
+        if root is not None and all(entry.retracted for entry in entries) and self.complete:
             self.mistakes.append(
                 root.document.mistake(("claims",), "the policy has no claims", expected="at least one claim")
             )
@@ -190,12 +196,13 @@ class _Loader:
             name=name,
             file=str(path),
             digest=hashlib.sha256("\n".join(source.document.digest for source in self.sources).encode()).hexdigest(),
-            claims=tuple(_finished(entry) for entry in entries),
+            claims=tuple(_finished(entry) for entry in entries if not entry.retracted),
             no_promise=no_promise,
             overrides=overrides,
             waivers=waivers,
             publication=publication.model_dump(exclude_defaults=True) if publication else None,
             files=tuple(source.document.file for source in self.sources),
+            retracted=tuple(_tombstone(entry) for entry in entries if entry.retracted),
         )
 
     def _entries(self) -> Iterator[_Entry]:
@@ -203,7 +210,9 @@ class _Loader:
             listed = source.document.data.get("claims")
             for index, data in enumerate(listed if isinstance(listed, list) else []):
                 if isinstance(data, dict):
-                    uses = self._uses.read(source.document, ("claims", index, "checks"), data.get("checks", []))
+                    # What once decided a tombstone may be gone itself.
+                    checks = data.get("checks", []) if data.get("retracted") is None else []
+                    uses = self._uses.read(source.document, ("claims", index, "checks"), checks)
                     identity = data.get("id")
                     yield _Entry(source, index, identity if isinstance(identity, str) else "", data, uses)
 
@@ -229,6 +238,10 @@ class _Loader:
                     close = self._suggestions.nearest(name, by_id)
                     expected = "" if close else "the id of a claim"
                     self.mistakes.append(document.mistake(at, message, expected=expected, nearest=close))
+                if name in by_id and by_id[name].retracted and not entry.retracted:
+                    message = f"decided_by names a claim that is retracted: {shorten(name)}"
+                    expected = "a claim that still stands, or the checks themselves"
+                    self.mistakes.append(document.mistake(at, message, expected=expected))
                 if name in seen:
                     self.mistakes.append(
                         document.mistake(at, f"decided_by names {shorten(name)} twice", expected="each claim once")
@@ -259,6 +272,8 @@ class _Loader:
     def _no_promise(self, entries: list[_Entry]) -> tuple[tuple[str, str], ...]:
         carried: dict[str, str] = {}
         for entry in entries:
+            if entry.retracted:
+                continue
             sentences = entry.data.get("sentences")
             if not sentences and entry.data.get("origin") != "policy":
                 sentences = [entry.data.get("statement")]
@@ -379,6 +394,20 @@ def _finished(entry: _Entry) -> Claim:
         decided_by=model.decided_by,
         accept_attested=model.accept_attested,
         uses=tuple(use.finished() for use in entry.uses),
+        previously=_history(model),
         file=document.file,
         line=document.place(entry.location)[0],
     )
+
+
+def _tombstone(entry: _Entry) -> Retracted:
+    assert entry.source.model is not None  # Without mistakes every file has a model.  # noqa: S101
+    model: ClaimEntry = entry.source.model.claims[entry.index]
+    assert model.retracted is not None  # noqa: S101  (what makes it a tombstone)
+    return Retracted(
+        model.id, model.statement, model.sentences, model.retracted.day, model.retracted.why, _history(model)
+    )
+
+
+def _history(model: ClaimEntry) -> tuple[Earlier, ...]:
+    return tuple(Earlier(one.until, one.statement, one.sentences, one.why) for one in model.previously)

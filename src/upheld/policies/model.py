@@ -24,6 +24,28 @@ class CheckUse:
 
 
 @dataclass(frozen=True, slots=True)
+class Earlier:
+    """What a claim said until a day, and the sentences that changed or went then."""
+
+    until: str
+    statement: str
+    sentences: tuple[str, ...] = ()
+    why: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Retracted:
+    """A claim that the page no longer makes: a tombstone, which nothing decides."""
+
+    id: str
+    statement: str
+    sentences: tuple[str, ...]
+    day: str
+    why: str
+    previously: tuple[Earlier, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Claim:
     """One published claim: its words, where it stands, and what decides it.
 
@@ -44,6 +66,7 @@ class Claim:
     decided_by: tuple[str, ...]
     accept_attested: bool
     uses: tuple[CheckUse, ...]
+    previously: tuple[Earlier, ...] = ()
     file: str = ""
     line: int = 0
 
@@ -65,3 +88,4 @@ class Policy:
     waivers: tuple[Waiver, ...] = ()
     publication: Mapping[str, str] | None = None
     files: tuple[str, ...] = ()
+    retracted: tuple[Retracted, ...] = ()

@@ -142,17 +142,31 @@ class _Comparison:
                             covered[place] = True
                     else:
                         gone.append((claim, one))
-        for one in self._quiet - said:
-            for place in self._split(one):
+        for quiet in self._quiet - said:
+            for place in self._split(quiet):
                 covered[place] = True
         new = tuple(dict.fromkeys(one for one, is_covered in zip(self._page, covered, strict=True) if not is_covered))
         return Drift(
             new,
             tuple(gone),
-            tuple(_changes(new, gone)),
+            tuple(self._changes(new, gone)),
             tuple(self._torn(joined)),
             tuple((claim, tuple(group)) for claim, group in self._groups),
         )
+
+    def _changes(self, new: Sequence[str], gone: Sequence[tuple[str, str]]) -> Iterator[Change]:
+        """What became of what is gone: by its place beside its label or figure, else by likeness."""
+        left, missing = list(new), list(gone)
+        for claim, group in self._groups:
+            for first, second in itertools.pairwise(group):
+                for lost, there, step in ((second, first, 1), (first, second, -1)):
+                    for place in self._places.get(key(there), ()):
+                        beside = self._page[place + step] if 0 <= place + step < len(self._page) else ""
+                        if (claim, lost) in missing and beside in left:
+                            missing.remove((claim, lost))
+                            left.remove(beside)
+                            yield Change(claim, lost, beside)
+        yield from _changes(left, missing)
 
     def _members(self) -> list[set[Key]]:
         """The lines that stand only together with others: alone in a longer line they say something else."""

@@ -99,6 +99,7 @@ def test_every_extra_is_named_with_the_tools_that_it_brings():
         "mysql",
         "postgresql",
         "charts",
+        "drift",
         "evidence",
         "keyless",
         "notify",
