@@ -7,6 +7,8 @@ import socket
 import ssl
 import struct
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
@@ -23,6 +25,7 @@ from cryptography.x509.oid import NameOID
 from upheld.errors import Refused, TimedOut, Unobservable
 from upheld.probes import internal_mysql
 from upheld.probes.base import Probe, Session, look
+from upheld.probes.cutting import cut_after
 from upheld.probes.http_client import agent
 from upheld.probes.sending import CONNECTS, Sending, Sends
 from upheld.redaction import SHORTEST
@@ -156,11 +159,11 @@ class Internal(Probe):
         """
         described = self._service(service.name)
         context = self._context(described, credential)
-        with self._connected(described) as plain:
+        with self._in_time(described) as plain:
             try:
                 return self._over_tls(described, plain, context, str(service))
             except TimeoutError:
-                raise TimedOut(f"{service} gave no answer within {self.target.timeout_seconds:g} s") from None
+                raise
             except ssl.SSLCertVerificationError as error:
                 raise Unobservable(f"the certificate of {service} is not accepted: {error.verify_message}") from None
             except ssl.SSLEOFError:
@@ -179,7 +182,7 @@ class Internal(Probe):
     def greet_plain(self, service: Service) -> Greeting:
         """What becomes of a connection without TLS that speaks the service's protocol at once."""
         described = self._service(service.name)
-        with self._connected(described) as plain:
+        with self._in_time(described) as plain:
             try:
                 if described.protocol == "mysql":
                     asked = internal_mysql.ask_plainly(plain, described.user, str(service))
@@ -187,7 +190,7 @@ class Internal(Probe):
                 plain.sendall(_opening(described, agent(self.target.contact)))
                 return _read(described, plain.recv(_READ), str(service))
             except TimeoutError:
-                raise TimedOut(f"{service} gave no answer within {self.target.timeout_seconds:g} s") from None
+                raise
             except (ConnectionResetError, BrokenPipeError):
                 return Greeting(Outcome.REFUSED, "the connection was reset")
             except OSError as error:
@@ -209,6 +212,21 @@ class Internal(Probe):
             raise Unobservable(
                 f"the certificate {path} cannot be read: {error.strerror or type(error).__name__}"
             ) from None
+
+    @contextmanager
+    def _in_time(self, service: InternalService) -> Iterator[socket.socket]:
+        """A connection on which all that the block does ends within the target's time limit, whatever the service sends meanwhile."""
+        limit = self.target.timeout_seconds
+        late = TimedOut(f"{service.name} ({service.host}:{service.port}) gave no answer within {limit:g} s")
+        with self._connected(service) as plain, cut_after(plain, limit) as watched:
+            try:
+                yield plain
+            except (TimeoutError, Unobservable) as error:
+                if isinstance(error, TimeoutError) or watched.cut:
+                    raise late from None
+                raise
+            if watched.cut:
+                raise late
 
     def _connected(self, service: InternalService) -> socket.socket:
         scope, limit = self.session.scope, self.target.timeout_seconds
@@ -243,7 +261,7 @@ class Internal(Probe):
 
     def _denied_plainly(self, service: Service, described: InternalService) -> internal_mysql.Login:
         """What a denied login in plain text means: the server says over TLS whether it would take a right one there."""
-        with self._connected(described) as plain:
+        with self._in_time(described) as plain:
             login = self._log_in(described, plain, self._context(described, service.client))
         if not login.let_in or login.only_encrypted is None:
             reason = "does not say whether it would take a right one" if login.let_in else "refuses one over TLS too"

@@ -7,13 +7,14 @@ what is left of the whole request's time, so that the deadline holds through nam
 from __future__ import annotations
 
 import errno
+import math
 import select
 import socket
 import ssl
 import threading
 import time
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,7 @@ import httpcore
 
 from upheld.errors import Refused, TimedOut, Unobservable
 from upheld.probes.base import Session
+from upheld.probes.cutting import Watched, cut_after
 from upheld.probes.scope import Scope
 
 MAX_RECEIVED = 8 * 1024 * 1024
@@ -78,17 +80,25 @@ class Stream(httpcore.NetworkStream):
     def __init__(self, sock: socket.socket, place: str) -> None:
         self._sock = sock
         self._place = place
+        self._watched = Watched(sock)
 
     def read(self, max_bytes: int, timeout: float | None = None) -> bytes:  # noqa: ARG002  (the deadline replaces it)
         """The next bytes, an empty string at the end; raises TimedOut at the deadline and httpcore.ReadError."""
         exchange = _exchange()
         self._sock.settimeout(exchange.left())
+        self._watched.until = exchange.until
         try:
             data = self._sock.recv(max_bytes)
         except TimeoutError as error:
             raise exchange.late() from error
         except OSError as error:
+            if self._watched.cut:
+                raise exchange.late() from error
             raise httpcore.ReadError(_plain(error)) from error
+        finally:
+            self._watched.until = math.inf
+        if self._watched.cut:
+            raise exchange.late()
         exchange.first = exchange.first or data[:8]
         exchange.received += len(data)
         if exchange.received > MAX_RECEIVED:
@@ -99,6 +109,7 @@ class Stream(httpcore.NetworkStream):
         """Send all of `buffer`; raises TimedOut at the deadline and httpcore.WriteError."""
         exchange = _exchange()
         view = memoryview(buffer)
+        self._watched.until = exchange.until
         try:
             while view:
                 self._sock.settimeout(exchange.left())
@@ -106,8 +117,12 @@ class Stream(httpcore.NetworkStream):
         except TimeoutError as error:
             raise exchange.late() from error
         except OSError as error:
+            if self._watched.cut:
+                raise exchange.late() from error
             # httpcore reads the answer all the same: a server may refuse a body before it has come whole.
             raise httpcore.WriteError(_plain(error)) from error
+        finally:
+            self._watched.until = math.inf
 
     def start_tls(
         self,
@@ -117,14 +132,11 @@ class Stream(httpcore.NetworkStream):
     ) -> Stream:
         """The same connection under TLS; raises TimedOut, or Unobservable with what is wrong with the certificate."""
         exchange = _exchange()
-        # OpenSSL skips some messages without coming back, so that a flood of them would keep it for ever: then the connection is cut.
-        twin = self._sock.dup()
-        timer = threading.Timer(exchange.left(), _cut, (twin,))
-        timer.daemon = True
-        timer.start()
         try:
-            self._sock.settimeout(exchange.left())
-            return Stream(ssl_context.wrap_socket(self._sock, server_hostname=server_hostname), self._place)
+            # OpenSSL skips some messages without coming back, so that a flood of them would keep it for ever: then the connection is cut.
+            with cut_after(self._sock, exchange.left()):
+                self._sock.settimeout(exchange.left())
+                return Stream(ssl_context.wrap_socket(self._sock, server_hostname=server_hostname), self._place)
         except TimeoutError as error:
             self.close()
             raise exchange.late() from error
@@ -139,9 +151,6 @@ class Stream(httpcore.NetworkStream):
         except BaseException:
             self.close()
             raise
-        finally:
-            timer.cancel()
-            twin.close()
 
     def close(self) -> None:
         """Close the connection."""
@@ -162,12 +171,6 @@ class Stream(httpcore.NetworkStream):
             poll.register(self._sock, select.POLLIN)
             return bool(poll.poll(0))
         return None
-
-
-def _cut(sock: socket.socket) -> None:
-    """Cut a connection in which another thread is waiting."""
-    with suppress(OSError):
-        sock.shutdown(socket.SHUT_RDWR)
 
 
 class Backend(httpcore.NetworkBackend):
