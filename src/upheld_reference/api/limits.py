@@ -15,6 +15,7 @@ from upheld_reference.platform import Asgi, Platform, Receive, Scope, Send
 UNKNOWN_ROUTE = "?"
 """The bucket of all paths that no route serves: spelling one in many ways gives no further budget."""
 _REMEMBERED_WINDOWS = 20_000
+_REMEMBERED_PATHS = 5_000
 _BODY = b'{"error":"too many requests"}'
 
 Account = Callable[[Platform, Scope], str | None]
@@ -96,6 +97,7 @@ class RateLimit:
         self._account = account
         self._platform = platform
         settings = platform.settings
+        self._known: dict[tuple[str, str], str] = {}
         self._windows = FixedWindows(settings.rate_limit_requests, settings.rate_limit_window_seconds)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -103,7 +105,7 @@ class RateLimit:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        route = operation(self.routes, scope)
+        route = self._route(scope)
         keys = [("client", route, client_address(scope))]
         if account := self._account(self._platform, scope):
             keys.append(("account", route, account))
@@ -114,3 +116,13 @@ class RateLimit:
         headers = [*refusal_headers(max(1, math.ceil(wait))), (b"content-length", str(len(_BODY)).encode("ascii"))]
         await send({"type": "http.response.start", "status": 429, "headers": headers})
         await send({"type": "http.response.body", "body": _BODY})
+
+    def _route(self, scope: Scope) -> str:
+        """What `operation` says of a request, which is the same for each of the same method and path."""
+        asked = scope["method"], scope["path"]
+        found = self._known.get(asked)
+        if found is None:
+            if len(self._known) >= _REMEMBERED_PATHS:
+                self._known.clear()
+            found = self._known[asked] = operation(self.routes, scope)
+        return found

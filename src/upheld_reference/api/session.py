@@ -56,8 +56,8 @@ class Caller:
         raise HTTPException(status, reason)
 
 
-def services(request: Request) -> Services:
-    """The services of the deployment that the request came to."""
+async def services(request: Request) -> Services:
+    """The services of the deployment that the request came to; a coroutine, because FastAPI hands all else to a thread."""
     found: Services = request.app.state.services()
     return found
 

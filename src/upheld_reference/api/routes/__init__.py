@@ -18,7 +18,7 @@ WORKSPACE = "/v1/workspaces/{workspace_id}"
 """The path of everything that belongs to one workspace."""
 
 
-def page(limit: Limit = DEFAULT_LIMIT, offset: Offset = 0) -> RowPage:
+async def page(limit: Limit = DEFAULT_LIMIT, offset: Offset = 0) -> RowPage:
     """The part of a listing that the query asks for."""
     return RowPage(limit, offset)
 
