@@ -12,7 +12,7 @@ import click
 from upheld.cli.recording import ledger_option
 from upheld.errors import InputError, Mistake
 from upheld.ledger import Ledger, find_place
-from upheld.ledger.times import period, spoken
+from upheld.ledger.times import moment, period, spoken
 from upheld.reporting.text import safe
 
 _EXPECTED = re.compile(r"(\d+):([0-9a-f]{64})")
@@ -120,13 +120,26 @@ def verify(context: click.Context, expect: tuple[str, ...], as_json: bool, ledge
     "--keep", required=True, metavar="PERIOD", help="How long entries are kept after they were added: 400d, 52w."
 )
 @click.option("--by", default="", metavar="NAME", help="Who signs it off. [the user]")
+@click.option("--undelivered", is_flag=True, help="Let go of messages too that could not be delivered yet.")
 @ledger_option
 @click.pass_obj
-def prune(given: str | None, keep: str, by: str, ledger: str | None) -> None:
-    """Let go of entries that are older, and leave one in their place that says so; the chain holds without them."""
+def prune(given: str | None, keep: str, by: str, undelivered: bool, ledger: str | None) -> None:
+    """Let go of entries that are older, and leave one in their place that says so; the chain holds without them.
+
+    From the first message on that could not be delivered yet everything is kept.
+    """
+    from upheld.schedule.notices import pending  # noqa: PLC0415  (needs what the other commands do not)
+
     found = opened(ledger or given)
-    count, entry = found.prune(datetime.now(UTC) - period(keep, "--keep"), keep, by)
+    now = datetime.now(UTC)
+    before = now - period(keep, "--keep")
+    needed = None if undelivered else min((seq for seq, *_ in pending(found, now)), default=None)
+    count, entry = found.prune(before, keep, by, needed)
     if entry is None:
         click.echo("nothing is older: nothing was let go")
     else:
         click.echo(f"{count} entries were let go; entry {entry.seq} ({entry.digest[:16]}…) signs it off")
+    if needed is not None and moment(found.entry(needed)[0].at) < before:
+        click.echo(
+            f"from entry {needed} on everything is kept: it is a message that is not delivered yet (--undelivered)"
+        )

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 
-from upheld.ledger.rows import STATUSES, Row, places
+from upheld.ledger.rows import LETTERS, STATUSES, Row, places
 from upheld.ledger.times import day
 from upheld.model import Status
 
@@ -50,7 +50,7 @@ class Coverage:
 
     def on(self, status: Status) -> int:
         """On how many days it came to that."""
-        return sum(STATUSES.get(letter) is status for letter in self.letters)
+        return self.letters.count(LETTERS[status])
 
     @property
     def unseen(self) -> int:
@@ -101,7 +101,8 @@ def refuted(rows: Sequence[Row], claim: str) -> Refuted | None:
     What was inconclusive in between did not recover: only a run in which the claim holds ends what is refuted.
     """
     since: Row | None = None
-    for row, status in reversed(observed(rows, claim)):
+    for row in reversed(rows):  # It mostly holds in the last one, and then no other is looked at.
+        status = row.status(claim)
         if status is Status.REFUTED:
             since = row
         elif status in HELD:
@@ -117,14 +118,19 @@ def coverage(rows: Sequence[Row], claims: Sequence[str], first: date, last: date
             by_day.setdefault(at, set()).add((row.claims, row.letters))
     days = [first + timedelta(days=number) for number in range((last - first).days + 1)]
     letters: dict[str, list[str]] = {claim: [] for claim in claims}
+    worst: dict[frozenset[tuple[str, str]], Mapping[str, str]] = {}
+    """By what was observed on a day, which is the same on most."""
     for at in days:
-        today = _worst_of(by_day.get(at, set()))
+        observations = frozenset(by_day.get(at, ()))
+        if observations not in worst:
+            worst[observations] = _worst_of(observations)
+        today = worst[observations]
         for claim, so_far in letters.items():
             so_far.append(today.get(claim, UNSEEN))
     return {claim: Coverage(claim, first, last, "".join(one)) for claim, one in letters.items()}
 
 
-def _worst_of(observations: set[tuple[str, str]]) -> Mapping[str, str]:
+def _worst_of(observations: frozenset[tuple[str, str]]) -> Mapping[str, str]:
     worst: dict[str, str] = {}
     for claims, letters in observations:
         for claim, letter in zip(places(claims), letters, strict=True):

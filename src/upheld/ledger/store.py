@@ -84,10 +84,11 @@ class Ledger:
         with self._writing() as connection:
             return self._append(connection, kind, canonical(dict(body)), run=run, series=series)
 
-    def prune(self, before: datetime, keep: str, by: str = "") -> tuple[int, Entry | None]:
+    def prune(self, before: datetime, keep: str, by: str = "", needed: int | None = None) -> tuple[int, Entry | None]:
         """Let go of the entries that were added before that moment; gives how many, and the entry that signs them off.
 
-        What goes is the beginning of the chain up to the first entry that is kept. `by` is who signs it off [the user].
+        What goes is the beginning of the chain up to the first entry that is kept, or is still `needed`. `by` is who signs it
+        off [the user].
         """
         with self._writing() as connection:
             kept = connection.execute(
@@ -95,6 +96,7 @@ class Ledger:
             ).scalar()
             last = connection.execute(select(func.max(entries.c.seq))).scalar()
             through = (kept - 1) if kept is not None else (last or 0)
+            through = min(through, needed - 1) if needed is not None else through
             going = select(entries).where(entries.c.seq <= through)
             count, runs, began, ended = connection.execute(
                 select(
@@ -132,11 +134,14 @@ class Ledger:
         if series is not None:
             wanted = wanted.where(entries.c.series == series)
         found: dict[str, Row] = {}
+        lists: dict[str, str] = {}
+        """One text for each list of claims, which is mostly the same, so that it is looked up quickly."""
         with self._reading() as connection:
             for kind, *values in connection.execute(wanted):
                 seq, run, at, key, policy, target, environment, broken, started, finished, complete, claims, letters = (
                     values
                 )
+                claims = lists.setdefault(claims, claims)
                 if kind == RUN or run not in found:
                     found[run] = Row(
                         seq, run, at, key, policy, target, environment, broken, started, finished, complete, kind == RUN, claims, letters

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
+from typing import Any
 
 from upheld.ledger import ClaimRecord, Ledger, Record, Row
 from upheld.ledger.history import HELD, claims_of, observed, refuted
@@ -48,48 +49,55 @@ class Event:
 
 def events(ledger: Ledger, rows: Sequence[Row], now: datetime, ahead: timedelta) -> list[Event]:
     """What changed in a series and no notice has told: the worst first. `ahead` is how early a lapse is told."""
-    told = {one["id"]: one["what"] for _, body in ledger.notes(NOTICE) for one in json.loads(body)["events"]}
     ended = [row for row in rows if row.ended]
     if not ended:
         return []
+    series = ended[-1].series
+    told: set[str] = set()
+    last: dict[str, Event] = {}
+    for entry, body in ledger.notes(NOTICE):
+        for one in map(read, json.loads(body)["events"]):
+            told.add(one.id)
+            if entry.series == series and one.what in {What.REFUTED, What.RECOVERED}:
+                last[one.claim] = one
     records: dict[int, Record] = {}
 
-    def record(row: Row) -> Record:
+    def claim_in(row: Row, claim: str) -> ClaimRecord:
         if row.seq not in records:
             records[row.seq] = ledger.record(row.seq)
-        return records[row.seq]
+        return next(one for one in records[row.seq].claims if one.id == claim)
 
-    found = [one for claim in claims_of(ended) for one in _of_claim(rows, claim, told, record)]
-    found += _lapsing(ended[-1].series, record(ended[-1]), now, ahead)
+    found = [one for claim in claims_of(ended) for one in _of_claim(rows, claim, last.get(claim), claim_in)]
+    found += _lapsing(series, ledger.record(ended[-1].seq), now, ahead)
     order = list(What)
     return sorted(
         (one for one in found if one.id not in told), key=lambda one: (order.index(one.what), one.at, one.claim)
     )
 
 
+def read(said: Mapping[str, Any]) -> Event:
+    """An event as a notice in the ledger holds it."""
+    return Event(**{**said, "what": What(said["what"])})
+
+
 def _of_claim(
-    rows: Sequence[Row], claim: str, told: Mapping[str, str], record: Callable[[Row], Record]
+    rows: Sequence[Row], claim: str, last: Event | None, claim_in: Callable[[Row, str], ClaimRecord]
 ) -> Iterator[Event]:
-    seen = observed(rows, claim)
     series = rows[-1].series
+    known = last is not None and last.what is What.REFUTED
     found = refuted(rows, claim)
     if found is not None:
-        yield _event(What.REFUTED, series, _claim(record(found.since), claim), found.since.started)
+        # It was told already, unless it held again after what was told. Where the run that began it was pruned, it still was.
+        if not known or (last is not None and found.held is not None and found.held.started > last.at):
+            yield _event(What.REFUTED, series, claim_in(found.since, claim), found.since.started)
+        return
+    seen = observed(rows, claim)
     row, status = seen[-1]
-    if status in HELD:
-        # It recovered if somebody was told that it does not hold, and it holds since.
+    if status in HELD and known:
         first = _held_since(seen)
-        known = _claim(record(first), claim)
-        before = [(one, came) for one, came in seen if one.started < first.started]
-        earlier = refuted([one for one, _ in before], claim)
-        if earlier is not None:
-            began = _event(What.REFUTED, series, _claim(record(earlier.since), claim), earlier.since.started)
-            if began.id in told:
-                yield _event(What.RECOVERED, series, known, first.started)
-    elif status is Status.INCONCLUSIVE or status is None:
-        blind = _blind_since(seen)
-        if blind is not None and row.ended:
-            yield _event(What.UNSEEN, series, _claim(record(row), claim), blind.started)
+        yield _event(What.RECOVERED, series, claim_in(first, claim), first.started)
+    elif status is Status.INCONCLUSIVE and (blind := _blind_since(seen)) is not None:
+        yield _event(What.UNSEEN, series, claim_in(row, claim), blind.started)
 
 
 def _held_since(seen: Sequence[tuple[Row, Status | None]]) -> Row:
@@ -112,10 +120,6 @@ def _blind_since(seen: Sequence[tuple[Row, Status | None]]) -> Row | None:
             return None
         first = row
     return None
-
-
-def _claim(record: Record, claim: str) -> ClaimRecord:
-    return next(one for one in record.claims if one.id == claim)
 
 
 def _lapsing(series: str, record: Record, now: datetime, ahead: timedelta) -> Iterator[Event]:

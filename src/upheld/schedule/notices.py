@@ -28,7 +28,7 @@ from upheld.ledger.times import moment, spoken
 from upheld.model import Severity
 from upheld.reporting.headline import several
 from upheld.reporting.text import safe
-from upheld.schedule.events import NOTICE, Event, What, events
+from upheld.schedule.events import NOTICE, Event, What, events, read
 from upheld.target.parts import Name, Part, SecretRef
 from upheld.target.secrets import resolve
 
@@ -102,16 +102,24 @@ def tell(
         }
         body = {"target": rows[-1].name, "events": [asdict(one) for one in new], "destinations": told}
         ledger.note(NOTICE, body, series=rows[-1].series)
-    delivered = failed = 0
-    for notice, name, title, text in list(pending(ledger, now)):
+    delivered = 0
+    failing: dict[str, int] = {}
+    waiting = list(pending(ledger, now))
+    for notice, name, title, text in waiting:
         destination = next((one for one in config.destinations if one.name == name), None)
-        reason = (
-            _delivered(destination.url, base, title, text) if destination else "no destination has that name any more"
-        )
+        if destination is None or name in failing:  # What is behind one that fails waits with it.
+            failing[name] = failing.get(name, 0) + 1
+            continue
+        reason = _delivered(destination.url, base, title, text)
         ledger.note(DELIVERY, {"notice": notice, "destination": name, "delivered": not reason, "reason": reason})
-        delivered, failed = delivered + (not reason), failed + bool(reason)
         if reason:
+            failing[name] = 1
             say(f"{name} was not told of entry {notice}: {reason}; it is tried again next time")
+        else:
+            delivered += 1
+    failed = sum(failing.values())
+    for name in failing.keys() - {one.name for one in config.destinations}:
+        say(f"no destination has the name {name} any more: {several(failing[name], 'message')} wait for it")
     return Told(len(new), delivered, failed)
 
 
@@ -124,7 +132,7 @@ def pending(ledger: Ledger, now: datetime) -> Iterator[tuple[int, str, str, str]
             done.add((said["notice"], said["destination"]))
     for entry, body in ledger.notes(NOTICE):
         said = json.loads(body)
-        known = {one["id"]: Event(**{**one, "what": What(one["what"])}) for one in said["events"]}
+        known = {one["id"]: read(one) for one in said["events"]}
         for name, ids in said["destinations"].items():
             if (entry.seq, name) not in done:
                 yield entry.seq, name, *message(said["target"], [known[one] for one in ids], now)

@@ -178,6 +178,26 @@ def test_a_destination_without_its_secret_or_that_nobody_knows_fails_alone(ledge
     assert "the URL is none that Apprise knows" in said[1]
 
 
+def test_what_is_behind_a_message_that_fails_waits_with_it_and_is_not_pruned(ledger, config, clock, hook, tmp_path):
+    hook.status = 500
+    for number in range(3):
+        ledger.add(run(f"r{number}", START + timedelta(days=number), *(broken(f"c{one}") for one in range(number + 1))))
+        assert told(ledger, config, clock)[0].failed == number + 1
+    assert len(list(ledger.notes("delivery"))) == 3  # One try for each time, however much waits.
+    clock.passes(days=900)
+    done = inside(tmp_path, "ledger", "prune", "--keep", "1s", "--ledger", "ledger.sqlite")
+    assert "1 entries were let go" in done.stdout
+    assert "from entry 2 on everything is kept" in done.stdout
+    renamed = written(tmp_path, "destinations:\n  - {name: other, url: 'env:THE_HOOK'}\n")
+    result, said = told(ledger, renamed, clock)
+    assert (result.delivered, result.failed) == (0, 3)
+    assert said == ["no destination has the name hook any more: 3 messages wait for it"]
+    hook.status, hook.bodies = 200, []
+    again = written(tmp_path, "destinations:\n  - {name: hook, url: 'env:THE_HOOK'}\n")
+    assert told(ledger, again, clock)[0].delivered == 3
+    assert len(hook.bodies) == 3
+
+
 def test_a_mail_arrives_whole(ledger, clock, mailbox, tmp_path, monkeypatch):
     monkeypatch.setenv(
         "THE_MAIL", f"mailto://127.0.0.1:{mailbox.port}/?from=upheld@shop.example&to=anna@shop.example&mode=insecure"
