@@ -176,6 +176,10 @@
   window.addEventListener("hashchange", follow);
   follow();
 
+  // Chromium reads the whole text of a page for its own ends in the first frame that it draws after loading. On a page that nobody
+  // has touched that is the frame of the first filter; so one is asked for at once.
+  window.addEventListener("load", () => requestAnimationFrame(() => {}));
+
   // What claims say is read while nothing else is to do, so that the first letter typed is as quick as the next.
   const waiting = claims.slice();
   const read = (deadline) => {
