@@ -92,7 +92,7 @@ def histogram(title: str, bars: Sequence[Bar], unit: str, marks: Mapping[float, 
     chart.x_labels_major = list(marks)
     chart.x_value_formatter = lambda value: marks.get(value, f"{value:g}")
     most = max(bar.count for bar in bars)
-    chart.y_labels = sorted({round(most * part / 4) for part in range(5)})
+    chart.y_labels = [one for one in _ticks(0, most, 4, over=True) if one == round(one)]
     chart.value_formatter = lambda value: f"{value:g}"
     chart.add("", [{"value": (bar.count, bar.low, bar.high), "label": str(n)} for n, bar in enumerate(bars)])
     # What makes the axis as long as the ticks: a bar without height at either end is not drawn.
@@ -195,12 +195,13 @@ def _cut(text: str, most: int = _LONGEST) -> str:
     return f"{line[: most - 1]}…" if len(line) > most else line
 
 
-def _ticks(low: float, high: float) -> list[float]:
-    """Round numbers from `low` to `high`, about ten of them."""
-    rough = max((high - low) / 10, 1e-9)
+def _ticks(low: float, high: float, parts: int = 10, *, over: bool = False) -> list[float]:
+    """Round numbers from `low` to `high`, about as many as `parts`; with `over` up to the first that is not below `high`."""
+    rough = max((high - low) / parts, 1e-9)
     power = 10 ** math.floor(math.log10(rough))
     step = next(one * power for one in (1, 2, 5, 10) if one * power >= rough)
-    return [step * number for number in range(math.ceil(low / step), math.floor(high / step) + 1)]
+    last = math.ceil(high / step) if over else math.floor(high / step)
+    return [step * number for number in range(math.ceil(low / step), last + 1)]
 
 
 def _cleaned(drawn: Any, title: str) -> ET.Element:
