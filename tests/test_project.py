@@ -31,6 +31,7 @@ WRITTEN = {"target.yaml", "run.json", "more.yaml", "deployment.json", "checks.js
         *(
             f"docs/{name}.md"
             for name in (
+                "answers",
                 "drift",
                 "evidence",
                 "exports",

@@ -43,6 +43,8 @@ _OWN = {
     "verify": ("upheld.cli.evidence", "verify"),
     "share": ("upheld.cli.share", "share"),
     "verify-share": ("upheld.cli.share", "verify_share"),
+    "answer": ("upheld.cli.answer", "answer"),
+    "changes": ("upheld.cli.answer", "changes"),
     "replay": ("upheld.cli.evidence", "replay"),
     "recover": ("upheld.cli.evidence", "recover"),
     "history": ("upheld.cli.history", "history"),

@@ -98,6 +98,7 @@ def test_every_extra_is_named_with_the_tools_that_it_brings():
         "reference",
         "mysql",
         "postgresql",
+        "answers",
         "charts",
         "drift",
         "evidence",

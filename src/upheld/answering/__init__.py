@@ -1,0 +1,1 @@
+"""What customers ask, answered from verdicts: questionnaires, and what changed since they last looked."""
