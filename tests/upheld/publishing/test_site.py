@@ -58,8 +58,8 @@ def test_a_cell_for_each_claim_and_day_says_what_was_seen(site, ledger):
         row.css_first("th").text(): [cell.attributes["title"] for cell in row.css("td")]
         for row in shown.css(".heat tbody tr")
     }
-    assert rows["one"] == ["not observed", "upheld", "not observed", "refuted", "upheld"]
-    assert rows["two"] == ["not observed", "attested", "not observed", "attested", "attested"]
+    assert rows["one"] == ["upheld", "refuted", "not observed", "upheld", "not observed"]
+    assert rows["two"] == ["attested", "attested", "not observed", "attested", "not observed"]
     text = shown.body.text()
     assert "held on 2 of 5 days, refuted on 1, not observed on 2" in text
     assert "“Promise one.”" in text
