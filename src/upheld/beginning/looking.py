@@ -21,7 +21,8 @@ from upheld.probes.http import Http, redirect
 from upheld.probes.inferring import Inferred, inferred
 from upheld.probes.scope import Scope
 from upheld.probes.tls import Tls, TlsVersion
-from upheld.reading import Page, of_file, of_html
+from upheld.reading import Page, of_file
+from upheld.reading.fetching import of_answer
 from upheld.redaction import Redactor
 from upheld.target.endpoints import Endpoint
 from upheld.target.model import Target
@@ -283,12 +284,7 @@ def _page(seen: Seen, session: Session) -> None:
         return
 
     def read() -> Page:
-        answer = _http(session).follow_redirects(named)[-1]
-        if answer.status != 200:
-            raise Unobservable(f"{answer.url} answered {answer.status}")
-        if answer.media_type not in {"text/html", "application/xhtml+xml"}:
-            raise Unobservable(f"{answer.url} is {answer.media_type or 'of no media type'}, not HTML")
-        return of_html(answer.text, answer.url)
+        return of_answer(_http(session).follow_redirects(named)[-1])
 
     seen.page_url = named
     seen.page = _tried(read, seen.not_found, "the security page")

@@ -5,40 +5,26 @@ Everything that a deployment said stands in quotes, or in a comment of one line 
 
 from __future__ import annotations
 
-import json
-import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from datetime import date
 from typing import Any
 from urllib.parse import urlsplit
 
 from upheld.beginning.looking import Code, Place, Seen
-from upheld.beginning.mapping import Mapped, plainly, word_for_word
 from upheld.catalogue import Catalogue
 from upheld.doctor.advice import example
-from upheld.policies import Policy
+from upheld.drafting.proposing import Drafted
+from upheld.drafting.writing import comment, page_lines, parameters_text, quoted
 from upheld.probes.inferring import Inferred
-from upheld.reading import Page
-from upheld.reporting.text import safe, unused
+from upheld.reporting.text import safe
 
 _UNSEEN = ("database", "logs", "registers", "host", "backups")
 """Parts of which nothing can be seen from outside; the others follow from what a policy needs, and `upheld doctor` shows them."""
-UNDECIDED = "not found out: which check decides it, or why it promises nothing (then it belongs under no_promise)"
-
-
-def quoted(value: object) -> str:
-    """A value as YAML that is read back as it is: JSON, which quotes every text."""
-    return json.dumps(value, ensure_ascii=False)
-
-
-def _comment(text: str, indent: str = "") -> str:
-    return f"{indent}# {safe(text, 400)}"
 
 
 def _not_found(text: str, part: str = "", indent: str = "") -> Iterator[str]:
     """A comment that something was not found out, with the example of a part to fill in."""
-    yield _comment(f"not found out: {text}", indent)
+    yield comment(f"not found out: {text}", indent)
     for line in example(part).splitlines() if part else ():
         yield f"{indent}# {line}".rstrip()
 
@@ -57,7 +43,7 @@ def target_text(seen: Seen, today: date) -> str:
 
 def _target(seen: Seen, today: date) -> Iterator[str]:
     wanted = seen.wanted
-    yield _comment(
+    yield comment(
         f"Written by `upheld init` on {today} from what could be seen; what could not is marked `not found out`."
     )
     yield "# docs/target.md describes every part; `upheld doctor` says which ones a policy needs and what is still lacking."
@@ -84,7 +70,7 @@ def _place(place: Place, address: str | None) -> Iterator[str]:
     pages = f", pages: [{quoted(place.page)}]" if place.page != "/" else ""
     yield f"  - {{name: {quoted(place.name)}, url: {quoted(place.url)}{pinned}{pages}}}"
     for text in place.seen:
-        yield _comment(text, "    ")
+        yield comment(text, "    ")
     for text in place.not_found:
         yield from _not_found(text, indent="    ")
 
@@ -98,7 +84,7 @@ def _publication(seen: Seen) -> Iterator[str]:
     yield f"  page: {quoted(seen.page_url)}"
     if seen.page is not None:
         yield f"  main: {quoted(seen.page.main)}  # the element that holds its text, without navigation"
-        yield _comment(f"{len(seen.page.sentences)} sentences", "  ")
+        yield comment(f"{len(seen.page.sentences)} sentences", "  ")
     else:
         yield from _not_found(
             "the element that holds its text: main is what is taken, unless this says another", indent="  "
@@ -117,7 +103,7 @@ def _api(seen: Seen) -> Iterator[str]:
     yield "api:"
     yield f"  endpoint: {quoted(found.endpoint)}"
     yield f"  openapi: {quoted(found.where)}"
-    yield _comment(
+    yield comment(
         f"{found.operations} operations, of which {found.with_login} ask for a login, as the document says", "  "
     )
     yield from recipe_lines(found.recipes)
@@ -137,12 +123,12 @@ def recipe_lines(recipes: tuple[Inferred, ...]) -> Iterator[str]:
     for one in recipes:
         for name in one.parameters:
             yield f"    {_exact(name)}: {_exact(one.kind)}"
-    yield _comment("How objects are made, inferred from the document: look at it before anything is made by it.", "  ")
+    yield comment("How objects are made, inferred from the document: look at it before anything is made by it.", "  ")
     yield "  objects:"
     for one in recipes:
-        yield _comment(f"inferred: {one.because}", "    ")
+        yield comment(f"inferred: {one.because}", "    ")
         for text in one.body:
-            yield _comment(text, "      ")
+            yield comment(text, "      ")
         for text in one.unknown:
             yield from _not_found(text, indent="    ")
         yield f"    {_exact(one.kind)}:"
@@ -165,7 +151,7 @@ def _repository(code: Code | None) -> Iterator[str]:
     yield f"  path: {quoted(str(code.folder))}"
     yield f"  branch: {quoted(safe(code.branch))}"
     for text in code.seen:
-        yield _comment(text, "  ")
+        yield comment(text, "  ")
     yield from _not_found("from when on its rules hold, and what of it is sensitive: by way of example", indent="  ")
     for line in example("repository").splitlines()[3:]:
         yield f"  # {line.removeprefix('  ')}"
@@ -184,113 +170,14 @@ def _repository(code: Code | None) -> Iterator[str]:
 # --- the policy ------------------------------------------------------------------------------------------------------
 
 
-@dataclass(slots=True)
-class _Entry:
-    """A claim as it is written."""
-
-    id: str
-    statement: str
-    section: str
-    mapped: Mapped
-    sentences: tuple[str, ...] = ()
-    severity: str = "medium"
-    origin: str = "page"
-    decided_by: tuple[str, ...] = field(default=())
-
-
-def policy_text(seen: Seen, builtin: Policy, catalogue: Catalogue, today: date) -> str:
-    """The policy file: of the page's own sentences, or without a page a starter that says that it is one."""
-    lines = _published(seen, seen.page, builtin, catalogue) if seen.page else _starter(seen, catalogue)
-    return "\n".join([_comment(f"Written by `upheld init` on {today}."), *lines]) + "\n"
-
-
-def _published(seen: Seen, page: Page, builtin: Policy, catalogue: Catalogue) -> Iterator[str]:
-    yield "# Every sentence of the page stands here in its own words. A check decides one only where that is plain; no threshold is set that"
-    yield "# the page does not state. What is marked `not found out` is for you to fill in: the check, the severity, who answers for it."
-    yield "upheld: policy/1"
-    yield f"name: {quoted(f'Security page of {_name(seen)}')}"
-    yield f"publication: {{source: {quoted(page.source)}}}"
-    if page.left_out:
-        yield _comment(f"not found out: {page.left_out} sentences, which are too long or hold control characters")
-    no_promise, claims = _sorted(page, builtin, catalogue)
-    if seen.page_url and "publication.page_matches_policy" in catalogue:
-        use = Mapped((("publication.page_matches_policy", {}),))
-        statement = "The published page says what this policy says, sentence by sentence"
-        claims.append(_Entry("page-matches-policy", statement, "The page itself", use, origin="policy"))
-    yield "claims:"
-    for claim in claims:
-        yield from _claim(claim)
-    if no_promise:
-        yield "no_promise:"
-    for sentence, why in no_promise:
-        yield f"  - {{sentence: {quoted(sentence)}, why: {quoted(why)}}}"
-
-
-def _sorted(page: Page, builtin: Policy, catalogue: Catalogue) -> tuple[list[tuple[str, str]], list[_Entry]]:
-    """The page's sentences that promise nothing, and its claims, in its order."""
-    texts = [one.text for one in page.sentences]
-    ids: set[str] = {"page-matches-policy"}
-    claims: dict[str, _Entry] = {}
-    carried: dict[str, str] = {}
-    for claim, sentences, mapped in word_for_word(builtin, texts, catalogue):
-        if set(sentences) & set(carried):
-            continue
-        ids.add(claim.id)
-        section = next(one.section for one in page.sentences if one.text == sentences[0])
-        severity = claim.severity.value
-        claims[sentences[0]] = _Entry(
-            claim.id, claim.statement, section, mapped, sentences, severity, decided_by=claim.decided_by
-        )
-        carried |= dict.fromkeys(sentences, claim.id)
-    for entry in claims.values():
-        if not ids.issuperset(entry.decided_by):
-            # With some of its deciders only it would be upheld too easily.
-            entry.decided_by, entry.mapped = (), Mapped((), UNDECIDED)
-    quiet = dict(builtin.no_promise)
-    no_promise: list[tuple[str, str]] = []
-    for one in page.sentences:
-        if one.text in carried:
-            continue
-        plain = plainly(one.text, catalogue)
-        # A heading with a number in it is likely to be the promise itself: `TLS 1.2+`, `90 days`.
-        heading = one.heading and plain is None and not re.search(r"\d", one.text)
-        if heading or one.text in quiet:
-            no_promise.append((one.text, "A heading." if heading else quiet[one.text]))
-            continue
-        mapped = plain or Mapped((), UNDECIDED)
-        claims[one.text] = _Entry(_id(one.text, ids), one.text, one.section, mapped)
-    return no_promise, [claims[text] for text in texts if text in claims]
-
-
-def _id(text: str, taken: set[str]) -> str:
-    """A name for a claim from its first words, which no other has."""
-    words = re.findall(r"[a-z0-9]+", text.lower())[:6]
-    base = "-".join(words)[:60].strip("-") or "claim"
-    return unused(base, taken)
-
-
-def _claim(claim: _Entry) -> Iterator[str]:
-    yield f"  - id: {claim.id}"
-    yield f"    statement: {quoted(claim.statement)}"
-    if claim.sentences and claim.sentences != (claim.statement,):
-        yield f"    sentences: {quoted(list(claim.sentences))}"
-    yield f"    section: {quoted(claim.section or 'Security')}"
-    yield f"    severity: {claim.severity}  # not found out: how much it hurts when it does not hold"
-    yield "    owner: somebody  # not found out: the team that answers for it"
-    if claim.origin != "page":
-        yield f"    origin: {claim.origin}"
-    if claim.mapped.note:
-        yield f"    note: {quoted(claim.mapped.note)}"
-    if claim.mapped.uses:
-        yield "    checks:"
-    for check, parameters in claim.mapped.uses:
-        yield f"      - {check}{_parameters(parameters)}"
-    if claim.decided_by:
-        yield f"    decided_by: [{', '.join(claim.decided_by)}]"
-
-
-def _parameters(given: Mapping[str, Any]) -> str:
-    return ": {" + ", ".join(f"{name}: {quoted(value)}" for name, value in given.items()) + "}" if given else ""
+def policy_text(seen: Seen, drafted: Sequence[Drafted], catalogue: Catalogue, today: date) -> str:
+    """The policy file: of the page's own sentences as they were drafted, or without a promise of a page a starter that says that it is one."""
+    if seen.page and any(one.promise for one in drafted):
+        name = f"Security page of {_name(seen)}"
+        lines = page_lines(seen.page, drafted, name=name, live=bool(seen.page_url))
+    else:
+        lines = _starter(seen, catalogue)
+    return "\n".join([comment(f"Written by `upheld init` on {today}."), *lines]) + "\n"
 
 
 _STARTERS: tuple[tuple[str, str, str, Sequence[tuple[str, Mapping[str, Any]]]], ...] = (
@@ -354,4 +241,12 @@ def _starter(seen: Seen, catalogue: Catalogue) -> Iterator[str]:
     described = {"": True, "https": any(one.secure for one in seen.places), "repository": seen.code is not None}
     for name, needs, statement, uses in _STARTERS:
         if described[needs] and all(check in catalogue for check, _ in uses):
-            yield from _claim(_Entry(name, statement, "Starter", Mapped(tuple(uses)), origin="policy"))
+            yield f"  - id: {name}"
+            yield f"    statement: {quoted(statement)}"
+            yield "    section: Starter"
+            yield "    severity: medium  # not found out: how much it hurts when it does not hold"
+            yield "    owner: somebody  # not found out: the team that answers for it"
+            yield "    origin: policy"
+            yield "    checks:"
+            for check, parameters in uses:
+                yield f"      - {check}{parameters_text(parameters)}"

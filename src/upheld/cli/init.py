@@ -11,9 +11,10 @@ from pathlib import Path
 import click
 
 from upheld.beginning.looking import Wanted, address_of, look
-from upheld.beginning.writing import UNDECIDED, policy_text, target_text
+from upheld.beginning.writing import policy_text, target_text
 from upheld.catalogue import Catalogue
 from upheld.cli.options import POLICY, TARGET
+from upheld.drafting.drafting import claims_of
 from upheld.errors import InputError, InternalFault, Mistake
 from upheld.policies import load
 from upheld.reporting.text import safe
@@ -74,10 +75,10 @@ def init(
         if file is not None and not file.is_file():
             raise InputError([Mistake(name, 0, 0, "the file does not exist", str(file))])
     seen = look(Wanted(urls, openapi, repository, page, ca, address))
-    base = builtin()
-    catalogue = Catalogue.load(base / "checks")
+    catalogue = Catalogue.load(builtin() / "checks")
     today = datetime.now(UTC).date()
-    policy = policy_text(seen, load(base / POLICY, catalogue, today=today), catalogue, today)
+    drafted = claims_of(seen.page, catalogue, ()) if seen.page else ()
+    policy = policy_text(seen, drafted, catalogue, today)
     texts = {TARGET: target_text(seen, today), POLICY: policy}
     claims = _checked(texts, catalogue)
     out.mkdir(parents=True, exist_ok=True)
@@ -85,12 +86,14 @@ def init(
         # Whoever made a file there meanwhile keeps it.
         with file.open("w" if force else "x", encoding="utf-8") as stream:
             stream.write(texts[name])
-    covered = claims - policy.count(UNDECIDED)
     click.echo(
         f"{files[TARGET]}: {len(seen.places)} endpoints; {texts[TARGET].count('not found out')} things were not found out"
     )
-    words = "the page's claims" if seen.page else "starter claims, which nobody published"
+    words = "the page's claims" if any(one.promise for one in drafted) else "starter claims, which nobody published"
+    covered = policy.count("\n    checks:\n")
     click.echo(f"{files[POLICY]}: {claims} {words}, {covered} with checks")
+    if seen.page and not any(one.promise for one in drafted):
+        click.echo("the page promises nothing that could be checked, so that the policy is a starter", err=True)
     if page and seen.page is None:
         click.echo(f"the page could not be read: {safe(seen.not_found[-1], 400)}", err=True)
     click.echo(f"next: upheld doctor --target {files[TARGET]} {files[POLICY]}")

@@ -30,6 +30,7 @@ _SHOWN = 200
 """Mistakes that are shown; nobody reads more of them, and a damaged file may have many thousands."""
 _OWN = {
     "init": ("upheld.cli.init", "init"),
+    "draft": ("upheld.cli.draft", "draft"),
     "run": ("upheld.cli.run", "run"),
     "export": ("upheld.cli.export", "export_run"),
     "list": ("upheld.cli.show", "list_everything"),

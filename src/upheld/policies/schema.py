@@ -16,6 +16,7 @@ from typing import Any
 from pydantic import BaseModel
 
 from upheld.catalogue import Catalogue, Check
+from upheld.drafting.phrases import PhraseFile
 from upheld.errors import InputError, Mistake
 from upheld.policies.format import PolicyFile, WaiverFile
 from upheld.policies.uses import compulsory
@@ -58,6 +59,11 @@ def target_schema() -> dict[str, Any]:
     return _schema(Target, "A target of upheld")
 
 
+def phrases_schema() -> dict[str, Any]:
+    """The schema of files of phrasings."""
+    return _schema(PhraseFile, "Phrasings of claims for upheld")
+
+
 def texts(catalogue: Catalogue) -> dict[str, str]:
     """The text of each schema file, by its name."""
     schemas = {
@@ -65,6 +71,7 @@ def texts(catalogue: Catalogue) -> dict[str, str]:
         "waivers.schema.json": waivers_schema(),
         "target.schema.json": target_schema(),
         "strength.schema.json": _schema(Table, "How upheld compares parameters with words"),
+        "phrases.schema.json": phrases_schema(),
     }
     return {name: json.dumps(schema, indent=2, ensure_ascii=False) + "\n" for name, schema in schemas.items()}
 

@@ -9,7 +9,7 @@ ENGLISH = "en"
 _WORDS: Mapping[str, frozenset[str]] = {
     language: frozenset(words.split())
     for language, words in {
-        "en": "the of and to in is are we you your our not that for with as on by be it this from all or have at an any if",
+        "en": "the of and to in is are we you your our not that for with as on by be it this from all or have at a an any if do does can may will must only no so please",
         "fr": "le la les des du de et à en est sont nous vous votre vos nos notre ne pas que pour avec sur par une un ce ces dans aux toutes tous ou si",
         "de": "der die das den dem des und zu in ist sind wir sie ihre unsere nicht dass für mit als auf von wird werden ein eine einer alle oder bei im",
         "es": "el la los las de y a en es son nosotros usted su sus nuestro nuestra no que para con como por se una un este todos todas o si del al",

@@ -19,7 +19,9 @@ _TENS = {
     word: number * 10
     for number, word in enumerate("twenty thirty forty fifty sixty seventy eighty ninety".split(), 2)  # noqa: SIM905
 }
-_WORD_NUMBER = rf"(?:(?:{'|'.join(_TENS)})(?:[- ](?:{'|'.join(list(_SMALL)[1:10])}))?|{'|'.join(_SMALL)}|half an?|an?)"
+_WORD_NUMBER = (
+    rf"(?:(?:{'|'.join(_TENS)})(?:[- ](?:{'|'.join(list(_SMALL)[1:10])}))?|{'|'.join(_SMALL)}|half(?:[ -]an?)?|an?)"
+)
 _NUMBER = rf"(?P<number>\d{{1,3}}(?:,\d{{3}})+|\d+(?:\.\d+)?|(?i:{_WORD_NUMBER}))(?:\s*\(\d+\))?"
 _UNITS = {
     "second": "seconds", "sec": "seconds", "s": "seconds",
@@ -27,11 +29,17 @@ _UNITS = {
     "hour": "hours", "hr": "hours", "h": "hours",
     "day": "days", "week": "weeks", "month": "months", "quarter": "quarters", "year": "years", "yr": "years",
 }  # fmt: skip
+_TIMES = "seconds?|minutes?|hours?|days?|weeks?|months?|quarters?|years?"
+_ORDINAL = re.compile(
+    r"\s+(?!(?:after|before|or|and|of|later|per|at|between|without|in|on|for|from|to)\b)[a-z]", re.IGNORECASE
+)
+"""What comes after `a second` that is no time: a second person."""
 _UNIT = r"(?P<unit>seconds?|secs?|minutes?|mins?|hours?|hrs?|h|days?|weeks?|months?|quarters?|years?|yrs?)"
 _TIME = re.compile(
     rf"(?<![\w.-]){_NUMBER}(?:\s*-\s*|\s+|(?=h\b))(?P<kind>business|working|calendar|consecutive)?[\s-]*{_UNIT}\b",
     re.IGNORECASE,
 )
+_NEXT_DAY = re.compile(r"\b(?:on|by|within|until) the next (?P<kind>business |working )?day\b", re.IGNORECASE)
 _TLS = re.compile(
     r"\b(?P<what>TLS|SSL)(?:\s+protocol)?(?:\s+version)?\s*v?(?P<number>[1-3](?:\.\d)?)\b(?P<later>\+|\s*(?:,\s*)?\(?(?:or|and|&) "
     r"(?:later|higher|newer|above|greater|better|up)\b)?",
@@ -51,10 +59,11 @@ _HALVES: dict[str, tuple[float, str]] = {
     "years": (6, "months"),
 }
 _COUNT = re.compile(
-    rf"(?<![\w.-]){_NUMBER}\s+(?P<adjective>(?:[a-z-]+\s+){{0,2}})(?P<what>approv(?:als?|ers?)|reviewers?|attempts?|requests?|tries|logins?|copies|replicas?"
+    rf"(?<![\w.-]){_NUMBER}\s+(?P<adjective>(?:(?!(?:{_TIMES})\b)[a-z-]+\s+){{0,2}})(?P<what>approv(?:als?|ers?|ing reviews?)|reviewers?|reviews?|engineers?|developers?|attempts?|requests?|tries|logins?|copies|replicas?"
     r"|regions?|zones?|employees|people|characters)\b",
     re.IGNORECASE,
 )
+_RATE = re.compile(rf"(?<![\w.-]){_NUMBER}\s+(?:per|an?|each|every)\s+(?P<per>second|minute|hour)\b", re.IGNORECASE)
 _EVERY = {
     "hourly": (1, "hours"), "daily": (1, "days"), "nightly": (1, "days"), "weekly": (1, "weeks"), "monthly": (1, "months"),
     "quarterly": (1, "quarters"), "annual": (1, "years"), "annually": (1, "years"), "yearly": (1, "years"), "biannual": (6, "months"),
@@ -85,7 +94,7 @@ class Quantity:
     """A number with what it counts, as a sentence states it.
 
     `unit` is `seconds`, `minutes`, `hours`, `days`, `business days`, `weeks`, `months`, `quarters`, `years`, `TLS`, `SSL`,
-    `bits`, or the noun that is counted, in the plural. `every` says that it is an interval at which something is done.
+    `bits`, `per minute` and the like, or the noun that is counted, in the plural. `every` says that it is an interval at which something is done.
     `start` and `end` are places in the text; `words` is what stands there.
     """
 
@@ -102,7 +111,7 @@ class Quantity:
 
 def quantities(text: str) -> tuple[Quantity, ...]:
     """The quantities that a sentence states, in its order. A number that counts nothing known is none."""
-    found = [*_versions(text), *_keys(text), *_times(text), *_counts(text)]
+    found = [*_versions(text), *_keys(text), *_times(text), *_counts(text), *_rates(text)]
     taken = [(one.start, one.end) for one in found]
     found += [one for one in _intervals(text) if not any(one.start < end and start < one.end for start, end in taken)]
     return tuple(sorted(found, key=lambda one: (one.start, one.end)))
@@ -138,6 +147,8 @@ def _versions(text: str) -> Iterator[Quantity]:
             low, high = (float(one) for one in pairs[start])
             number, end, bound = min(low, high), ends[start], "least" if max(low, high) >= 1.3 else bound
             last = end
+            if max(low, high) < 1.3:
+                yield Quantity(max(low, high), found["what"].upper(), bound, text[start:end], start, end)
         if found["later"]:
             bound = "least"
         yield Quantity(number, found["what"].upper(), bound, text[start:end], start, end)
@@ -158,12 +169,16 @@ def _keys(text: str) -> Iterator[Quantity]:
 
 
 def _times(text: str) -> Iterator[Quantity]:
+    for found in _NEXT_DAY.finditer(text):
+        yield Quantity(1, "business days" if found["kind"] else "days", "most", found.group(), *found.span())
     for found in _TIME.finditer(text):
         unit = _UNITS[found["unit"].lower().removesuffix("s") or "s"]
         if (found["kind"] or "").lower() in {"business", "working"}:
             unit = f"business {unit}"
         start, end = found.span()
         every = bool(_EVERY_TIME.search(text[:start]))
+        if found.group().lower() == "a second" and _ORDINAL.match(text[end:]):
+            continue
         if found["number"].lower().startswith("half"):
             number, unit = _HALVES.get(unit, (0.5, unit))
             yield Quantity(number, unit, _bound(text, start, end), found.group(), start, end, every=every)
@@ -189,6 +204,14 @@ def _counts(text: str) -> Iterator[Quantity]:
             start,
             end,
         )
+
+
+def _rates(text: str) -> Iterator[Quantity]:
+    for found in _RATE.finditer(text):
+        if found["number"].lower() not in {"a", "an"} and not found["number"].lower().startswith("half"):
+            start, end = found.span()
+            unit = f"per {found['per'].lower()}"
+            yield Quantity(_number(found["number"]), unit, _bound(text, start, end), found.group(), start, end)
 
 
 def _intervals(text: str) -> Iterator[Quantity]:

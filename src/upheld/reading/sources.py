@@ -51,8 +51,8 @@ _LONGEST_PAGE_OF_A_LOGIN = 12
 """Sentences that a page has at most which asks for a password and is nothing else."""
 
 
-def of_file(path: Path) -> Page:
-    """The page in a file; raises InputError when there is none in it."""
+def of_file(path: Path, selector: str = "") -> Page:
+    """The page in a file, in the elements that match `selector` if it is HTML; raises InputError when there is none in it."""
     source = str(path)
     try:
         if not stat.S_ISREG(path.stat().st_mode):
@@ -61,10 +61,11 @@ def of_file(path: Path) -> Page:
             raw = stream.read(LARGEST_PDF + 1)
     except (OSError, ValueError) as error:
         _refuse(source, f"the page cannot be read: {getattr(error, 'strerror', None) or error}", "a file that is there")
-    return of_bytes(raw, source, KINDS.get(path.suffix.lower(), "markdown" if not path.suffix else ""))
+    kind = KINDS.get(path.suffix.lower(), "markdown" if not path.suffix else "")
+    return of_bytes(raw, source, kind, selector)
 
 
-def of_bytes(raw: bytes, source: str, kind: str = "") -> Page:
+def of_bytes(raw: bytes, source: str, kind: str = "", selector: str = "") -> Page:
     """The page in these bytes; `kind` is one of those in KINDS' values, and found out where it is empty."""
     found = next((name for start, name in _LOOKS_LIKE if raw.startswith(start)), "")
     if found == "pdf":
@@ -86,7 +87,7 @@ def of_bytes(raw: bytes, source: str, kind: str = "") -> Page:
     kind = kind or ("html" if _HTML.match(words) else "text")
     if kind == "html":
         try:
-            return of_html(words, source)
+            return of_html(words, source, selector)
         except Unobservable as error:
             _refuse(source, error.reason, "a page whose text stands in its HTML")
     if kind == "insights":

@@ -1,0 +1,123 @@
+"""A draft as the text of a policy: claims with their checks, what is to be asked as comments, and what promises nothing with the reason.
+
+What a page said stands in quotes, or in a comment of one line in which no character can end it.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from upheld.drafting.proposing import Drafted, Proposal
+from upheld.drafting.telling import Kind
+from upheld.reading import ENGLISH, Page, Sentence
+from upheld.reading.language import NAMES
+from upheld.reporting.text import safe
+
+PAGE_CHECK = "publication.page_matches_policy"
+"""What binds a page that is live to its policy."""
+_WHY = {
+    Kind.HEADING: "A heading.",
+    Kind.REQUEST: "Asks something of the reader.",
+    Kind.FUTURE: "Speaks of what is to come",
+    Kind.INTENTION: "Says what is tried or wished, and nobody can be held to it",
+    Kind.OFFER: "Offers something to those who ask for it or switch it on",
+    Kind.NEGATION: "Says what is not done, or may be: no protection is promised",
+    Kind.OTHER: "Describes, and promises nothing.",
+}
+_HELD = "held back, as the claim would be upheld too easily without an answer to its note:"
+_MORE = "more, once its note is answered:"
+_BULLETS = "•·▪‣◦* "
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """What a draft came to: claims, those with checks, those whose checks wait for answers, those without; sentences without promise."""
+
+    claims: int
+    covered: int
+    held: int
+    uncovered: int
+    quiet: int
+
+    def __str__(self) -> str:
+        return (
+            f"{self.claims} claims: {self.covered} with checks, {self.held} with checks that wait for answers, "
+            f"{self.uncovered} that nothing decides yet; {self.quiet} sentences that promise nothing"
+        )
+
+
+def summary_of(drafted: Sequence[Drafted]) -> Summary:
+    """The counts of a draft."""
+    claims = [one for one in drafted if one.promise]
+    covered = sum(one.covered for one in claims)
+    held = sum(bool(one.held) and not one.covered for one in claims)
+    quiet = sum(len(one.sentences) for one in drafted if not one.promise)
+    return Summary(len(claims), covered, held, len(claims) - covered - held, quiet)
+
+
+def quoted(value: object) -> str:
+    """A value as YAML that is read back as it is: JSON, which quotes every text."""
+    return json.dumps(value, ensure_ascii=False)
+
+
+def comment(text: str, indent: str = "") -> str:
+    """A comment of one line."""
+    return f"{indent}# {safe(text, 400)}"
+
+
+def page_lines(page: Page, drafted: Sequence[Drafted], *, name: str, live: bool) -> Iterator[str]:
+    """The lines of a policy for a page, after whatever says who wrote it; `live`: the page stands at an address."""
+    language = NAMES.get(page.language, page.language)
+    yield comment(f"{page.source}, read as {page.kind}{f' in {language}' if language else ''}: {summary_of(drafted)}.")
+    if page.language not in {"", ENGLISH}:
+        yield comment(_HELD if one.held else _MORE, "    ")
+    for check in waiting:
+        yield comment(f"- {_use(check)}", "    ")
+
+
+def _told(one: Drafted) -> str:
+    kind = {Kind.FOREIGN: "not read"}.get(one.told.kind, one.told.kind.value)
+    reach = f"; says {', '.join(dict.fromkeys(one.quantifiers))}" if one.quantifiers else ""
+    confidence = f", confidence {one.confidence}" if one.checks else ""
+    return f"{one.sentences[0].place}: {kind}{confidence}{reach}"
+
+
+def _note(one: Drafted) -> str:
+    if one.told.kind is Kind.FOREIGN:
+        language = NAMES.get(one.language, one.language)
+        return f"not found out: it is in {language}, which is not read: what decides it, or why it promises nothing"
+    return f"not found out: {one.note}" if one.note else ""
+
+
+def _use(check: Proposal) -> str:
+    given = [f"{name}: {quoted(value)}" for name, value in check.given.items()]
+    given += [f"{name}: ?" for name, _ in check.asks]
+    return f"{check.check}: {{{', '.join(given)}}}" if given else check.check
+
+
+def _bound_to_page(taken: set[str]) -> Iterator[str]:
+    name = "page-matches-policy"
+    while name in taken:
+        name += "-2"
+    yield f"  - id: {name}"
+    yield '    statement: "The published page says what this policy says, sentence by sentence"'
+    yield '    section: "The page itself"'
+    yield "    severity: medium  # not found out: how much it hurts when it does not hold"
+    yield "    owner: somebody  # not found out: the team that answers for it"
+    yield "    origin: policy"
+    yield "    checks:"
+    yield f"      - {PAGE_CHECK}"
+
+
+def parameters_text(given: Mapping[str, Any]) -> str:
+    """The parameters of a check as they stand behind its name; empty for none."""
+    return ": {" + ", ".join(f"{name}: {quoted(value)}" for name, value in given.items()) + "}" if given else ""
+
+
+def short_name(source: str) -> str:
+    """What a page is called by its source: the host of an address, the name of a file."""
+    return re.sub(r"^https?://([^/]+).*$", r"\1", source) if "://" in source else source.rpartition("/")[2]
