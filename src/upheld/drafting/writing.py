@@ -74,6 +74,69 @@ def page_lines(page: Page, drafted: Sequence[Drafted], *, name: str, live: bool)
     language = NAMES.get(page.language, page.language)
     yield comment(f"{page.source}, read as {page.kind}{f' in {language}' if language else ''}: {summary_of(drafted)}.")
     if page.language not in {"", ENGLISH}:
+        yield comment(
+            f"It is in {language}. Only English is read: whether a sentence promises something, and what decides it, is for you."
+        )
+    yield "# Every sentence of the page stands here in its own words. Checks are proposed, with the words that speak for them; no threshold is set that"
+    yield "# the page does not state. Look at each, above all where the confidence is not high, and set the severity and who answers for it."
+    yield "upheld: policy/1"
+    yield f"name: {quoted(name)}"
+    yield f"publication: {{source: {quoted(page.source)}}}"
+    if page.left_out:
+        yield comment(f"not found out: {page.left_out} sentences, which are too long or hold control characters")
+    yield "claims:"
+    for one in drafted:
+        if one.promise:
+            yield from _claim(one)
+    if live:
+        yield from _bound_to_page({one.id for one in drafted})
+    quiet = [(sentence, one) for one in drafted if not one.promise for sentence in one.sentences]
+    if quiet:
+        yield "no_promise:"
+    for sentence, one in quiet:
+        yield f"  - {{sentence: {quoted(words(sentence))}, why: {quoted(_why(one))}}}"
+
+
+def words(sentence: Sentence) -> str:
+    """A sentence in its own words, without bullet and final period."""
+    own = (sentence.verbatim or sentence.text).lstrip(_BULLETS)
+    return own.removesuffix(".") if own.endswith(".") and not own.endswith("..") else own
+
+
+def _why(one: Drafted) -> str:
+    why = _WHY[one.told.kind]
+    said = one.told.words.strip()
+    return f"{why} (“{safe(said, 60)}”)." if said and not why.endswith(".") else f"{why.removesuffix('.')}."
+
+
+def _claim(one: Drafted) -> Iterator[str]:
+    first = one.sentences[0]
+    alone = len(one.sentences) == 1 and one.statement == first.text
+    yield f"  - id: {one.id}"
+    yield comment(_told(one), "    ")
+    if one.because:
+        yield comment(f"because {one.because}", "    ")
+    statement = words(first) if alone else one.statement
+    yield f"    statement: {quoted(statement)}"
+    if not alone:
+        yield f"    sentences: {quoted([words(sentence) for sentence in one.sentences])}"
+    yield f"    section: {quoted(first.section or 'Security')}"
+    yield "    severity: medium  # not found out: how much it hurts when it does not hold"
+    yield "    owner: somebody  # not found out: the team that answers for it"
+    if note := _note(one):
+        yield f"    note: {quoted(note)}"
+    parts = dict.fromkeys(part for check in (*one.checks, *one.held) for part in check.needs)
+    if parts:
+        yield comment(f"the target must describe: {', '.join(parts)}", "    ")
+    ready = [check for check in one.checks if not check.asks]
+    if ready:
+        yield "    checks:"
+    for check in ready:
+        yield f"      - {_use(check)}"
+        for name in check.any_value:
+            yield comment(f"the page says nothing of {name}: with this value any will do", "        ")
+    waiting = [*(check for check in one.checks if check.asks), *one.held]
+    if waiting:
         yield comment(_HELD if one.held else _MORE, "    ")
     for check in waiting:
         yield comment(f"- {_use(check)}", "    ")

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
 
-from draft_accuracy import catalogue
+from draft_accuracy import ROOT, catalogue
 from upheld.catalogue import Catalogue
+from upheld.drafting.catalogue import page
 from upheld.drafting.drafting import claims_of
 from upheld.drafting.parameters import longest_days
 from upheld.drafting.patterns import compiled, lowered
@@ -176,8 +178,8 @@ def test_a_folder_of_checks_brings_its_own_phrasings(tmp_path: Path) -> None:
     (tmp_path / "flags.py").write_text(CHECK, encoding="utf-8")
     (tmp_path / "phrases.yaml").write_text(OWN, encoding="utf-8")
     own = Catalogue.load(tmp_path)
-    page = of_bytes(b"# Flags\n\nThe flag flies for 5 days.\n\nThe flag flies at noon.\n", "page", "markdown")
-    stated, unstated = claims_of(page, own, (tmp_path,))[1:]
+    flags = of_bytes(b"# Flags\n\nThe flag flies for 5 days.\n\nThe flag flies at noon.\n", "page", "markdown")
+    stated, unstated = claims_of(flags, own, (tmp_path,))[1:]
     assert [(one.check, one.given) for one in stated.checks] == [("flags.is_up", {"days": 5})]
     assert not unstated.checks
     assert [one.asks[0][0] for one in unstated.held] == ["days"]
@@ -225,3 +227,18 @@ def test_what_is_no_pattern_is_refused(pattern: str) -> None:
 
 def test_a_month_is_the_longest_that_it_can_be() -> None:
     assert [longest_days(one) for one in (1, 2, 3, 6, 12, 24, 84)] == [31, 62, 92, 184, 366, 731, 2557]
+
+
+def test_the_catalogue_of_claims_is_in_step_with_the_data() -> None:
+    published = (ROOT / "docs" / "claims.md").read_text(encoding="utf-8")
+    assert published == page(CATALOGUE, PHRASES), "run `python -m upheld.drafting.catalogue > docs/claims.md`"
+
+
+def test_the_phrasings_in_the_documentation_are_valid_and_work(tmp_path: Path) -> None:
+    text = (ROOT / "docs" / "draft.md").read_text(encoding="utf-8")
+    shown = next(one for one in re.findall(r"```yaml\n(.*?)```", text, re.DOTALL) if "phrases/1" in one)
+    (tmp_path / "phrases.yaml").write_text(shown, encoding="utf-8")
+    page = of_bytes(b"# Papers\n\nInvoices are archived for 90 days.\n", "page", "markdown")
+    (made,) = [one for one in claims_of(page, CATALOGUE, (tmp_path,)) if one.promise]
+    assert "invoices" in made.matched
+    assert dict(made.checks[0].given) == {"days": 90}
