@@ -87,14 +87,14 @@ def page_lines(page: Page, drafted: Sequence[Drafted], *, name: str, live: bool)
     yield "claims:"
     for one in drafted:
         if one.promise:
-            yield from _claim(one)
+            yield from claim_lines(one)
     if live:
         yield from _bound_to_page({one.id for one in drafted})
     quiet = [(sentence, one) for one in drafted if not one.promise for sentence in one.sentences]
     if quiet:
         yield "no_promise:"
     for sentence, one in quiet:
-        yield f"  - {{sentence: {quoted(words(sentence))}, why: {quoted(_why(one))}}}"
+        yield no_promise_line(sentence, one)
 
 
 def words(sentence: Sentence) -> str:
@@ -103,13 +103,19 @@ def words(sentence: Sentence) -> str:
     return own.removesuffix(".") if own.endswith(".") and not own.endswith("..") else own
 
 
+def no_promise_line(sentence: Sentence, one: Drafted) -> str:
+    """The line of a sentence that promises nothing, as an entry of `no_promise`."""
+    return f"  - {{sentence: {quoted(words(sentence))}, why: {quoted(_why(one))}}}"
+
+
 def _why(one: Drafted) -> str:
     why = _WHY[one.told.kind]
     said = one.told.words.strip()
     return f"{why} (“{safe(said, 60)}”)." if said and not why.endswith(".") else f"{why.removesuffix('.')}."
 
 
-def _claim(one: Drafted) -> Iterator[str]:
+def claim_lines(one: Drafted) -> Iterator[str]:
+    """The lines of a claim, as an entry of `claims`."""
     first = one.sentences[0]
     alone = len(one.sentences) == 1 and one.statement == first.text
     yield f"  - id: {one.id}"

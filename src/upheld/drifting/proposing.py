@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 
-from upheld.drifting.splicing import Text, flow, quoted
+from upheld.drifting.splicing import Text, quoted
 from upheld.errors import InputError, Mistake
 from upheld.policies.model import Claim, Policy
 from upheld.probes.html_text import sentences
@@ -203,8 +203,3 @@ def _own(sentence: Sentence) -> str:
 
 def _cut(texts: Sequence[str]) -> list[str]:
     return [sentence for text in texts for line in text.splitlines() for sentence in sentences(line)]
-
-
-def no_promise_lines(sentence: Sentence, why: str) -> list[str]:
-    """The line of a sentence that promises nothing."""
-    return [f"  - {flow({'sentence': _own(sentence), 'why': why})}"]
