@@ -13,7 +13,7 @@ import importlib.util
 import inspect
 import json
 import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache, cached_property
 from pathlib import Path
@@ -171,6 +171,86 @@ class Catalogue:
         if mistakes:
             raise InputError(mistakes)
         return catalogue
+
+
+class Names(Collection[str]):
+    """The ids of a catalogue's checks, of which none is loaded for being asked after another one."""
+
+    def __init__(self, catalogue: Catalogue) -> None:
+        self._catalogue = catalogue
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._catalogue
+
+    def __iter__(self) -> Iterator[str]:
+        return (one.id for one in self._catalogue)
+
+    def __len__(self) -> int:
+        return len(self._catalogue)
+
+
+class LazyCatalogue(Catalogue):
+    """The checks of folders, of which only the families are imported that somebody asks for; asking for all imports all."""
+
+    def __init__(self, *folders: Path) -> None:
+        super().__init__()
+        self._folders = tuple(dict.fromkeys(folder.resolve() for folder in folders))
+        self._loaded: set[str] = set()
+        self._all = False
+
+    def __contains__(self, name: object) -> bool:
+        self._need(name)
+        return super().__contains__(name)
+
+    def __getitem__(self, name: str) -> Check:
+        self._need(name)
+        return super().__getitem__(name)
+
+    def __iter__(self) -> Iterator[Check]:
+        self._need_all()
+        return super().__iter__()
+
+    def __len__(self) -> int:
+        self._need_all()
+        return super().__len__()
+
+    def nearest(self, name: str) -> str:
+        """The id that is most like `name`, or an empty string when none is."""
+        self._need_all()
+        return super().nearest(name)
+
+    def _need(self, name: object) -> None:
+        family = name.partition(".")[0] if isinstance(name, str) else ""
+        if self._all or family in self._loaded or not family.isidentifier():
+            return
+        self._loaded.add(family)
+        for one in _all_in(self._folders, family):
+            self.add(one)
+
+    def _need_all(self) -> None:
+        if not self._all:
+            self._all = True
+            for one in Catalogue.load(*self._folders):
+                if not super().__contains__(one.id):
+                    self.add(one)
+
+
+def _all_in(folders: Iterable[Path], family: str) -> Iterator[Check]:
+    """The checks of one family, which may be a module or a folder of modules; raises InputError with every mistake found."""
+    mistakes: list[Mistake] = []
+    for folder in folders:
+        below = folder / family
+        files = sorted(below.rglob("*.py")) if below.is_dir() else [folder / f"{family}.py"]
+        for file in files:
+            parts = file.relative_to(folder).parts
+            if not file.is_file() or any(part.startswith((".", "_")) for part in parts):
+                continue
+            try:
+                yield from _checks_in(_module(folder, file), family, file, _digest(folder / parts[0]))
+            except InputError as error:
+                mistakes.extend(error.mistakes)
+    if mistakes:
+        raise InputError(mistakes)
 
 
 def _module(folder: Path, file: Path) -> ModuleType:

@@ -195,6 +195,8 @@ class CheckResult:
     seconds: float
     sabotages_caught: tuple[str, ...] = ()
     calibrated: bool = False
+    origin: str = ""
+    """From where the result was taken over, when the run did not look by itself; `started` is when it was looked at."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -261,6 +263,8 @@ class TargetSummary:
     vantage: str
     sabotages: tuple[str, ...] = ()
     samples: tuple[str, ...] = ()
+    tree: str = ""
+    """The git tree of the repository's files that were looked at; empty where there is none, or it changed meanwhile."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,6 +14,7 @@ from upheld.execution import unfinished
 from upheld.judging import decide
 from upheld.model import CheckResult, ClaimResult, Run, Status, TargetSummary, timestamp
 from upheld.policies.promised import over_one_endpoint
+from upheld.probes.tools import tool_mark
 from upheld.target.load import load_target
 
 if TYPE_CHECKING:
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
     from upheld.target.model import Target
 
 FORMAT = "upheld-run/1"
+TOOLS = ("bandit", "pip-audit", "semgrep")
+"""Tools of others on whose version what they find depends."""
 _REPORTED = (
     "upheld",
     "pytest",
@@ -84,7 +87,7 @@ def assemble(audit: Audit, pending: str = "planned, and never reported") -> Run:
         overrides=audit.policy.overrides,
         waivers=audit.policy.waivers,
         selected=audit.selected,
-        notes=tuple(_over_one_endpoint(audit)),
+        notes=(*_over_one_endpoint(audit), *audit.notes),
     )
 
 
@@ -146,6 +149,8 @@ def versions() -> dict[str, str]:
             found[name] = version(name)
         except PackageNotFoundError:
             found[name] = "not installed"
+    # Tools that are run as programs may stand in environments of their own.
+    found |= {f"tool {name}": tool_mark(name) or "not told" for name in TOOLS}
     return found
 
 
@@ -167,5 +172,12 @@ def _target(audit: Audit) -> TargetSummary:
     except InputError as error:
         return TargetSummary(name, "unknown", str(error), "", "", sabotages)
     return TargetSummary(
-        target.name, target.environment.value, name, digest, target.vantage.name, sabotages, target.samples
+        target.name,
+        target.environment.value,
+        name,
+        digest,
+        target.vantage.name,
+        sabotages,
+        target.samples,
+        audit.tree,
     )

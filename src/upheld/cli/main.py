@@ -6,8 +6,9 @@
     3  something is inconclusive, lapsed or uncovered
     4  a fault of upheld itself
     5  `upheld doctor`: something that the policy needs does not work, is not described, or could not be tried
+    6  `upheld gate`: nothing keeps the change out but that the target was not reached
 
-1 wins over 3.
+1 wins over 3, and 3 over 6.
 """
 
 from __future__ import annotations
@@ -32,6 +33,7 @@ _OWN = {
     "init": ("upheld.cli.init", "init"),
     "draft": ("upheld.cli.draft", "draft"),
     "run": ("upheld.cli.run", "run"),
+    "gate": ("upheld.cli.gate", "gate"),
     "export": ("upheld.cli.export", "export_run"),
     "list": ("upheld.cli.show", "list_everything"),
     "explain": ("upheld.cli.show", "explain"),

@@ -100,9 +100,9 @@ def run(
         return 0
     kept = RunFolder(out)
     recording = Recording(ledger, out, lambda said: console.print(said, markup=False))
-    stopping = context.with_resource(_terminating())
+    stopping = context.with_resource(terminating())
     with Audit(path, source, claims=wanted, state=state) as audit:
-        count = _workers(workers, len(audit.plan))
+        count = workers_of(workers, len(audit.plan))
         # Before the work, so that a folder that cannot be written loses nothing, and that a killed run shows as one.
         kept.begin(assemble(audit, INTERRUPTED))
         audit.parallel = bool(count)
@@ -118,7 +118,7 @@ def run(
             recording.begin(assemble(audit, INTERRUPTED))
             _say_left(audit.left_before, "an earlier run left", source.file, console)
             audit.listeners += [kept.note, progress.update]
-            _engine(audit, count)
+            engine(audit, count)
             stopping.ignored()
         finally:
             progress.stop()
@@ -139,7 +139,7 @@ def run(
     return code
 
 
-def _engine(audit: Audit, workers: int) -> None:
+def engine(audit: Audit, workers: int) -> None:
     """Let pytest run the plan, cut off from this folder's own pytest configuration; raises InternalFault when it breaks."""
     settings = audit.scratch / "pytest.ini"
     settings.write_text("[pytest]\n", encoding="utf-8")
@@ -176,7 +176,8 @@ def _say_left(left: Sequence[Leftover], who: str, target: Path | None, console: 
         console.print(f"{who} {things} behind in the target; {how} undoes it (--list names it)", markup=False)
 
 
-def _workers(given: str, planned: int) -> int:
+def workers_of(given: str, planned: int) -> int:
+    """How many worker processes a run of so many checks gets; raises BadParameter for what is no number."""
     if given == "auto":
         return min(max(os.cpu_count() or 2, 2), 4) if planned > 1 else 0
     if not given.isdigit():
@@ -184,7 +185,7 @@ def _workers(given: str, planned: int) -> int:
     return int(given)
 
 
-class _terminating:  # noqa: N801  (used as a context manager, named like one)
+class terminating:  # noqa: N801  (used as a context manager, named like one)
     """Turn SIGTERM and SIGHUP into an interruption, so that the run is reconciled and the target is stopped."""
 
     def __enter__(self) -> Self:

@@ -15,11 +15,10 @@ from collections.abc import Callable, Collection, Iterable
 from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
-from upheld.catalogue import Catalogue
-from upheld.cleaning import Leftover, leftovers
-from upheld.errors import TargetUnavailable
+from upheld.catalogue import Catalogue, Names
+from upheld.errors import TargetUnavailable, Unobservable
 from upheld.execution import unfinished
 from upheld.model import CheckResult, PlannedCheck
 from upheld.planning import plan, select
@@ -27,10 +26,15 @@ from upheld.plugin.brief import Brief, Workshop
 from upheld.plugin.transport import unpack
 from upheld.policies import Policy
 from upheld.policies import load as load_policy
+from upheld.probes.git import tree_of_branch
+from upheld.probes.snapshot import Snapshot
 from upheld.resources import check_folders
 from upheld.state import journal_folder, state_folder
 from upheld.target.load import load_target
 from upheld.target.start import TargetSource
+
+if TYPE_CHECKING:
+    from upheld.cleaning import Leftover
 
 Listener = Callable[[CheckResult], None]
 
@@ -54,7 +58,7 @@ class Audit:
         """
         self.policy_file = policy.resolve()
         self.folders = check_folders(self.policy_file)
-        self.catalogue = catalogue or Catalogue.load(*self.folders)
+        self.catalogue = Catalogue.load(*self.folders) if catalogue is None else catalogue
         self.policy: Policy = load_policy(self.policy_file, self.catalogue, today=datetime.now(UTC).date())
         self.selected = tuple(select(self.policy, claims)) if claims else ()
         self.plan: tuple[PlannedCheck, ...] = plan(self.policy, self.catalogue, self.selected)
@@ -71,6 +75,10 @@ class Audit:
         self.target_fault = ""
         self.state = state
         self.left_before: tuple[Leftover, ...] = ()
+        self.snapshot: Snapshot | None = None
+        self.cache: tuple[str, str] | None = None
+        self.tree = ""
+        self.notes: tuple[str, ...] = ()
         self._stack = contextlib.ExitStack()
         self._ready = False
         self._by_key = {one.key: one for one in self.plan}
@@ -95,10 +103,11 @@ class Audit:
             self.target_fault = "no target was named"
             return
         try:
-            self.target_file = self._stack.enter_context(self.source.started([one.id for one in self.catalogue]))
+            self.target_file = self._stack.enter_context(self.source.started(Names(self.catalogue)))
         except TargetUnavailable as error:
             self.target_fault = str(error)
         self.left_before = self.left_now()
+        self.tree = self._tree()
 
     @cached_property
     def journal(self) -> Path | None:
@@ -110,13 +119,17 @@ class Audit:
 
     def left_now(self) -> tuple[Leftover, ...]:
         """What this run and earlier ones left behind in the target, by journals that nobody writes any more."""
-        return leftovers(self.journal) if self.journal is not None else ()
+        if self.journal is None:
+            return ()
+        from upheld.cleaning import leftovers  # noqa: PLC0415  (it imports whatever can plant something)
+
+        return leftovers(self.journal)
 
     @cached_property
     def brief(self) -> Brief:
         """What the processes that run checks must know; the target must have been started."""
         return Brief(
-            plan=self.plan,
+            plan=self.pending,
             folders=self.folders,
             statements={claim.id: claim.statement for claim in self.policy.claims},
             sentences={claim.id: claim.sentences for claim in self.policy.claims if claim.origin == "page"},
@@ -127,6 +140,8 @@ class Audit:
             target_file=self.target_file,
             target_fault=self.target_fault,
             journal=self.journal,
+            snapshot=(self.snapshot.tree, *map(str, self.snapshot.objects)) if self.snapshot else (),
+            cache=self.cache,
         )
 
     def brief_file(self) -> Path:
@@ -140,11 +155,34 @@ class Audit:
 
     def workshop(self) -> Workshop:
         """A workshop for this very process, which starts the target when it runs its first check."""
-        return Workshop(self.plan, self._brief_with_target, catalogue=self.catalogue, deliver=self.receive)
+        return Workshop(self.pending, self._brief_with_target, catalogue=self.catalogue, deliver=self.receive)
 
     def _brief_with_target(self) -> Brief:
         self.start_target()
         return self.brief
+
+    @property
+    def pending(self) -> tuple[PlannedCheck, ...]:
+        """The planned checks that have no result yet."""
+        return tuple(one for one in self.plan if one.key not in self.results)
+
+    def take_over(self, results: Iterable[CheckResult]) -> None:
+        """Take results that were not made in this run, for checks that are planned; to be called before it begins."""
+        self.results.update((one.key, one) for one in results if one.key in self._by_key)
+
+    def _tree(self) -> str:
+        """The tree of the repository's files that are looked at; empty where there is none that can be told."""
+        if self.snapshot is not None:
+            return self.snapshot.tree
+        if self.target_file is None:
+            return ""
+        target, _ = load_target(self.target_file)
+        if target.repository is None:
+            return ""
+        try:
+            return tree_of_branch(self.target_file.resolve().parent / target.repository.path, target.repository)
+        except Unobservable:
+            return ""
 
     def receive(self, result: CheckResult) -> None:
         """Take in the result of a planned check. A second one for the same check, or an unplanned one, is refused."""
@@ -182,6 +220,8 @@ class Audit:
             if planned.key not in self.results:
                 self.unreported.add(planned.key)
                 self.receive(unfinished(planned, self.lost.get(planned.key, default_reason)))
+        if self._ready and self.tree and self._tree() != self.tree:
+            self.tree = ""
         self.finished = self.finished or datetime.now(UTC)
 
     def close(self) -> None:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
+from upheld.caching import Cache, engine_mark
 from upheld.catalogue import Catalogue
 from upheld.errors import InputError, TargetUnavailable
 from upheld.execution import execute, not_applicable, unfinished
@@ -17,11 +18,15 @@ from upheld.model import Basis, CheckResult, PlannedCheck
 from upheld.opening import open_session
 from upheld.plugin.locks import Room
 from upheld.probes.base import Session
+from upheld.probes.snapshot import Snapshot
 
 
 @dataclass(frozen=True)
 class Brief:
     """The plan, the folders of checks, and the target, as one process of the run needs them.
+
+    `snapshot` is the tree that stands for the audited branch, and the folders of its objects; `cache` the folder in which tools may keep what
+    they saw of a file, and the key that seals it (hexadecimal).
 
     `target_fault` says why there is no target to look at; then every check is inconclusive with it. `redaction_key` makes
     placeholders equal in all workers; `journal` is the folder in which is noted for good what is planted. The file is readable by its owner only and is removed with the scratch folder.
@@ -38,6 +43,8 @@ class Brief:
     target_file: Path | None = None
     target_fault: str = ""
     journal: Path | None = None
+    snapshot: tuple[str, ...] = ()
+    cache: tuple[str, str] | None = None
 
     def write(self, path: Path) -> None:
         """Write it for the workers to read."""
@@ -62,6 +69,8 @@ class Brief:
         data["target_file"] = Path(data["target_file"]) if data["target_file"] else None
         data["journal"] = Path(data["journal"]) if data["journal"] else None
         data["no_promise"] = tuple(data["no_promise"])
+        data["snapshot"] = tuple(data["snapshot"])
+        data["cache"] = tuple(data["cache"]) if data["cache"] else None
         data["sentences"] = {claim: tuple(sentences) for claim, sentences in data["sentences"].items()}
         return cls(**data)
 
@@ -92,7 +101,7 @@ class Workshop:
     @cached_property
     def catalogue(self) -> Catalogue:
         """The checks that the plan may name."""
-        return self._given or Catalogue.load(*self.brief.folders)
+        return Catalogue.load(*self.brief.folders) if self._given is None else self._given
 
     @cached_property
     def room(self) -> Room | None:
@@ -109,6 +118,10 @@ class Workshop:
             session = open_session(self.brief.target_file, brief.scratch, brief.redaction_key, brief.journal)
             session.policy_sentences = self.brief.sentences
             session.no_promise = self.brief.no_promise
+            if brief.snapshot:
+                session.snapshot = Snapshot(brief.snapshot[0], tuple(Path(one) for one in brief.snapshot[1:]))
+            if brief.cache is not None:
+                session.cache = Cache(Path(brief.cache[0]), bytes.fromhex(brief.cache[1]), {"engine": engine_mark()})
             self._session = session
         return self._session
 

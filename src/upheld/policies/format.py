@@ -119,6 +119,15 @@ class NoPromise(_Part):
     why: Text = Field(description="Why nobody can hold the publisher to it.")
 
 
+class Gate(_Part):
+    """What `upheld gate` may take over from an earlier run (docs/gate.md)."""
+
+    deployed_from: tuple[Text, ...] = Field(
+        description="Patterns of the paths that the running deployment is made from, in which `*` also matches `/`; a change that touches"
+        " none of them leaves what was seen of it as it was. An empty list: no change reaches it before it is merged."
+    )
+
+
 class PolicyFile(_Part):
     """Published claims and the checks that decide them."""
 
@@ -133,6 +142,7 @@ class PolicyFile(_Part):
         default=None, description="The file of waivers; else waivers.yaml beside this file, if any."
     )
     claims: tuple[ClaimEntry, ...] = ()
+    gate: Gate | None = None
     no_promise: tuple[NoPromise, ...] = Field(default=(), description="Sentences of the page that promise nothing.")
     override: dict[str, dict[str, dict[str, Any]]] = Field(
         default={},

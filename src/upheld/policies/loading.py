@@ -145,7 +145,7 @@ class _Loader:
             self.mistakes.extend(error.mistakes)
         data = document.data if isinstance(document.data, dict) else {}
         if source.role == "include":
-            for key in ("extends", "override", "waivers"):
+            for key in ("extends", "override", "waivers", "gate"):
                 if key in data:
                     message = f"an included file has no {key!r}"
                     self.mistakes.append(
@@ -192,6 +192,7 @@ class _Loader:
         if self.mistakes or root is None:
             return None
         publication = next((head.model.publication for head in heads if head.model and head.model.publication), None)
+        gate = next((head.model.gate for head in heads if head.model and head.model.gate), None)
         return Policy(
             name=name,
             file=str(path),
@@ -203,6 +204,7 @@ class _Loader:
             publication=publication.model_dump(exclude_defaults=True) if publication else None,
             files=tuple(source.document.file for source in self.sources),
             retracted=tuple(_tombstone(entry) for entry in entries if entry.retracted),
+            deployed_from=gate.deployed_from if gate else None,
         )
 
     def _entries(self) -> Iterator[_Entry]:

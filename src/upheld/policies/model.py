@@ -89,3 +89,5 @@ class Policy:
     publication: Mapping[str, str] | None = None
     files: tuple[str, ...] = ()
     retracted: tuple[Retracted, ...] = ()
+    deployed_from: tuple[str, ...] | None = None
+    """Patterns of the paths that the deployment is made from; None where the policy does not say."""

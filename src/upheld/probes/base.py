@@ -19,12 +19,15 @@ from upheld.errors import Unobservable
 from upheld.probes.meter import Meter
 from upheld.probes.planted import Journal
 from upheld.probes.recording import Recorder, plain, plain_arguments
+from upheld.probes.resting import Resting
 from upheld.probes.sending import Sending
 from upheld.probes.silence import Silence
 from upheld.redaction import Redactor
 
 if TYPE_CHECKING:
+    from upheld.caching import Cache
     from upheld.probes.scope import Scope
+    from upheld.probes.snapshot import Snapshot
     from upheld.target.model import Target
 
 P = ParamSpec("P")
@@ -55,6 +58,10 @@ class Session:
         self.vantage = vantage
         self.silence = Silence()
         self.journal = journal or Journal(scratch / "planted", target=target.name, clean=redactor.text)
+        self.snapshot: Snapshot | None = None
+        """The files that stand for those at the head of the audited branch, when a change is judged before it is there."""
+        self.cache: Cache | None = None
+        """Where tools that look at one file at a time may keep what they saw of it."""
         self.strict = False
         """Whether a look that sends what it does not say (`Probe.sends`) is a fault: in tests it is."""
         self.meter = Meter(target.limits, scratch) if target.limits is not None else None
@@ -202,6 +209,9 @@ class Probe:
 
     sends: ClassVar[Sending] = {}
     """What each look sends; one that is not in it sends nothing."""
+
+    rests: ClassVar[Resting] = {}
+    """What each look rests on; one that is not in it rests on the running deployment."""
 
     kinds: ClassVar[dict[str, type[Probe]]] = {}
 

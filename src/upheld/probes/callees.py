@@ -11,6 +11,7 @@ from upheld.errors import Unobservable
 from upheld.probes.base import Probe, look
 from upheld.probes.canaries import Canaries, Flow, FlowRun
 from upheld.probes.listener import Zone, listening, made_up_certificate, server_context
+from upheld.probes.resting import DESCRIBED, Resting
 from upheld.probes.sending import AS_MEMBERS, HTTP, LISTENS, WRITES, Sending, Sends
 
 if TYPE_CHECKING:
@@ -57,6 +58,7 @@ class Callees(Probe):
 
     name: ClassVar[str] = "callees"
     needs: ClassVar[tuple[str, ...]] = ("outbound",)
+    rests: ClassVar[Resting] = {"destinations": DESCRIBED, "code": DESCRIBED}
     sends: ClassVar[Sending] = {
         "exercises": (),
         "impersonate": (

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import time
 from datetime import UTC, datetime
+from typing import ClassVar
 
 from upheld.probes.base import Probe, look
+from upheld.probes.resting import Resting, Rests
 
 
 class Clock(Probe):
@@ -13,6 +15,7 @@ class Clock(Probe):
 
     name = "clock"
     detached = True
+    rests: ClassVar[Resting] = {"now": Rests(timed=True), "wait": Rests(timed=True)}
 
     @look
     def now(self) -> datetime:

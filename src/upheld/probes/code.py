@@ -6,6 +6,7 @@ suppresses is found all the same, and marked. What they could not scan is told, 
 
 from __future__ import annotations
 
+import dataclasses
 import errno
 import re
 import shutil
@@ -14,16 +15,18 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, ClassVar, cast
 
 from upheld import rules
 from upheld.errors import Unobservable
 from upheld.probes.base import Probe, look
 from upheld.probes.git import Git
-from upheld.probes.tools import find_tool, run_tool
+from upheld.probes.resting import Arguments, Resting, Rests, below, code_ending_with, code_folders
+from upheld.probes.tools import find_tool, run_tool, tool_mark
 
 if TYPE_CHECKING:
     from upheld.target.code import Repository
+    from upheld.target.model import Target
 
 SECONDS = 300.0
 """How long one tool may take."""
@@ -63,12 +66,29 @@ class Analysis:
     issues: tuple[Issue, ...]
 
 
+def _folders(target: Target, arguments: Arguments) -> tuple[str, ...]:  # noqa: ARG001
+    return code_folders(target)
+
+
+@dataclass(frozen=True, slots=True)
+class _Seen:
+    """What a tool said of a folder: the files that it scanned, those with which something was wrong, and what it found."""
+
+    scanned: set[str]
+    faults: dict[str, str]
+    issues: list[Issue]
+
+
 class Code(Probe):
     """The code under `repository.code` in the target."""
 
     name = "code"
     detached = True
     needs = ("repository",)
+    rests: ClassVar[Resting] = {
+        "bandit": Rests(content=code_ending_with(*_PYTHON[:1], within="within"), folders=_folders, tools=("bandit",)),
+        "semgrep": Rests(content=code_ending_with(*_PYTHON[:1], *_SCRIPTS), folders=_folders, tools=("semgrep",)),
+    }
 
     @look
     def bandit(self, rules: tuple[str, ...] = (), within: tuple[str, ...] = ()) -> Analysis:
@@ -77,7 +97,8 @@ class Code(Probe):
         Raises Unobservable when there is no such code, or it scanned nothing.
         """
         tool = find_tool("bandit", "pip install 'upheld[code]'")
-        with self._copy(_PYTHON[:1], within) as (folder, wanted, scratch):
+
+        def analysed(folder: Path, scratch: Path) -> _Seen:
             settings = scratch / "bandit.ini"
             settings.write_text("[bandit]\n", encoding="ascii")
             report = scratch / "report.json"
@@ -87,7 +108,7 @@ class Code(Probe):
             try:
                 scanned = {_inside(name) for name in said["metrics"] if name != "_totals"}
                 faults = {_inside(one["filename"]): str(one["reason"]) for one in said["errors"]}
-                issues = tuple(
+                issues = [
                     Issue(
                         str(one["test_id"]),
                         _inside(one["filename"]),
@@ -97,16 +118,19 @@ class Code(Probe):
                         self._suppressed(_inside(one["filename"]), one["line_range"], "nosec"),
                     )
                     for one in said["results"]
-                )
+                ]
             except (KeyError, TypeError, ValueError, AttributeError) as error:
                 raise Unobservable(f"the report of bandit cannot be understood: {error}") from error
-        return _analysis("bandit", wanted, scanned - set(faults), faults.get, issues)
+            return _Seen(scanned, faults, issues)
+
+        return self._analysis("bandit", sorted(rules), self._wanted(_PYTHON[:1], within), analysed)
 
     @look
     def semgrep(self) -> Analysis:
         """What semgrep finds by the project's own rules; raises Unobservable when there is no code, or it scanned nothing."""
         tool = find_tool("semgrep", "pipx install semgrep, in an environment of its own")
-        with self._copy((*_PYTHON[:1], *_SCRIPTS)) as (folder, wanted, scratch):
+
+        def analysed(folder: Path, scratch: Path) -> _Seen:
             # Without one of its own, semgrep leaves out tests and more.
             (folder / ".semgrepignore").write_text("", encoding="ascii")
             report = scratch / "report.json"
@@ -123,7 +147,7 @@ class Code(Probe):
                     if not one.get("path"):
                         raise Unobservable(f"semgrep did not work: {str(one.get('message', ''))[:300]}")
                     faults[_inside(one["path"])] = str(one.get("message", "")).strip().partition("\n")[0][:200]
-                issues = tuple(
+                issues = [
                     Issue(
                         str(one["check_id"]).rpartition(".")[2],
                         _inside(one["path"]),
@@ -137,10 +161,12 @@ class Code(Probe):
                         ),
                     )
                     for one in said["results"]
-                )
+                ]
             except (KeyError, TypeError, ValueError, AttributeError) as error:
                 raise Unobservable(f"the report of semgrep cannot be understood: {error}") from error
-        return _analysis("semgrep", wanted, scanned - set(faults), faults.get, issues)
+            return _Seen(scanned, faults, issues)
+
+        return self._analysis("semgrep", [], self._wanted((*_PYTHON[:1], *_SCRIPTS)), analysed)
 
     # --- inside ----------------------------------------------------------------------------------------------------
 
@@ -154,9 +180,8 @@ class Code(Probe):
     def _git(self) -> Git:
         return cast("Git", self.session.probe(Git))
 
-    @contextmanager
-    def _copy(self, endings: tuple[str, ...], within: tuple[str, ...] = ()) -> Iterator[tuple[Path, set[str], Path]]:
-        """A folder with the code as it is at the branch's head, the paths of it, and a folder beside it."""
+    def _wanted(self, endings: tuple[str, ...], within: tuple[str, ...] = ()) -> set[str]:
+        """The paths of the code as it is at the branch's head."""
         folders = [one.strip("/").removeprefix("./") for one in self._described.code]
         paths = self._git.paths()
         for one in folders:
@@ -165,10 +190,57 @@ class Code(Probe):
         wanted = {
             path
             for path in paths
-            if path.endswith(endings) and _below(path, folders) and (not within or _below(path, within))
+            if path.endswith(endings) and below(path, folders) and (not within or below(path, within))
         }
         if not wanted:
             raise Unobservable(f"the code has no file that ends with {' or '.join(endings)}")
+        return wanted
+
+    def _analysis(
+        self, tool: str, chosen: list[str], wanted: set[str], analysed: Callable[[Path, Path], _Seen]
+    ) -> Analysis:
+        """What a tool that looks at each file by itself sees; of files that it saw before, what it saw then."""
+        known = self._known(tool, chosen, wanted)
+        scanned = set(known)
+        issues = [issue for found in known.values() for issue in found]
+        faults: dict[str, str] = {}
+        if fresh := wanted - scanned:
+            with self._copy(fresh) as (folder, scratch):
+                seen = analysed(folder, scratch)
+            faults = seen.faults
+            scanned |= seen.scanned - set(faults)
+            issues += seen.issues
+            self._remember(tool, chosen, fresh & scanned, seen.issues)
+        if not scanned & wanted:
+            raise Unobservable(f"{tool} scanned none of {len(wanted)} files")
+        unscanned = tuple((path, faults.get(path) or "it was skipped") for path in sorted(wanted - scanned))
+        in_order = sorted(issues, key=lambda one: (one.path, one.line, one.rule, one.message))
+        return Analysis(tool, len(scanned & wanted), unscanned, tuple(in_order))
+
+    def _made_of(self, tool: str, chosen: list[str], path: str) -> dict[str, object]:
+        return {"tool": tool_mark(tool), "rules": chosen, "path": path, "content": self._git.identity(path)}
+
+    def _known(self, tool: str, chosen: list[str], wanted: set[str]) -> dict[str, list[Issue]]:
+        cache = self.session.cache
+        if cache is None or not tool_mark(tool):
+            return {}
+        found = ((path, cache.get(tool, self._made_of(tool, chosen, path))) for path in sorted(wanted))
+        return {path: [Issue(**one) for one in value] for path, value in found if value is not None}
+
+    def _remember(self, tool: str, chosen: list[str], scanned: set[str], issues: list[Issue]) -> None:
+        cache = self.session.cache
+        if cache is None or not tool_mark(tool):
+            return
+        of: dict[str, list[dict[str, object]]] = {path: [] for path in scanned}
+        for one in issues:
+            if one.path in of:
+                of[one.path].append(dataclasses.asdict(one))
+        for path, found in of.items():
+            cache.put(tool, self._made_of(tool, chosen, path), found)
+
+    @contextmanager
+    def _copy(self, wanted: set[str]) -> Iterator[tuple[Path, Path]]:
+        """A folder with these files, and a folder beside it."""
         self.session.scratch.mkdir(parents=True, exist_ok=True)
         scratch = Path(tempfile.mkdtemp(prefix="code-", dir=self.session.scratch))
         try:
@@ -181,7 +253,7 @@ class Code(Probe):
                 if left < 0:  # A few objects can stand for terabytes of files.
                     raise Unobservable(f"the code is larger than {LARGEST // 1024**2} MiB")
                 _write(folder / path, content)
-            yield folder, wanted, scratch
+            yield folder, scratch
         finally:
             shutil.rmtree(scratch, ignore_errors=True)
 
@@ -204,19 +276,5 @@ def _write(place: Path, content: bytes) -> None:
             raise Unobservable(f"the code cannot be laid out for analysis: {error.strerror}") from error
 
 
-def _below(path: str, folders: Sequence[str]) -> bool:
-    names = [one.strip("/").removeprefix("./") for one in folders]
-    return any(one in {"", "."} or path == one or path.startswith(f"{one}/") for one in names)
-
-
 def _inside(name: str) -> str:
     return name.removeprefix("./")
-
-
-def _analysis(
-    tool: str, wanted: set[str], scanned: set[str], fault: Callable[[str], str | None], issues: tuple[Issue, ...]
-) -> Analysis:
-    if not scanned & wanted:
-        raise Unobservable(f"{tool} scanned none of {len(wanted)} files")
-    unscanned = tuple((path, fault(path) or "it was skipped") for path in sorted(wanted - scanned))
-    return Analysis(tool, len(scanned & wanted), unscanned, issues)

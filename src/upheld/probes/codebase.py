@@ -6,7 +6,7 @@ import fnmatch
 import json
 import re
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 from upheld.errors import Unobservable
 from upheld.probes.base import Probe, look
@@ -14,10 +14,14 @@ from upheld.probes.git import Git
 from upheld.probes.gitlab_pipelines import gitlab_workflow
 from upheld.probes.lock_files import is_lock_file
 from upheld.probes.owners_file import PLACES, Ownership, OwnersOf, read_owners
+from upheld.probes.resting import DESCRIBED, Arguments, Resting, Rests
 from upheld.probes.workflows import Workflow, github_workflow, load_yaml
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from upheld.target.code import Repository
+    from upheld.target.model import Target
 
 _GITHUB = re.compile(r"^\.github/workflows/[^/]+\.ya?ml$")
 _GITLAB = (".gitlab-ci.yml", ".gitlab-ci.yaml")
@@ -142,12 +146,61 @@ class UpdateBot:
     watched: tuple[Watched, ...]
 
 
+def _pipelines(target: Target, arguments: Arguments) -> Callable[[str], bool]:  # noqa: ARG001
+    """A definition may lead to any other file of YAML in the repository."""
+    declared = set(target.repository.pipelines if target.repository else ())
+    return lambda path: path in declared or path.endswith((".yml", ".yaml"))
+
+
+def _lock_files(target: Target, arguments: Arguments) -> Callable[[str], bool]:  # noqa: ARG001
+    declared = set(target.repository.lock_files if target.repository else ())
+    return lambda path: path in declared or is_lock_file(path)
+
+
+def _owners_files(target: Target, arguments: Arguments) -> Callable[[str], bool]:  # noqa: ARG001
+    named = target.repository.owners_file if target.repository else None
+    places = {one for of_kind in PLACES.values() for one in of_kind} | {named}
+    return lambda path: path in places
+
+
+def _area(target: Target, arguments: Arguments) -> Callable[[str], bool]:
+    patterns = target.repository.sensitive_paths.get(str(arguments.get("area")), ()) if target.repository else ()
+    return Area("", patterns).holds
+
+
+def _manifests(target: Target, arguments: Arguments) -> Callable[[str], bool]:  # noqa: ARG001
+    def pick(path: str) -> bool:
+        name = path.rpartition("/")[2]
+        return (
+            _GITHUB.match(path) is not None
+            or name in {"action.yml", "action.yaml"}
+            or (name.endswith(".lock") and name.startswith("requirements"))
+            or any(re.fullmatch(pattern, name) for _, pattern in _ECOSYSTEMS)
+        )
+
+    return pick
+
+
+def _update_bots(target: Target, arguments: Arguments) -> Callable[[str], bool]:  # noqa: ARG001
+    named = target.repository.update_bot_file if target.repository else None
+    places = {*_DEPENDABOT, *_RENOVATE, named}
+    return lambda path: path in places
+
+
 class Codebase(Probe):
     """Files of the repository under `repository` in the target, at the branch's head."""
 
     name = "codebase"
     detached = True
     needs = ("repository",)
+    rests: ClassVar[Resting] = {
+        "workflows": Rests(content=_pipelines),
+        "lock_files": Rests(names=_lock_files),
+        "security": DESCRIBED,
+        "owners": Rests(content=_owners_files, names=_area),
+        "manifests": Rests(content=_manifests),
+        "update_bot": Rests(content=_update_bots),
+    }
 
     @look
     def workflows(self) -> tuple[Workflow, ...]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import shutil
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -22,12 +22,14 @@ from upheld.probes.http import place
 from upheld.probes.http_client import HttpClient
 from upheld.probes.lock_files import PYPI, Pin, Pins, read_lock_file
 from upheld.probes.osv import Query, mirror_query, read_mirror, relay, service_query
+from upheld.probes.resting import DESCRIBED, Arguments, Resting, Rests
 from upheld.probes.sending import HTTP, Sending, Sends
 from upheld.probes.tools import find_tool, run_tool
 
 if TYPE_CHECKING:
     from upheld.probes.base import Session
     from upheld.target.code import Advisories
+    from upheld.target.model import Target
 
 SECONDS = 120.0
 """How long pip-audit may take."""
@@ -64,12 +66,25 @@ class Scan:
     vulnerable: tuple[Vulnerable, ...]
 
 
+_PUBLISHED = "what advisories were published"
+
+
+def _the_lock_file(target: Target, arguments: Arguments) -> Callable[[str], bool]:  # noqa: ARG001
+    return lambda path: path == arguments.get("lock_file")
+
+
 class Dependencies(Probe):
     """Lock files of the repository, held against `advisories` of the target."""
 
     name = "dependencies"
     detached = True
     needs = ("repository", "advisories")
+    rests: ClassVar[Resting] = {
+        "source": DESCRIBED,
+        "control": Rests(tools=("pip-audit",), outside=_PUBLISHED),
+        "ecosystem": Rests(content=_the_lock_file),
+        "scan": Rests(content=_the_lock_file, tools=("pip-audit",), outside=_PUBLISHED),
+    }
     sends: ClassVar[Sending] = dict.fromkeys(
         ("source", "control", "scan"),
         (Sends(HTTP, "POST {advisories.url}/v1/query, each package of the lock files"),),

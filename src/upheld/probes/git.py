@@ -94,6 +94,7 @@ class Git(Probe):
         self._places: dict[bytes, int] = {}
         self._counted = 0
         self._tree: dict[str, bytes] | None = None
+        self._objects: Any = None
 
     @look
     def head(self) -> str:
@@ -156,10 +157,14 @@ class Git(Probe):
         if sha is None:
             raise Unobservable(f"the branch {self._described.branch} has no file {path}")
         with self._reading():
-            found: bytes = self._repository().object_store[sha].as_raw_string()
+            found: bytes = self._store()[sha].as_raw_string()
         if len(found) > LARGEST_FILE:
             raise Unobservable(f"{path} is larger than {LARGEST_FILE // 1024**2} MiB")
         return found
+
+    def identity(self, path: str) -> str:
+        """The id of a file's content at the branch's head; empty when it is not there."""
+        return self._files().get(path, b"").decode("ascii")
 
     def text(self, path: str) -> str:
         """A text file at the branch's head."""
@@ -170,8 +175,9 @@ class Git(Probe):
 
     def close(self) -> None:
         """Close the repository."""
-        if self._opened is not None:
-            self._opened.close()
+        for opened in (self._opened, self._objects):
+            if opened is not None:
+                opened.close()
 
     # --- inside ----------------------------------------------------------------------------------------------------
 
@@ -211,8 +217,20 @@ class Git(Probe):
             self._opened = opened
         return self._opened
 
+    def _store(self) -> Any:
+        """Where the audited files lie: in the snapshot of a change, where there is one, else in the repository."""
+        snapshot = self.session.snapshot
+        if snapshot is None:
+            return self._repository().object_store
+        if self._objects is None:
+            try:
+                self._objects = snapshot.opened()
+            except ImportError as error:
+                raise Unobservable("reading git needs dulwich: pip install 'upheld[code]'") from error
+        return self._objects
+
     def _reading(self) -> _Mapped:
-        self._repository()
+        self._store()
         return _Mapped()
 
     def _head(self) -> bytes:
@@ -276,10 +294,30 @@ class Git(Probe):
     def _files(self) -> dict[str, bytes]:
         if self._tree is None:
             with self._reading():
-                store = self._repository().object_store
-                found = dict(_walk(store, store[self._head()].tree))
+                store, snapshot = self._store(), self.session.snapshot
+                root = store[self._head()].tree if snapshot is None else snapshot.tree.encode("ascii")
+                found = dict(_walk(store, root))
             self._tree = dict(sorted(found.items()))
         return self._tree
+
+
+def tree_of_branch(folder: Path, described: Repository) -> str:
+    """The tree at the head of the described branch of the repository in a folder; raises Unobservable when it cannot be told."""
+    look_at_settings(folder, described.path)
+    try:
+        from dulwich.repo import Repo  # noqa: PLC0415  (only where it is needed)
+    except ImportError as error:
+        raise Unobservable("reading git needs dulwich: pip install 'upheld[code]'") from error
+    try:
+        with Repo(str(folder)) as opened:
+            for prefix in ("refs/heads/", "refs/remotes/origin/"):
+                name = f"{prefix}{described.branch}".encode()
+                if name in opened.refs:
+                    tree: bytes = opened.object_store[opened.refs[name]].tree
+                    return tree.decode("ascii")
+    except Exception as error:  # A repository that a stranger made may be broken in any way; then its tree is not told.
+        raise Unobservable(f"{described.path} cannot be read: {type(error).__name__}") from error
+    raise Unobservable(f"the repository has no branch {described.branch}")
 
 
 class _Raw(NamedTuple):

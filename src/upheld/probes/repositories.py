@@ -12,11 +12,12 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, ClassVar, cast
 
 from upheld.errors import TimedOut, Unobservable
 from upheld.probes.base import Probe, look
 from upheld.probes.git_settings import look_at_settings
+from upheld.probes.resting import DESCRIBED, HISTORY, Resting, Rests, every_file
 from upheld.probes.sealed import Sealed
 from upheld.probes.search import Searcher
 
@@ -85,6 +86,12 @@ class Repositories(Probe):
     name = "repositories"
     detached = True
     needs = ("stores_searched",)
+    rests: ClassVar[Resting] = {
+        "names": DESCRIBED,
+        "left_out": DESCRIBED,
+        "credentials_in": Rests(content=every_file, outside=HISTORY),
+        "keys_in": Rests(content=every_file, outside=HISTORY),
+    }
 
     @look
     def names(self) -> tuple[str, ...]:

@@ -7,15 +7,17 @@ the code is run, and no comment in it can ask to be passed over.
 from __future__ import annotations
 
 import ast
+import dataclasses
 import re
 import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, ClassVar, cast
 
 from upheld.errors import Unobservable
 from upheld.probes.base import Probe, look
 from upheld.probes.git import Git
+from upheld.probes.resting import Resting, Rests, code_ending_with, code_folders
 
 if TYPE_CHECKING:
     from upheld.target.code import Repository
@@ -98,6 +100,12 @@ class TlsInCode(Probe):
     name = "tls_in_code"
     detached = True
     needs = ("repository",)
+    rests: ClassVar[Resting] = {
+        "read": Rests(
+            content=code_ending_with(*_PYTHON, *_OTHERS, named=lambda name: _NAMED.fullmatch(name) is not None),
+            folders=lambda target, arguments: (*code_folders(target), *arguments.get("clients", ())),
+        )
+    }
 
     @look
     def read(self, hosts: tuple[str, ...], clients: tuple[str, ...]) -> ReadCode:
@@ -118,7 +126,7 @@ class TlsInCode(Probe):
         meant = set(inside)
         for path in paths:
             try:
-                urls, switches = _look_at(path, self._git.text(path))
+                urls, switches = self._look_at(path)
             except Unobservable as unobservable:
                 unread.append((path, unobservable.reason))
                 continue
@@ -154,6 +162,20 @@ class TlsInCode(Probe):
     @property
     def _git(self) -> Git:
         return cast("Git", self.session.probe(Git))
+
+    def _look_at(self, path: str) -> tuple[list[tuple[str | None, Weakness]], list[Weakness]]:
+        """What stands in one file, or what was seen in it when it was read before."""
+        cache = self.session.cache
+        if cache is None:
+            return _look_at(path, self._git.text(path))
+        made_of = {"path": path, "content": self._git.identity(path)}
+        known = cache.get("tls_in_code", made_of)
+        if known is not None:
+            return [(host, Weakness(**one)) for host, one in known[0]], [Weakness(**one) for one in known[1]]
+        urls, switches = _look_at(path, self._git.text(path))
+        kept = [[host, dataclasses.asdict(one)] for host, one in urls], [dataclasses.asdict(one) for one in switches]
+        cache.put("tls_in_code", made_of, kept)
+        return urls, switches
 
     def _paths(self) -> list[str]:
         paths = self._git.paths()

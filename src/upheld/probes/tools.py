@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import functools
+import hashlib
 import json
 import os
 import re
@@ -32,6 +34,28 @@ def find_tool(name: str, install: str) -> str:
     if found is None:
         raise Unobservable(f"{name} is not installed: {install}")
     return found
+
+
+@functools.cache
+def tool_mark(name: str) -> str:
+    """What tells this installation of a tool from others: its version, its Python's, and a digest of all packages beside it.
+
+    Empty where the tool is not there, or cannot be told from others.
+    """
+    try:
+        program = Path(find_tool(name, "")).resolve()
+    except Unobservable:
+        return ""
+    for packages in sorted((program.parent.parent / "lib").glob("python3*/site-packages")):
+        installed = sorted(one.name for one in packages.glob("*.dist-info"))
+        own = [one for one in installed if one.lower().replace("_", "-").startswith(f"{name}-")]
+        settings = program.parent.parent / "pyvenv.cfg"
+        if own:
+            python = settings.read_text("utf-8", "replace") if settings.is_file() else sys.version
+            versions = sorted(line for line in python.splitlines() if line.startswith(("version", "3.")))
+            around = hashlib.sha256("\n".join([*installed, *versions]).encode()).hexdigest()[:16]
+            return f"{own[0].removesuffix('.dist-info')} {packages.parent.name} {around}"
+    return ""
 
 
 def run_tool(
