@@ -68,6 +68,12 @@ _AGE = re.compile(r"(\d{1,5}) ?([dh])")
     "--comment", type=click.Path(path_type=Path), metavar="FILE", help="Write the outcome as Markdown, for a comment."
 )
 @click.option(
+    "--code-quality",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Write what counts as GitLab's code quality report.",
+)
+@click.option(
     "--github/--no-github",
     default=None,
     help="Print GitHub's annotations and add to the job's summary. [where GITHUB_ACTIONS is true]",
@@ -88,6 +94,7 @@ def gate(
     out: Path,
     exports: tuple[str, ...],
     comment: Path | None,
+    code_quality: Path | None,
     github: bool | None,
 ) -> int:
     """Say whether a change breaks a published promise: one line for each, with file and line.
@@ -126,6 +133,10 @@ def gate(
         click.echo(line)
     if comment is not None:
         comment.write_text(saying.comment(outcome), encoding="utf-8")
+    if code_quality is not None:
+        from upheld.gating.code_quality import dumps  # noqa: PLC0415  (only where it is asked for)
+
+        code_quality.write_bytes(dumps(outcome))
     if github if github is not None else os.environ.get("GITHUB_ACTIONS") == "true":
         for line in saying.github(outcome):
             click.echo(line)

@@ -81,7 +81,8 @@ class Checkout:
         made.mkdir(parents=True)
         index = scratch / "index"
         if (self.control / "index").is_file():
-            shutil.copyfile(self.control / "index", index)
+            # With its time: by that git knows which files it must read again, because they changed as the index was written.
+            shutil.copy2(self.control / "index", index)
         more = {
             "GIT_INDEX_FILE": str(index),
             "GIT_OBJECT_DIRECTORY": str(made),

@@ -309,6 +309,7 @@ def tree_of_branch(folder: Path, described: Repository) -> str:
     except ImportError as error:
         raise Unobservable("reading git needs dulwich: pip install 'upheld[code]'") from error
     try:
+        opened: Any
         with Repo(str(folder)) as opened:
             for prefix in ("refs/heads/", "refs/remotes/origin/"):
                 name = f"{prefix}{described.branch}".encode()
