@@ -13,7 +13,8 @@ from upheld import Finding, LeftOut, Refused, Unobservable
 from upheld.catalogue import Catalogue
 from upheld.probes.audit_log import ATTEMPTS, AuditLog
 from upheld.probes.base import Session
-from upheld.probes.database import Database, ReadDenied
+from upheld.probes.database import Database
+from upheld.probes.database_errors import ReadDenied
 from upheld.probes.mysql_privileges import EVERYWHERE
 from upheld.probes.privileges import Privileges
 

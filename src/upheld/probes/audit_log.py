@@ -16,7 +16,8 @@ from upheld.errors import Unobservable
 from upheld.probes import database_mysql, mysql_audit_log
 from upheld.probes.audit_log_answers import ChainLook, ChangeAttempt, EmergencySession, Entry, LogControl
 from upheld.probes.base import Probe, look
-from upheld.probes.database import Database, ReadDenied, table_of
+from upheld.probes.database import Database, table_of
+from upheld.probes.database_errors import ReadDenied
 from upheld.probes.database_rows import rows_of
 from upheld.probes.sending import DATABASE, WRITES, Sending, Sends, reading
 

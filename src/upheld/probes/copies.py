@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, cast
 import sqlalchemy as sa
 
 from upheld.errors import Refused, Unobservable
-from upheld.probes import database_mysql, mysql_copies
+from upheld.probes import database_guard, database_mysql, mysql_copies
 from upheld.probes.base import Probe, look
 from upheld.probes.database import Database
 from upheld.probes.log_files import CHUNK, UNPACKED_LIMIT, chunks_of, opened
@@ -148,6 +148,7 @@ class Copies(Probe):
     def _tables_of_postgresql(connection: sa.Connection) -> list[tuple[str, bool, Generator[bytes]]]:
         """Each table: what it is called, whether its rows lie elsewhere, and its rows as COPY gives them."""
         connection.exec_driver_sql(f"SET LOCAL statement_timeout = '{SEARCH_SECONDS}s'")
+        database_guard.allow(connection, SEARCH_SECONDS)
         connection.exec_driver_sql("SET LOCAL row_security = off")
         listed = [tuple(row) for row in connection.execute(sa.text(_TABLES))]
         if not listed:

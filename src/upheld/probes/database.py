@@ -1,7 +1,7 @@
 """The deployment's database, read-only: its catalogue, and what each role can read.
 
 Every read is one transaction that is read-only and bounded in time and size. Whatever a driver raises becomes `Refused`,
-`TimedOut` or `Unobservable` in `_mapped`, and nowhere else.
+`TimedOut` or `Unobservable` in `database_errors`, and nowhere else.
 """
 
 from __future__ import annotations
@@ -14,13 +14,13 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import sqlalchemy as sa
 from sqlalchemy.engine import URL, Connection, Engine, make_url
-from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, SQLAlchemyError
-from sqlalchemy.exc import TimeoutError as PoolTimeout
+from sqlalchemy.exc import ArgumentError, NoSuchModuleError, SQLAlchemyError
 from sqlalchemy.pool import NullPool
 
 from upheld.errors import Refused, TimedOut, Unobservable
-from upheld.probes import database_mysql, database_place
+from upheld.probes import database_guard, database_mysql, database_place
 from upheld.probes.base import Probe, look
+from upheld.probes.database_errors import ReadDenied, mapped
 from upheld.probes.sending import Sending, reading
 from upheld.target.manners import DATABASE
 from upheld.target.secrets import resolve
@@ -130,6 +130,7 @@ class Database(Probe):
         """Connects to nothing yet."""
         super().__init__(session)
         self._engines: dict[str, Engine] = {}
+        self._cuts: list[str] = []
 
     @look
     def shared_tables(self) -> Mapping[str, str]:
@@ -306,16 +307,21 @@ class Database(Probe):
             with opened as connection:
                 yield connection
         except SQLAlchemyError as error:
-            raise _mapped(error, who) from None  # The cause may quote statements with values in them.
+            raise self._meant(error, who) from None  # The cause may quote statements with values in them.
 
-    @staticmethod
-    def _opened(engine: Engine, who: str) -> Connection:
+    def _opened(self, engine: Engine, who: str) -> Connection:
         try:
             return engine.connect()
         except SQLAlchemyError as error:
-            mapped = _mapped(error, who)
+            meant = self._meant(error, who)
             # Whoever is not let in was not denied what it would have asked for.
-            raise (Refused(mapped.reason) if isinstance(mapped, ReadDenied) else mapped) from None
+            raise (Refused(meant.reason) if isinstance(meant, ReadDenied) else meant) from None
+
+    def _meant(self, error: SQLAlchemyError, who: str) -> Unobservable:
+        if not self._cuts:
+            return mapped(error, who)
+        why = self._cuts.pop()
+        return TimedOut(f"{who}: {why}") if "time limit" in why else Unobservable(f"{who}: {why}")
 
     def _bound(self, connection: Connection, *, read_only: bool = False) -> None:
         if connection.dialect.name in database_mysql.NAMES:
@@ -364,6 +370,8 @@ class Database(Probe):
             raise Unobservable(
                 f"databases of the kind {url.get_backend_name()} cannot be read: {type(error).__name__}"
             ) from error
+        if url.get_backend_name() != "sqlite":
+            database_guard.watch(engine, self.target.timeout_seconds, self._cuts.append)
         if (self.session.meter is not None or self.session.strict) and url.get_backend_name() != "sqlite":
             sa.event.listen(engine, "before_cursor_execute", self._in_turn)
         return engine
@@ -375,10 +383,6 @@ class Database(Probe):
     def _postgresql(connection: Connection) -> None:
         if connection.dialect.name != "postgresql":
             raise Unobservable(f"the catalogue of a {connection.dialect.name} database is not known to upheld")
-
-
-class ReadDenied(Refused):
-    """The database said "permission denied": the role may not read what it was asked for."""
 
 
 def table_of(name: str, *columns: str) -> sa.TableClause:
@@ -394,34 +398,3 @@ def _driver(url: URL) -> URL:
     """The URL with psycopg 3 as PostgreSQL's driver where it names none."""
     name = {"postgres": "postgresql+psycopg", "postgresql": "postgresql+psycopg"}.get(url.drivername)
     return url.set(drivername=name) if name else url
-
-
-def _mapped(error: Exception, who: str) -> Unobservable:
-    """What a driver's exception means, in words without values."""
-    original = getattr(error, "orig", None) or error
-    numbered = database_mysql.meaning(original)
-    if numbered is not None:
-        kind, text = numbered
-        said = {"denied": ReadDenied, "refused": Refused, "timed out": TimedOut}.get(kind, Unobservable)
-        return said(f"{who}: {text}")
-    state = str(getattr(original, "sqlstate", None) or "")
-    primary = getattr(getattr(original, "diag", None), "message_primary", None)
-    lines = [line for line in str(primary or original).splitlines() if line.strip()]
-    text = lines[0].strip() if lines else type(original).__name__
-    lowered = str(original).lower()
-    if state == "42501" or (
-        not state and "permission denied" in lowered and isinstance(error, DBAPIError) and "socket" not in lowered
-    ):
-        return ReadDenied(f"{who}: {text}")
-    if state in {"57014", "55P03"} or isinstance(error, PoolTimeout) or "timeout expired" in lowered:
-        return TimedOut(f"{who}: no answer within the time limit ({text})")
-    if state.startswith(("28", "3D")) or any(
-        words in lowered
-        for words in ("authentication failed", "connection refused", "no such file or directory", "does not exist")
-    ):
-        return (
-            Unobservable(f"{who}: {text}")
-            if state.startswith("42")
-            else Refused(f"{who} refused the connection: {text}")
-        )
-    return Unobservable(f"{who}: {text}")

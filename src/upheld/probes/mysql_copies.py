@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import sqlalchemy as sa
 
-from upheld.probes import database_mysql
+from upheld.probes import database_guard, database_mysql
 
 if TYPE_CHECKING:
     from sqlalchemy.engine import Connection
@@ -26,6 +26,7 @@ _NO_SUCH_TABLE = 1146
 def listed(connection: Connection, seconds: int) -> list[tuple[str, str, str]]:
     """Database, table, and what must be said of it: why its rows cannot be read, or else how they are."""
     database_mysql.see_all_of(connection)
+    database_guard.allow(connection, seconds)
     if getattr(connection.dialect, "is_mariadb", False):
         connection.exec_driver_sql(f"SET SESSION max_statement_time = {seconds}")
     else:

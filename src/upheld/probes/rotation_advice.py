@@ -13,7 +13,8 @@ from upheld.errors import Unobservable
 from upheld.probes.api import Api
 from upheld.probes.api_logins import at
 from upheld.probes.base import Probe, look
-from upheld.probes.database import Database, ReadDenied, table_of
+from upheld.probes.database import Database, table_of
+from upheld.probes.database_errors import ReadDenied
 from upheld.probes.sending import AS_MEMBERS, HTTP, Sending, Sends, reading
 
 if TYPE_CHECKING:

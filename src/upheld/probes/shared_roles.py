@@ -10,7 +10,8 @@ import sqlalchemy as sa
 from upheld.errors import Unobservable
 from upheld.probes import database_mysql
 from upheld.probes.base import Probe, look
-from upheld.probes.database import Database, ReadDenied, table_of
+from upheld.probes.database import Database, table_of
+from upheld.probes.database_errors import ReadDenied
 from upheld.probes.sending import DATABASE, Sending, Sends
 
 if TYPE_CHECKING:

@@ -18,7 +18,8 @@ import sqlalchemy as sa
 from upheld.errors import Refused, Unobservable
 from upheld.probes import database_mysql
 from upheld.probes.base import Probe, look
-from upheld.probes.database import Database, ReadDenied, table_of
+from upheld.probes.database import Database, table_of
+from upheld.probes.database_errors import ReadDenied
 from upheld.probes.sending import Sending, reading
 from upheld.probes.store_files import files_in
 

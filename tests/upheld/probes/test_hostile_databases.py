@@ -8,6 +8,8 @@ from typing import Any
 
 import pytest
 
+from hostile_servers import MYSQL, POSTGRESQL, of_mysql, of_postgresql
+from loopback import raw
 from processes import said
 
 MEMORY = 1 << 30
@@ -109,3 +111,50 @@ def test_many_rows_and_huge_values_are_read_in_bounded_memory(
     assert found == {"rows": 1_000, "ages": rows, "copies": ["table app.huge"]}
     assert peak < MEMORY
     assert [path.name for path in tmp_path.rglob("*") if path.is_file() and path.stat().st_size > 1_000_000] == []
+
+
+def meet_all(folder: str) -> None:
+    """Read from every database that keeps to the protocol up to the login only, and print what came of it."""
+    import resource
+
+    from upheld.errors import Unobservable
+    from upheld.probes.base import Session
+    from upheld.probes.database import Database
+    from upheld.probes.scope import Scope
+    from upheld.redaction import Redactor
+    from upheld.target.model import Target
+
+    servers = {
+        **{f"postgresql, {name}": of_postgresql(says) for name, says in POSTGRESQL.items()},
+        **{f"mysql, {name}": of_mysql(says) for name, says in MYSQL.items()},
+        **{f"mysql, {name} at once": of_mysql(says, at_once=True) for name, says in MYSQL.items()},
+    }
+    found = {}
+    for name, behave in servers.items():
+        with raw(behave) as port:
+            (Path(folder) / "url").write_text(f"{name.partition(',')[0]}://u:p@127.0.0.1:{port}/d")
+            description = {"name": "hostile", "environment": "reference", "database": {"url": "file:url"}}
+            target = Target.model_validate({**description, "timeout_seconds": 1})
+            session = Session(target, Redactor(), Scope(target), Path(folder), target_folder=Path(folder))
+            probe = session.probe(Database)
+            assert isinstance(probe, Database)
+            try:
+                found[name] = str(probe.login_roles())
+            except Unobservable as unobservable:
+                found[name] = f"unobservable: {unobservable.reason}"
+            session.close()
+    print(json.dumps({"found": found, "peak": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024}))
+
+
+def test_a_server_whose_answers_do_not_end_is_cut_off(tmp_path: Path) -> None:
+    """No such server would ever let go of a driver: it waits without a limit of its own, and takes an answer whole."""
+    script = f"from tests.upheld.probes.test_hostile_databases import meet_all; meet_all({str(tmp_path)!r})"
+    printed = json.loads(said(script, seconds=200))
+    found = printed["found"]
+    assert len(found) == len(POSTGRESQL) + 2 * len(MYSQL)
+    assert all(came.startswith("unobservable: ") for came in found.values()), found
+    for name in ("postgresql, silence", "postgresql, a drip", "mysql, silence", "mysql, a drip"):
+        assert "time limit" in found[name] or "timed out" in found[name], found[name]
+    for name in ("postgresql, rows without end", "postgresql, a value of a gigabyte", "mysql, rows without end"):
+        assert "is larger than" in found[name] or "time limit" in found[name], found[name]
+    assert printed["peak"] < MEMORY

@@ -1,0 +1,217 @@
+"""Cuts a database's connection on which an answer does not end, drips, or is without bounds.
+
+The server is asked to bound its statements in time, and each statement in size. A server that does not keep to that, or a network that
+swallowed it, would hold a driver for ever or fill the memory: drivers wait without a limit of their own, and take answers whole.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import socket
+import struct
+import threading
+import time
+import weakref
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import sqlalchemy as sa
+
+from upheld.probes.cutting import cut_after
+
+if TYPE_CHECKING:
+    from sqlalchemy.engine import Engine
+
+ANSWER_LIMIT = 96 << 20
+"""Bytes that a server may send in answer to what it was sent last."""
+MEMORY_LIMIT = 768 << 20
+"""Bytes by which this process may grow meanwhile."""
+_EVERY = 0.1
+_ACTIVE = 1
+"""libpq's PQTRANS_ACTIVE: a command is in progress."""
+_LENGTH = 208
+_RECEIVED, _SENT = 128, 200
+"""Where Linux's struct tcp_info has the bytes that were received, and those that were sent."""
+
+
+class Guard:
+    """Watches one connection of a driver for as long as this object lives."""
+
+    def __init__(self, connection: Any, seconds: float, on_cut: Callable[[str], None]) -> None:
+        """`seconds` is what a statement may take by the server's own clock; `on_cut` is told why a connection was cut."""
+        self.seconds = seconds
+        """May be raised while it lives."""
+        self.bounded = True
+        """Whether an answer is bounded in size; not where it is read in pieces."""
+        self._connection = weakref.ref(connection)
+        self._on_cut = on_cut
+        self.reading = False
+        """Whether PyMySQL waits for something just now."""
+        self._socket = _twin(connection)
+        self._since = time.monotonic()
+        self._sent, self._received = self._counted()
+        self._memory = _memory()
+        if self._socket is not None:
+            _watchdog.add(self)
+
+    def look(self) -> None:
+        """Cut the connection, if that is due."""
+        now, (sent, received) = time.monotonic(), self._counted()
+        if sent != self._sent or self._idle():
+            self._since, self._sent, self._received, self._memory = now, sent, received, _memory()
+            return
+        limit = self.seconds * 1.25 + 2
+        if now - self._since > limit:
+            self._cut(f"no answer within the time limit (the connection was cut after {limit:.0f} s)")
+        elif self.bounded and received - self._received > ANSWER_LIMIT:
+            self._cut(f"an answer is larger than {ANSWER_LIMIT >> 20} MiB")
+        elif _memory() - self._memory > MEMORY_LIMIT:
+            self._cut(f"an answer takes more than {MEMORY_LIMIT >> 20} MiB of memory")
+
+    def close(self) -> None:
+        """Let go of the connection."""
+        if self._socket is not None:
+            self._socket.close()
+            self._socket = None
+
+    def _idle(self) -> bool:
+        """Whether no statement is in progress, by libpq; of PyMySQL, which does not tell, whether it waits for nothing just now."""
+        connection = self._connection()
+        status = getattr(getattr(connection, "pgconn", None), "transaction_status", None)
+        return not self.reading if status is None else int(status) != _ACTIVE
+
+    def _counted(self) -> tuple[int, int]:
+        """Bytes sent and received so far; zeroes where this system does not count them."""
+        if self._socket is None or not hasattr(socket, "TCP_INFO"):
+            return 0, 0
+        with contextlib.suppress(OSError, struct.error):
+            counts = self._socket.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _LENGTH)
+            return struct.unpack_from("Q", counts, _SENT)[0], struct.unpack_from("Q", counts, _RECEIVED)[0]
+        return 0, 0
+
+    def _cut(self, why: str) -> None:
+        self._on_cut(why)
+        if self._socket is not None:
+            with contextlib.suppress(OSError):
+                self._socket.shutdown(socket.SHUT_RDWR)
+            self.close()
+
+
+_guards: weakref.WeakKeyDictionary[Any, Guard] = weakref.WeakKeyDictionary()
+"""The guard of each driver's connection."""
+
+
+def watch(engine: Engine, seconds: float, on_cut: Callable[[str], None]) -> None:
+    """Have every connection of the engine guarded, from before the first statement on, which is SQLAlchemy's own."""
+
+    def opened(connection: Any, _record: Any) -> None:
+        guard = _guards[connection] = Guard(connection, seconds, on_cut)
+        read = getattr(connection, "_read_bytes", None)
+        if read is not None:
+            connection._read_bytes = _telling(guard, read)  # noqa: SLF001  (the driver has no name for it)
+
+    def closed(connection: Any, _record: Any) -> None:
+        if (guard := _guards.pop(connection, None)) is not None:
+            guard.close()
+
+    def connects(dialect: Any, _record: Any, arguments: Any, named: dict[str, Any]) -> Any:
+        if dialect.driver != "pymysql" or "unix_socket" in named:
+            return None  # libpq keeps to its own time limit when it connects.
+        return _connected(dialect, arguments, named, seconds, on_cut)
+
+    sa.event.listen(engine, "do_connect", connects)
+    sa.event.listen(engine, "connect", opened, insert=True)
+    sa.event.listen(engine, "close", closed)
+
+
+def _telling(guard: Guard, read: Callable[[int], bytes]) -> Callable[[int], bytes]:
+    def reads(length: int) -> bytes:
+        guard.reading = True
+        try:
+            return read(length)
+        finally:
+            guard.reading = False
+
+    return reads
+
+
+def _connected(
+    dialect: Any, arguments: Any, named: dict[str, Any], seconds: float, on_cut: Callable[[str], None]
+) -> Any:
+    """A connection of PyMySQL, whose own limits are for each single read."""
+    limit = max(2.0, seconds)
+    connection = dialect.loaded_dbapi.connect(*arguments, **named, defer_connect=True)
+    sock = socket.create_connection((connection.host, connection.port), timeout=limit)
+    with cut_after(sock, limit) as watched:
+        sock.settimeout(None)
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        try:
+            connection.connect(sock)
+        except Exception:
+            sock.close()
+            if watched.cut:
+                on_cut(f"no answer within the time limit (the connection was cut after {limit:.0f} s)")
+            raise
+    return connection
+
+
+def allow(connection: sa.Connection, seconds: float) -> None:
+    """Let statements on this connection take so long, and answers that are read in pieces be of any size."""
+    guard = _guards.get(connection.connection.dbapi_connection)
+    if guard is not None:
+        guard.seconds, guard.bounded = seconds, False
+
+
+class _Watchdog:
+    def __init__(self) -> None:
+        self._guards: weakref.WeakSet[Guard] = weakref.WeakSet()
+        self._lock = threading.Lock()
+        self._thread: threading.Thread | None = None
+
+    def add(self, guard: Guard) -> None:
+        with self._lock:
+            self._guards.add(guard)
+            if self._thread is None or not self._thread.is_alive():
+                self._thread = threading.Thread(target=self._look, name="database guard", daemon=True)
+                self._thread.start()
+
+    def _look(self) -> None:
+        while True:
+            time.sleep(_EVERY)
+            with self._lock:
+                guards = list(self._guards)
+                if not guards:
+                    self._thread = None
+                    return
+            for guard in guards:
+                # A connection that is closed while it is looked at needs no guard any more.
+                with contextlib.suppress(Exception):
+                    guard.look()
+            del guards
+            guard = None  # type: ignore[assignment]  # Or the last one would live on.
+
+
+_watchdog = _Watchdog()
+
+
+def _twin(connection: Any) -> socket.socket | None:
+    """A socket object of our own over the driver's TCP connection; None for what is none."""
+    found = getattr(connection, "_sock", None)
+    try:
+        number = found.fileno() if found is not None else connection.fileno()
+        twin = socket.socket(fileno=os.dup(number))
+    except (AttributeError, OSError, TypeError, ValueError):
+        return None
+    if twin.family not in {socket.AF_INET, socket.AF_INET6}:
+        twin.close()
+        return None
+    return twin
+
+
+def _memory() -> int:
+    """Bytes that this process has in memory; 0 where that is not told."""
+    with contextlib.suppress(OSError, ValueError, IndexError):
+        return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+    return 0
