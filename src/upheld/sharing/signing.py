@@ -11,7 +11,8 @@ import io
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
-from asn1crypto import x509 as asn1  # type: ignore[import-untyped]
+from asn1crypto import cms  # type: ignore[import-untyped]
+from asn1crypto import x509 as asn1
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -23,7 +24,7 @@ from pyhanko.pdf_utils.reader import PdfFileReader
 from pyhanko.pdf_utils.writer import BasePdfFileWriter
 from pyhanko.sign import fields, signers
 from pyhanko.sign.signers.pdf_signer import PdfSigningSession
-from pyhanko.sign.validation import SignatureCoverageLevel, validate_pdf_signature
+from pyhanko.sign.validation import EmbeddedPdfSignature, SignatureCoverageLevel, validate_pdf_signature
 from pyhanko_certvalidator import ValidationContext
 from pyhanko_certvalidator.registry import SimpleCertificateStore
 
@@ -112,7 +113,7 @@ def verified(data: bytes, issuers: Sequence[Issuer]) -> tuple[str, Issuer]:
         # Whom the certificate is by says nothing here: the key is pinned.
         context = ValidationContext(trust_roots=[certificate], allow_fetching=False)
         status = validate_pdf_signature(found[0], signer_validation_context=context)
-        whole = found[0].coverage == SignatureCoverageLevel.ENTIRE_FILE
+        whole = found[0].coverage == SignatureCoverageLevel.ENTIRE_FILE and _bound(found[0])
     except Damaged:
         raise
     except Exception as error:  # Whatever a broken file makes of the parser: it is not what was signed.
@@ -120,6 +121,47 @@ def verified(data: bytes, issuers: Sequence[Issuer]) -> tuple[str, Issuer]:
     if not (status.intact and status.valid and status.docmdp_ok and whole):
         raise Damaged("the signature in the PDF is not one over this whole file")
     return "the PDF is signed with the key that you named, over the whole file", issuer
+
+
+def _bound(signature: EmbeddedPdfSignature) -> bool:
+    """Whether what stands in the gap of the signature is what it is over too, or could be nothing else.
+
+    The signature is not over itself: neither over the certificate beside it, but for its hash, nor over the room that is left.
+    Certificates above that one lead up from it, each signed by the next.
+    """
+    raw, signed, certificate = signature.pkcs7_content, signature.signed_data, signature.signer_cert
+    outer = cms.ContentInfo.load(raw)
+    rest = raw[len(outer.dump()) :]
+    inner = outer["content_type"].dump() + outer["content"].dump()
+    (signer,) = signed["signer_infos"]
+    identity = signer["sid"].chosen
+    (named,) = [one["values"] for one in signer["signed_attrs"] if one["type"].native == "signing_certificate_v2"]
+    (first, *_) = named[0]["certs"]
+    digest = first["hash_algorithm"]["algorithm"].native
+    below = certificate.dump()
+    others = {one.chosen.dump() for one in signed["certificates"]} - {below}
+    while others:
+        issued = x509.load_der_x509_certificate(below)
+        above = next(one for one in others if x509.load_der_x509_certificate(one).subject == issued.issuer)
+        issued.verify_directly_issued_by(x509.load_der_x509_certificate(above))
+        others.remove(above)
+        below = above
+    last = x509.load_der_x509_certificate(below)
+    if last.subject == last.issuer:
+        last.verify_directly_issued_by(last)
+    return (
+        not rest.strip(b"\0")
+        and inner == outer.contents
+        and (signed["version"].native, signer["version"].native) == ("v1", "v1")
+        and [one.dump() for one in signed["digest_algorithms"]] == [signer["digest_algorithm"].dump()]
+        and signed["encap_content_info"]["content_type"].native == "data"
+        and signed["encap_content_info"]["content"].native is None
+        and signed["crls"].native is None
+        and signer["unsigned_attrs"].native is None
+        and identity["issuer"].dump() == certificate.issuer.dump()
+        and identity["serial_number"].native == certificate.serial_number
+        and first["cert_hash"].native == hashlib.new(digest, certificate.dump()).digest()
+    )
 
 
 def attached(data: bytes, name: str) -> bytes:
@@ -172,7 +214,7 @@ class _Signer(signers.Signer):
     def __init__(self, key: SigningKey, chain: Sequence[x509.Certificate]) -> None:
         first, *others = (asn1.Certificate.load(one.public_bytes(Encoding.DER)) for one in chain)
         registry = SimpleCertificateStore()  # type: ignore[no-untyped-call]
-        registry.register_multiple([first, *others])
+        registry.register_multiple(others)
         super().__init__(signing_cert=first, cert_registry=registry)
         self._key = key
 

@@ -176,6 +176,17 @@ def test_a_changed_pdf_is_seen(made, signed):
         assert said(cut)
 
 
+def test_a_change_in_the_gap_of_the_signature_is_seen(signed):
+    """The signature is not over itself: the certificate beside it, the room that is left, the words around it."""
+    start = signed.rfind(b"/Contents <") + len(b"/Contents <")
+    end = signed.find(b">", start)
+    assert said(signed) == ""
+    for place in (*range(start + 20, start + 950, 31), end - 1, end - 200):
+        changed = bytearray(signed)
+        changed[place] ^= 4
+        assert said(bytes(changed)), place - start
+
+
 def test_what_is_added_after_the_signature_is_seen(signed):
     from pyhanko.pdf_utils import generic
     from pyhanko.pdf_utils.incremental_writer import IncrementalPdfFileWriter
