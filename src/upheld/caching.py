@@ -14,7 +14,7 @@ import json
 import os
 import platform
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -29,9 +29,16 @@ MOST_ALIKE = 64
 class Cache:
     """What a folder keeps. Whatever goes wrong with the folder, nothing is found in it and the work is done anew."""
 
-    def __init__(self, folder: Path, key: bytes = b"", common: Mapping[str, Any] | None = None) -> None:
-        """`key` seals the entries; `common` is what every entry is made of besides."""
+    def __init__(
+        self,
+        folder: Path,
+        key: bytes = b"",
+        common: Mapping[str, Any] | None = None,
+        clean: Callable[[Any], Any] = lambda value: value,
+    ) -> None:
+        """`key` seals the entries; `common` is what every entry is made of besides. `clean` takes secrets out of what is kept."""
         self.folder = folder
+        self._clean = clean
         self._common = dict(common or {})
         self.hits = 0
         self.ignored: list[str] = []
@@ -47,7 +54,10 @@ class Cache:
         return found
 
     def put(self, kind: str, made_of: Mapping[str, Any], value: Any) -> None:
-        """Keep what came of this."""
+        """Keep what came of this, without secrets; nothing of what has one in its name."""
+        if self._clean(made_of) != made_of:
+            return
+        value = self._clean(value)
         self._write(self._place(kind, made_of) / "value.json", kind, made_of, value)
 
     def alike(self, kind: str, made_of: Mapping[str, Any]) -> Iterator[Any]:

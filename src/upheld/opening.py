@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from pathlib import Path
+from urllib.parse import unquote, urlsplit
 
 from upheld.errors import Unobservable
 from upheld.probes.base import Session
@@ -11,7 +13,11 @@ from upheld.probes.planted import Journal
 from upheld.probes.scope import Scope
 from upheld.redaction import Redactor
 from upheld.target.load import load_target
+from upheld.target.references import references
 from upheld.target.secrets import resolve
+
+_LONGEST = 1024
+"""Characters of a secret that is sought in all its spellings; a longer one is a document."""
 
 
 def open_session(target_file: Path, scratch: Path, key: str, journal: Path | None = None) -> Session:
@@ -29,6 +35,12 @@ def open_session(target_file: Path, scratch: Path, key: str, journal: Path | Non
                 redactor.add(resolve(reference, folder), f"{identity.name}.{name}")
             except (Unobservable, ValueError):
                 continue  # The probe that needs this credential meets the same obstacle and reports it.
+    # The others are met by those probes that use them, and may stand in what another one reads before: a page, a log, a file.
+    for part, reference in references(target):
+        with suppress(Unobservable, ValueError):
+            value = _credential(resolve(reference, folder))
+            if value:
+                redactor.add(value, f"a secret of {part}", until_named=True)
     notes = Journal(
         journal or scratch / "planted", target=target.name, durable=journal is not None, clean=redactor.text
     )
@@ -43,3 +55,10 @@ def open_session(target_file: Path, scratch: Path, key: str, journal: Path | Non
     )
     session.strict = bool(os.environ.get("UPHELD_STRICT"))
     return session
+
+
+def _credential(value: str) -> str:
+    """What of a secret must be hidden: of a URL its password, of a key in PEM nothing, for that is known by its shape."""
+    if value.startswith("-----BEGIN ") or len(value) > _LONGEST:
+        return ""
+    return unquote(urlsplit(value).password or "") if "://" in value else value

@@ -11,15 +11,22 @@ import base64
 import dataclasses
 import hashlib
 import hmac
+import html
 import json
 import re
 import secrets
-from collections.abc import Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from datetime import date, time, timedelta
+from enum import Enum
 from functools import lru_cache
-from typing import Any, NamedTuple
+from pathlib import PurePath
+from typing import Any, NamedTuple, cast
 from urllib.parse import quote, quote_plus
+from weakref import WeakSet
 
 from pydantic import BaseModel
+
+from upheld.lookalikes import SECRET_HEADERS, SECRET_KEYS, Span, is_secret, is_words, lookalikes
 
 SHORTEST = 4
 """Known secrets shorter than this many characters are refused: replacing them would corrupt every text."""
@@ -28,36 +35,27 @@ _SHORT = 64
 _REMEMBERED = 50_000
 """How many short texts without secrets are remembered: names of headers, statuses and paths come again and again."""
 
-# What looks like a secret although nobody told us: (label, pattern). The group `s`, where there is one, is the secret.
-_PATTERNS: tuple[tuple[str, str], ...] = (
-    ("private-key", r"-----BEGIN [A-Z ]*PRIVATE KEY-----.*?(?:-----END [A-Z ]*PRIVATE KEY-----|\Z)"),
-    ("jwt", r"\beyJ[A-Za-z0-9_-]{5,}\.[A-Za-z0-9_-]{5,}\.[A-Za-z0-9_-]*"),
-    ("meta-token", r"\bEAA[A-Za-z0-9]{20,}"),
-    ("aws-key", r"\b(?:AKIA|ASIA)[A-Z0-9]{16}\b"),
-    ("github-token", r"\b(?:gh[pousr]_[A-Za-z0-9]{20,}|github_pat_[A-Za-z0-9_]{20,})"),
-    ("slack-token", r"\bxox[abeoprs]-[A-Za-z0-9-]{10,}"),
-    ("stripe-key", r"\b[rs]k_(?:live|test)_[A-Za-z0-9]{10,}"),
-    ("google-key", r"\bAIza[A-Za-z0-9_-]{30,}"),
-    ("authorization", r"\b(?i:bearer|basic)\s+(?P<s1>[A-Za-z0-9._~+/=-]{8,})"),
-    ("url-password", r"\b[A-Za-z][A-Za-z0-9+.-]{1,20}://[^\s/:@\"']{0,64}:(?P<s2>[^\s/@\"']+)@"),
-    (
-        "named-value",
-        (
-            r"[\"']?\b(?i:password|passwd|pwd|secret|client_secret|api[_-]?key|access_token|refresh_token|private_key)"
-            r"[\"']?\s*[=:]\s*[\"']?(?P<s3>[^\s\"'&,;<>\[\]{}]{4,})"
-        ),
-    ),
-    ("set-cookie", r"\b(?i:set-cookie):\s*[^=;\s]+=(?P<s4>[^;\s]{8,})"),
-)
-_PATTERN = re.compile("|".join(f"(?P<p{i}>{pattern})" for i, (_, pattern) in enumerate(_PATTERNS)), re.DOTALL)
-_HINT = re.compile(
-    r"(?i)-----BEGIN|eyJ|EAA|AKIA|ASIA|gh[pousr]_|github_pat|xox|[rs]k_|AIza|bearer|basic|://|passw|pwd|secret|key|token|cookie"
-)
 _PLACEHOLDER = re.compile(r"\[redacted:[^\[\]]*\]")
-_MASKED = re.compile(r"^(?:\[|\*+$|-+redacted|x{4,}$|<|\{|\$)", re.IGNORECASE)
-
+# What is no secret although it stands where one should: a mask, a variable, a place to fill in, a hash as its scheme writes it.
+_MASKED = re.compile(
+    r"\[(?i:redacted)|\[[A-Za-z .:_-]*\]?$|\*+$|-+(?i:redacted)|[xX]{4,}$|<[A-Za-z .:_-]*>?$|\{\{?[\w .:-]*\}{0,2}$"
+    r"|\$\{|\$\(|\$[A-Z_][A-Z0-9_]*$|\$[a-z_]+$|\$[a-z0-9-]+\$|%[sdr]$|%\(\w+\)s$"
+)
+_NUMBER = re.compile(r"-?[0-9]+(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?")
+# Around a number in JSON, which may be text within JSON, where line ends are escapes.
+_BEHIND_NUMBER = re.compile(r"(?:\s|\\+[nrt])*(?:[,}\]]|$)")
+_NAMED = re.compile(r"""(\\*)["']\s*:\s*$""")
+_ITEM = re.compile(r"[\[,](?:\s|\\+[nrt])*$")
 
 _SCALARS = frozenset({int, bool, float, type(None)})
+_HARMLESS = (int, float, Enum, date, time, timedelta)
+_LARGE = 10**12
+"""Whole numbers from here on may be those of persons."""
+_LONG_NUMBER = 8
+"""Digits of a known secret from which on a number is taken for it: shorter ones are sizes and counts of something else too."""
+
+
+_LIVING: WeakSet[Redactor] = WeakSet()
 
 
 class _Table(NamedTuple):
@@ -76,44 +74,64 @@ class _Table(NamedTuple):
         return [form for spelling in begun if spelling in folded for form in self.forms[spelling]]
 
 
+def clean(text: str) -> str:
+    """`text` without what any redactor of this process knows, and without look-alikes: for the borders of the program."""
+    for one in tuple(_LIVING):
+        text = one.text(text)
+    return text if _LIVING else Redactor().text(text)
+
+
 class Redactor:
     """Knows the run's secrets; takes them out of values and puts canaries back into what is sent."""
 
     def __init__(self, key: bytes | None = None) -> None:
         """`key` makes placeholders of look-alikes equal across the workers of one run; it is never stored."""
         self._key = key or secrets.token_bytes(32)
+        _LIVING.add(self)
         self._placeholders: dict[str, str] = {}
         self._values: dict[str, str] = {}
         self._folded: dict[str, str] = {}
         self._table = _Table({}, {})
         self._odd = False
+        self._numbers: set[int] = set()
+        self._unnamed: dict[str, str] = {}
         self._clean: set[str] = set()
 
-    def add(self, value: str, label: str) -> str:
-        """Make `value` a known secret called `label`; gives its placeholder. Raises ValueError when it is too short."""
+    def add(self, value: str, label: str, *, until_named: bool = False) -> str:
+        """Make `value` a known secret called `label`; gives its placeholder. Raises ValueError when it is too short.
+
+        The first label that a secret gets is shown, but for one `until_named`, which counts until there is another.
+        """
         if len(value) < SHORTEST:
             raise ValueError(f"the secret {label!r} is shorter than {SHORTEST} characters")
         placeholder = f"[redacted:{label}]"
         if self._values.get(placeholder) == value:
             return placeholder
         self._values[placeholder] = value
+        if value.isascii() and value.isdigit() and len(value) >= _LONG_NUMBER and value == str(int(value)):
+            self._numbers.add(int(value))
         self._odd = self._odd or _PLACEHOLDER.fullmatch(placeholder) is None
         # Other threads may be reading: they see the table before or the table after, and never one that changes under them.
         table = _Table(dict(self._table.forms), dict(self._table.starts))
-        for form in _forms(value):
+        forms = _forms(value)
+        named = self._unnamed.pop(value, None)
+        if until_named and value not in self._placeholders:
+            self._unnamed[value] = placeholder
+        for form in forms:
             folded = form.casefold()
             if form not in self._placeholders:
                 if folded not in table.forms:
                     table.starts[folded[:SHORTEST]] = (*table.starts.get(folded[:SHORTEST], ()), folded)
                 table.forms[folded] = (*table.forms.get(folded, ()), form)
-            self._placeholders.setdefault(form, placeholder)
-            self._folded.setdefault(folded, placeholder)
+            for known, spelling in ((self._placeholders, form), (self._folded, folded)):
+                if known.setdefault(spelling, placeholder) == named:
+                    known[spelling] = placeholder
         # What had no secret in it has seldom one of the new one's spellings. Another thread may still be adding to the set that
         # was; what it adds was looked at by the table that was, and is forgotten with it.
         before = self._clean.copy()
         together = "\0".join(before).casefold()
         self._table = table
-        self._clean = set() if any(form.casefold() in together for form in _forms(value)) else before
+        self._clean = set() if any(form.casefold() in together for form in forms) else before
         return placeholder
 
     def reveal(self, text: str) -> str:
@@ -145,65 +163,135 @@ class Redactor:
         if present := self._table.present(text.casefold()):
             known = "|".join(map(re.escape, sorted(present, key=len, reverse=True)))
             text = re.sub(known, self._replace_known, text, flags=re.IGNORECASE)
-        return _PATTERN.sub(self._replace_lookalike, text) if _HINT.search(text) else text
+        return self._without_lookalikes(text)
+
+    def _placeholder(self, label: str, secret: str) -> str:
+        """What stands for a look-alike: the same for the same one in all of a run, and of no use without the run's key."""
+        mark = hmac.new(self._key, secret.encode("utf-8", "surrogatepass"), hashlib.sha256).hexdigest()[:6]
+        return f"[redacted:{label}:{mark}]"
+
+    def _without_lookalikes(self, text: str) -> str:
+        """`text` without what looks like a secret; spans that overlap become one, so that no end of one is left."""
+        found = lookalikes(text)
+        if not found:
+            return text
+        hidden = [match.span() for match in _PLACEHOLDER.finditer(text)] if "[redacted:" in text else []
+        parts: list[str] = []
+        done = 0
+        for start, end, label in _united(found):
+            for first, last in _around(start, end, hidden):
+                secret = text[first:last]
+                if _MASKED.match(secret) is not None:
+                    continue
+                parts += (text[done:first], _fitting(self._placeholder(label, secret), text, first, last))
+                done = last
+        return "".join((*parts, text[done:]))
 
     def deep(self, value: object) -> object:
-        """`value` (frozen dataclasses, tuples, mappings, plain values) without secrets; the same object when it had none."""
+        """`value` (frozen dataclasses, tuples, mappings, plain values) without secrets; the same object when it had none.
+
+        What JSON has no word for (a path, an address) becomes its text where that has one.
+        """
+        kind: Any = type(value)
+        if kind in _SCALARS:
+            return self._number(cast("int", value)) if kind is int else value
         if isinstance(value, str):
             cleaned = self.text(value)
             # Enumeration members that are strings stay members.
             return value if cleaned == value else cleaned
-        if type(value) in _SCALARS or isinstance(value, int | float) or self.remembers(value):
-            return value
-        if isinstance(value, tuple | list | frozenset):
-            items = [self.deep(item) for item in value]
-            return value if all(a is b for a, b in zip(items, value, strict=True)) else type(value)(items)
+        if isinstance(value, tuple | list | set | frozenset):
+            return self._collection(value)
         if isinstance(value, Mapping):
-            pairs = {self.deep(key): self.deep(item) for key, item in value.items()}
-            changed = any(k1 is not k2 or pairs[k1] is not value[k2] for k1, k2 in zip(pairs, value, strict=False))
-            return pairs if changed else value
-        kind: Any = type(value)
+            return self._mapping(value)
         changes = {}
-        clean = self._clean
+        remembered = self._clean
         for name in _fields_of(kind):
             before = getattr(value, name)
-            if type(before) in _SCALARS or (type(before) is str and before in clean):
+            if before is None or (type(before) is str and before in remembered):
                 continue
             if (after := self.deep(before)) is not before:
                 changes[name] = after
-        if not changes:
-            return value
-        return value.model_copy(update=changes) if isinstance(value, BaseModel) else _replaced(value, changes)
+        if changes:
+            return value.model_copy(update=changes) if isinstance(value, BaseModel) else _replaced(value, changes)
+        return value if _fields_of(kind) or isinstance(value, _HARMLESS) else self._odd_one(value)
 
-    def remembers(self, value: object) -> bool:
-        """Whether this is a collection of nothing but short texts that are known to hold no secret."""
+    def _collection(self, value: Collection[object]) -> object:
+        if isinstance(value, tuple) and len(value) == 2 and _is_header(value):
+            return (value[0], self._behind_name(value[1], "header"))
+        if self.remembers(value):
+            return value
+        items = [self.deep(item) for item in value]
+        if all(a is b for a, b in zip(items, value, strict=True)):
+            return value
+        kind: Any = type(value)
+        return kind(*items) if hasattr(kind, "_fields") else kind(items)
+
+    def _mapping(self, value: Mapping[object, object]) -> object:
+        if self.remembers(value):
+            return value
+        named = not SECRET_KEYS.isdisjoint(value)
+        pairs = {
+            self.deep(key): self._behind_name(item, "named-value")
+            if named and isinstance(item, str) and key in SECRET_KEYS
+            else self.deep(item)
+            for key, item in value.items()
+        }
+        changed = any(k1 is not k2 or pairs[k1] is not value[k2] for k1, k2 in zip(pairs, value, strict=False))
+        return pairs if changed else value
+
+    def _behind_name(self, value: str, label: str) -> str:
+        """What stands behind a name that says that it is secret, all of it; a mask or a few words are none."""
+        cleaned = self.text(value)
+        if cleaned == value:
+            return (
+                value if not is_secret(value) or _MASKED.match(value) is not None else self._placeholder(label, value)
+            )
+        hidden = [match.span() for match in _PLACEHOLDER.finditer(cleaned)]
+        parts: list[str] = []
+        done = 0
+        for first, last in _around(0, len(cleaned), hidden):
+            piece = cleaned[first:last]
+            if not is_words(piece.strip()):
+                parts += (cleaned[done:first], self._placeholder(label, piece))
+                done = last
+        return "".join((*parts, cleaned[done:]))
+
+    def _number(self, value: int) -> object:
+        if value < _LARGE and value not in self._numbers:
+            return value
+        text = str(value)
+        cleaned = self.text(text)
+        return value if cleaned == text else cleaned
+
+    def _odd_one(self, value: object) -> object:
+        if isinstance(value, bytes | bytearray):
+            try:
+                text, encoding = value.decode(), "utf-8"
+            except UnicodeDecodeError:
+                text, encoding = value.decode("latin-1"), "latin-1"
+            cleaned = self.text(text)
+            return value if cleaned == text else type(value)(cleaned.encode(encoding))
+        text = str(value)
+        cleaned = self.text(text)
+        if cleaned == text:
+            return value
+        kind: Any = type(value)
+        return kind(cleaned) if isinstance(value, PurePath) else cleaned
+
+    def remembers(self, value: Collection[object]) -> bool:
+        """Whether this is a collection of nothing but short texts that are known to hold no secret, and none by its key."""
         try:
-            if isinstance(value, tuple | list | frozenset):
-                return self._clean.issuperset(value)
-            if isinstance(value, dict):
-                return self._clean.issuperset(value) and self._clean.issuperset(value.values())
-            return False
+            if isinstance(value, Mapping):
+                clean = self._clean
+                return clean.issuperset(value) and clean.issuperset(value.values()) and SECRET_KEYS.isdisjoint(value)
+            return self._clean.issuperset(value)
         except TypeError:  # Something that cannot be in a set is among them.
             return False
 
     def _replace_known(self, match: re.Match[str]) -> str:
         found = match.group()
-        return self._placeholders.get(found) or self._folded.get(found.casefold(), "[redacted]")
-
-    def _replace_lookalike(self, match: re.Match[str]) -> str:
-        index = next(i for i in range(len(_PATTERNS)) if match.group(f"p{i}") is not None)
-        label = _PATTERNS[index][0]
-        group = next((g for g in ("s1", "s2", "s3", "s4") if match.group(g) is not None), None)
-        whole = match.group()
-        secret = match.group(group) if group else whole
-        if _MASKED.match(secret):
-            return whole
-        mark = hmac.new(self._key, secret.encode(), hashlib.sha256).hexdigest()[:6]
-        placeholder = f"[redacted:{label}:{mark}]"
-        if not group:
-            return placeholder
-        start = match.start(group) - match.start()
-        return whole[:start] + placeholder + whole[start + len(secret) :]
+        placeholder = self._placeholders.get(found) or self._folded.get(found.casefold(), "[redacted]")
+        return _fitting(placeholder, match.string, *match.span())
 
 
 @lru_cache(maxsize=4096)
@@ -214,14 +302,70 @@ def _fields_of(kind: type[Any]) -> tuple[str, ...]:
     return tuple(field.name for field in dataclasses.fields(kind)) if dataclasses.is_dataclass(kind) else ()
 
 
+def _is_header(pair: tuple[object, ...]) -> bool:
+    """Whether a pair is a header that is a secret, and its value."""
+    name, value = pair
+    return isinstance(name, str) and isinstance(value, str) and name.lower() in SECRET_HEADERS and not is_words(value)
+
+
+def _united(spans: Sequence[Span]) -> Iterator[Span]:
+    """Sorted spans, those that overlap as one."""
+    current = spans[0]
+    for one in spans[1:]:
+        if one.start < current.end:
+            current = current._replace(end=max(current.end, one.end))
+        else:
+            yield current
+            current = one
+    yield current
+
+
+def _around(start: int, end: int, hidden: Sequence[tuple[int, int]]) -> Iterator[tuple[int, int]]:
+    """What of a span is no part of a placeholder, and long enough to be one of a secret."""
+    for first, last in hidden:
+        if last <= start or first >= end:
+            continue
+        if first - start >= SHORTEST:
+            yield start, first
+        start = last
+    if end - start >= SHORTEST:
+        yield start, end
+
+
+def _fitting(placeholder: str, text: str, start: int, end: int) -> str:
+    """The placeholder as it can stand in the place of what is there: in that of a number in JSON it is in quotes."""
+    if _NUMBER.fullmatch(text, start, end) is None or _BEHIND_NUMBER.match(text, end) is None:
+        return placeholder
+    before = text[max(0, start - 200) : start]
+    if found := _NAMED.search(before):
+        return f'{found[1]}"{placeholder}{found[1]}"'
+    if _ITEM.search(before) and text.lstrip()[:1] in {"[", "{"}:
+        escaped = re.search(r"(\\+)\"[^\"]*$", before)
+        quote = f'{escaped[1]}"' if escaped else '"'
+        return f"{quote}{placeholder}{quote}"
+    return placeholder
+
+
 def _replaced(value: Any, changes: Mapping[str, object]) -> object:
     return dataclasses.replace(value, **changes)
 
 
 def _forms(value: str) -> set[str]:
-    """The spellings in which `value` turns up: itself, URL-quoted, JSON-escaped, hexadecimal, base64 at each offset."""
-    raw = value.encode()
-    forms = {value, quote(value, safe=""), quote_plus(value), json.dumps(value)[1:-1], raw.hex()}
+    """The spellings in which `value` turns up: itself, as URLs, JSON (twice too), HTML and Python write it, hexadecimal, base64 at each offset."""
+    try:
+        raw = value.encode("utf-8", "surrogateescape")  # A raw key, as it was read.
+    except UnicodeEncodeError:
+        raw = value.encode("utf-8", "surrogatepass")
+    forms = {value, raw.hex()}
+    if not value.isalnum():
+        plain = json.dumps(value, ensure_ascii=False)[1:-1]
+        escaped = json.dumps(value)[1:-1]
+        forms |= {plain, escaped, json.dumps(plain, ensure_ascii=False)[1:-1], json.dumps(escaped)[1:-1]}
+        forms |= {escaped.replace("/", "\\/"), html.escape(value), html.escape(value, quote=False), repr(value)[1:-1]}
+        forms |= {quote(raw, safe=safe) for safe in ("", "/", "!*'()", ";,/?:@&=+$-_.!~*'()#")} | {quote_plus(raw)}
+        forms |= {html.escape(value).replace("&#x27;", "&#39;").replace("&quot;", "&#34;"), value.replace("'", "''")}
+    elif not value.isascii():
+        forms |= {quote(raw, safe=""), json.dumps(value)[1:-1]}
     if len(raw) >= 8:
         for offset in range(3):
             padded = base64.b64encode(b"\0" * offset + raw).decode()

@@ -102,19 +102,26 @@ def main() -> None:
     except InputError as error:
         count = len(error.mistakes)
         for mistake in error.mistakes[:_SHOWN]:
-            click.echo(safe(mistake), err=True)
+            click.echo(safe(_clean(str(mistake))), err=True)
         if count > _SHOWN:
             click.echo(f"and {count - _SHOWN} more", err=True)
         click.echo(f"{count} mistake{'s' if count != 1 else ''}: nothing was run", err=True)
         code = 2
     except (UpheldError, OSError) as error:
-        click.echo(safe_lines(f"upheld failed: {error}"), err=True)
+        click.echo(safe_lines(_clean(f"upheld failed: {error}")), err=True)
         code = 4
     except Exception as error:  # The last border: whatever is left is our own fault, and never looks like a verdict.
-        click.echo(safe(f"upheld failed by a fault of its own: {type(error).__name__}: {error}"), err=True)
+        click.echo(safe(_clean(f"upheld failed by a fault of its own: {type(error).__name__}: {error}")), err=True)
         if os.environ.get("UPHELD_DEBUG"):
-            traceback.print_exc()
+            click.echo(_clean(traceback.format_exc()), err=True)
         else:
             click.echo("set UPHELD_DEBUG=1 to see where", err=True)
         code = 4
     sys.exit(code if isinstance(code, int) else 0)
+
+
+def _clean(text: str) -> str:
+    """What an error says, without secrets; imported late, for most commands end well."""
+    from upheld.redaction import clean  # noqa: PLC0415
+
+    return clean(text)

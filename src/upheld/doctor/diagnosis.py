@@ -17,7 +17,6 @@ import upheld.doctor.trials
 import upheld.doctor.trials_inside  # noqa: F401  (they make the trials of the built-in probes known)
 from upheld.catalogue import Check
 from upheld.doctor import tools
-from upheld.doctor.references import unresolved
 from upheld.errors import Unobservable
 from upheld.execution import forbidden, lacking, undescribed
 from upheld.model import PlannedCheck
@@ -26,6 +25,7 @@ from upheld.policies import Policy
 from upheld.probes.base import Probe, Session
 from upheld.probes.trying import Asked, Trial, trials_of
 from upheld.target.model import Target
+from upheld.target.references import unresolved
 
 _NAMED_PART = re.compile(r"the target describes no ([a-z ]+)|\(([a-z_]+)(?:\.[a-z_.]+)?\)")
 

@@ -6,7 +6,9 @@ rest is loaded when a policy is named on the command line.
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterator
+import sys
+import warnings
+from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -60,9 +62,10 @@ def wrong_input_is_a_usage_error() -> Iterator[None]:
     try:
         yield
     except InputError as error:
+        from upheld.redaction import clean  # noqa: PLC0415
         from upheld.reporting.text import safe  # noqa: PLC0415
 
-        said = "\n".join(safe(mistake) for mistake in error.mistakes)
+        said = "\n".join(safe(clean(str(mistake))) for mistake in error.mistakes)
         raise pytest.UsageError(f"{len(error.mistakes)} mistake(s)\n{said}") from None
 
 
@@ -182,6 +185,8 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestR
     report = yield
     result = getattr(item, "result", None)
     planned = getattr(item, "planned", None)
+    if planned is not None:
+        _without_secrets(report, item.config.stash[_workshops].clean)
     if planned is None or report.when != "call" or result is None:
         return report
     if result.verdict == "inconclusive":
@@ -191,6 +196,27 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestR
 
         setattr(report, PACKED, pack(result, item.config.stash[_workshops].brief.scratch))
     return report
+
+
+def _without_secrets(report: pytest.TestReport, clean: Callable[[str], str]) -> None:
+    """Take secrets out of what pytest itself shows: tracebacks with values in them, what was printed and logged."""
+    if report.longrepr is not None and not isinstance(report.longrepr, tuple):
+        text = str(report.longrepr)
+        cleaned = clean(text)
+        if cleaned != text:
+            report.longrepr = cleaned
+    report.sections = [(title, clean(text)) for title, text in report.sections]
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_warning_recorded(warning_message: warnings.WarningMessage) -> None:
+    """Take secrets out of warnings, of which pytest makes a summary."""
+    redaction = sys.modules.get("upheld.redaction")  # Without it nothing was audited in this process.
+    if redaction is not None:
+        text = str(warning_message.message)
+        cleaned = redaction.clean(text)
+        if cleaned != text:
+            warning_message.message = cleaned
 
 
 @pytest.hookimpl(tryfirst=True)

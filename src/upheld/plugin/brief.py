@@ -10,11 +10,13 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
+from upheld import redaction
 from upheld.caching import Cache, engine_mark
 from upheld.catalogue import Catalogue
 from upheld.errors import InputError, TargetUnavailable
 from upheld.execution import execute, not_applicable, unfinished
 from upheld.model import Basis, CheckResult, PlannedCheck
+from upheld.muting import muted
 from upheld.opening import open_session
 from upheld.plugin.locks import Room
 from upheld.probes.base import Session
@@ -92,6 +94,7 @@ class Workshop:
         self._given = catalogue
         self._deliver = deliver
         self._session: Session | None = None
+        self._muted = contextlib.ExitStack()
 
     @cached_property
     def brief(self) -> Brief:
@@ -121,7 +124,9 @@ class Workshop:
             if brief.snapshot:
                 session.snapshot = Snapshot(brief.snapshot[0], tuple(Path(one) for one in brief.snapshot[1:]))
             if brief.cache is not None:
-                session.cache = Cache(Path(brief.cache[0]), bytes.fromhex(brief.cache[1]), {"engine": engine_mark()})
+                key, common = bytes.fromhex(brief.cache[1]), {"engine": engine_mark()}
+                session.cache = Cache(Path(brief.cache[0]), key, common, session.redactor.deep)
+            self._muted.enter_context(muted(session.redactor.text))
             self._session = session
         return self._session
 
@@ -138,7 +143,7 @@ class Workshop:
         try:
             session = self.session
         except (TargetUnavailable, InputError) as error:
-            return unfinished(planned, f"the target is not available: {error}")
+            return unfinished(planned, self.clean(f"the target is not available: {error}"))
         one = self.catalogue[planned.check]
         room = None if planned.detached else self.room
         alone = contextlib.nullcontext() if room is None else room.entered(exclusive=planned.exclusive)
@@ -146,9 +151,14 @@ class Workshop:
         with alone, session.scope.fence.up():
             return execute(planned, one, session)
 
+    def clean(self, text: str) -> str:
+        """`text` without secrets, as far as this process knows them."""
+        return self._session.redactor.text(text) if self._session is not None else redaction.clean(text)
+
     def close(self) -> None:
         """Close probes and locks."""
         if self._session is not None:
             self._session.close()
+        self._muted.close()
         if "room" in self.__dict__ and self.room is not None:
             self.room.close()

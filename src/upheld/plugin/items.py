@@ -7,6 +7,7 @@ private name (`Module._getobj`), so `tests/upheld/plugin/test_contract.py` pins 
 
 from __future__ import annotations
 
+import traceback
 import types
 from collections.abc import Iterator
 from pathlib import Path
@@ -87,10 +88,13 @@ class CheckItem(pytest.Function):
             pytest.skip(f"not applicable, says the policy: {safe(self.result.reason)}")
 
     def repr_failure(self, excinfo: ExceptionInfo[BaseException]) -> str | TerminalRepr:  # type: ignore[override]
-        """The finding, not a traceback; a traceback only for what is no verdict."""
+        """The finding, not a traceback; a traceback, without secrets, only for what is no verdict."""
         if self.result is not None and isinstance(excinfo.value, CheckRefuted | CheckInconclusive):
             return explain(self.result, self.workshop.brief.statements.get(self.planned.claim, ""))
-        return super().repr_failure(excinfo)
+        # Not as pytest does it: it shows the values of variables, and cuts them in the midst of secrets, whose halves nobody knows.
+        at = excinfo.traceback[-1]
+        said = "".join(traceback.format_exception(excinfo.value))
+        return self.workshop.clean(f"{said}\n{at.path}:{at.lineno + 1}: {excinfo.typename}")
 
     def reportinfo(self) -> tuple[Path, int | None, str]:
         """The policy, the line at which it names the check, and the item's name."""

@@ -19,12 +19,18 @@ _MARKS = get_args(SecretRef)[1:]
 
 def unresolved(target: Target, folder: Path) -> Iterator[tuple[str, str]]:
     """Each reference that leads to no secret, as the part of the description that it stands in and the reason."""
+    for part, reference in references(target):
+        try:
+            resolve(reference, folder)
+        except Unobservable as error:
+            yield part, error.reason
+
+
+def references(target: Target) -> Iterator[tuple[str, str]]:
+    """Every reference to a secret, once for each part of the description that it stands in, with that part's name."""
     for part, field in type(target).model_fields.items():
         for reference in sorted(set(_references(getattr(target, part), field.annotation, field.metadata))):
-            try:
-                resolve(reference, folder)
-            except Unobservable as error:
-                yield part, error.reason
+            yield part, reference
 
 
 def _references(value: Any, annotation: Any, marks: Sequence[Any] = ()) -> Iterator[str]:
