@@ -30,6 +30,7 @@ from upheld.reporting.folder import PREVIOUS, write_reports
 JOURNAL = "unfinished.jsonl"
 INTERRUPTED = "the run was interrupted before this check ended"
 """The reason of a check that had no result when its run was killed."""
+_UNDER_WAY = "It is under way, or it was interrupted:"
 _RUN, _PAGE = "run.json", "report.html"
 _RESULT = TypeAdapter(CheckResult)
 _COMPLETE = re.compile(rb'^ "complete": true,$', re.MULTILINE)
@@ -130,7 +131,7 @@ class RunFolder:
             (self.folder / JOURNAL).unlink(missing_ok=True)
 
     def _note(self) -> str:
-        return f"It is under way, or it was interrupted: upheld recover {self.folder} adds what it had finished."
+        return f"{_UNDER_WAY} upheld recover {self.folder} adds what it had finished."
 
     def _close(self) -> None:
         if self._journal is not None:
@@ -189,7 +190,10 @@ def _with(run: Run, results: Mapping[str, CheckResult]) -> Run:
         run,
         claims=claims,
         complete=False,
-        notes=(f"It was interrupted: {len(results)} of {run.planned} checks had ended.",),
+        notes=(
+            *(note for note in run.notes if not note.startswith(_UNDER_WAY)),
+            f"It was interrupted: {len(results)} of {run.planned} checks had ended.",
+        ),
     )
 
 

@@ -14,6 +14,7 @@ from killed_runs import CLAIMS, JOURNAL, killed, lines, slow_project
 from processes import COMMAND, upheld
 from upheld.errors import InputError
 from upheld.keeping import NotWritten, RunFolder, recover, standing
+from upheld.ledger import Ledger
 from upheld.model import Status
 from upheld.reporting import run_json
 
@@ -31,6 +32,25 @@ def whole(tmp_path_factory):
 def project(tmp_path, whole):
     """A copy of it."""
     return shutil.copytree(whole, tmp_path / "project", ignore=shutil.ignore_patterns("__pycache__"))
+
+
+@pytest.fixture
+def ledger(tmp_path, monkeypatch):
+    """The ledger to which the runs are added."""
+    path = tmp_path / "ledger.sqlite"
+    monkeypatch.setenv("UPHELD_LEDGER", str(path))
+    return path
+
+
+def recorded(path):
+    """What the ledger, which holds whatever was killed, says of the last run: its worst status, and whether it completed."""
+    try:
+        ledger = Ledger.open(path, make=False)
+    except InputError:  # Killed before there was one.
+        return None
+    assert ledger.verify().holds
+    rows = list(ledger.runs())
+    return (rows[-1].worst, rows[-1].complete) if rows else None
 
 
 def judged(folder, before):
@@ -58,12 +78,13 @@ def judged(folder, before):
     return len(ended)
 
 
-def test_a_run_that_is_killed_at_any_moment_is_never_passed(project):
+def test_a_run_that_is_killed_at_any_moment_is_never_passed(project, ledger):
     before = run_json.read(project / "reports" / "latest" / "run.json")
     out = project / "reports" / "latest"
     for ended in (1, 4, 9):
         assert killed(project, ended=ended) == -signal.SIGKILL
         assert ended <= judged(project, before) <= len(CLAIMS)
+        assert recorded(ledger) == (Status.INCONCLUSIVE, False)
     # What it had finished is put into the reports by hand, and by nothing else.
     kept = standing(out)
     done = upheld(project, "recover", "reports/latest")
@@ -84,7 +105,7 @@ def test_a_run_that_is_killed_at_any_moment_is_never_passed(project):
 
 
 @pytest.mark.exhaustive
-def test_runs_that_are_killed_at_a_hundred_random_moments(project, whole):
+def test_runs_that_are_killed_at_a_hundred_random_moments(project, whole, ledger):
     before = run_json.read(project / "reports" / "latest" / "run.json")
     chosen = random.Random(5)
     counts = []
@@ -94,6 +115,7 @@ def test_runs_that_are_killed_at_a_hundred_random_moments(project, whole):
             shutil.copytree(whole / "reports", project / "reports")
         killed(project, ended=chosen.choice((0, 0, 1, 6)), seconds=chosen.random() * 2, workers=chosen.choice("02"))
         run = run_json.read(project / "reports" / "latest" / "run.json")
+        assert recorded(ledger) in {None, (Status.INCONCLUSIVE, False), (Status.UPHELD, True)}
         if run.complete and run.id != before.id:
             before = run  # It had come to its end.
             continue

@@ -12,8 +12,8 @@ import click
 from upheld.errors import InputError, Mistake
 from upheld.exporting import FORMATS, export, known
 from upheld.exporting.rows import aged
+from upheld.keeping import standing
 from upheld.model import Run
-from upheld.reporting import run_json
 from upheld.reporting.files import write_atomically
 
 
@@ -24,10 +24,10 @@ from upheld.reporting.files import write_atomically
 def export_run(run: Path, name: str, out: Path | None) -> None:
     """Write a run in a format that other tools read; RUN is the folder of a run, or its run.json.
 
-    Only an upheld claim is exported as what the format calls good. A waiver that has expired since the run counts for nothing.
+    A run that was killed is exported with what it had finished, as one that broke off. Only an upheld claim is exported as
+    what the format calls good. A waiver that has expired since the run counts for nothing.
     """
-    path = run / "run.json" if run.is_dir() else run
-    read = run_json.read(path)
+    read = standing(run)
     if out is None:
         sys.stdout.buffer.write(_exported(read, name))
     else:
