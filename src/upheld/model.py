@@ -230,6 +230,8 @@ class ClaimResult:
     waivers: tuple[Waiver, ...] = ()
     gated: bool = True
     note: str = ""
+    accept_attested: bool = False
+    """Whether the policy's gate lets the claim through when it is attested."""
     sabotages_seeded: tuple[str, ...] = ()
     """The defects that break this claim, which the embedded reference can be started with."""
 
@@ -288,6 +290,8 @@ class Run:
     waivers: tuple[Waiver, ...] = ()
     selected: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+    policy_claims: int | None = None
+    """How many claims the policy has, audited in this run or not; None in a run.json that was written before this was kept."""
 
     def counts(self) -> dict[Status, int]:
         """How many claims came to each status, every status named."""

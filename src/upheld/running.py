@@ -79,6 +79,7 @@ def assemble(audit: Audit, pending: str = "planned, and never reported") -> Run:
                 waivers=tuple(waiver for waiver in audit.policy.waivers if waiver.claim == claim.id),
                 gated=claim.gated,
                 note=claim.note,
+                accept_attested=claim.accept_attested,
                 sabotages_seeded=table().seeded(claim.id) if claim.id in by_claim else (),
             )
             for claim in claims
@@ -88,6 +89,7 @@ def assemble(audit: Audit, pending: str = "planned, and never reported") -> Run:
         waivers=audit.policy.waivers,
         selected=audit.selected,
         notes=(*_over_one_endpoint(audit), *audit.notes),
+        policy_claims=len(audit.policy.claims),
     )
 
 
@@ -99,7 +101,7 @@ def _over_one_endpoint(audit: Audit) -> Iterator[str]:
             yield f"{claim.id}: “{words}” was looked at over one endpoint, {endpoint}: the target describes no other."
 
 
-def exit_code(run: Run, accept_attested: frozenset[str] = frozenset()) -> int:
+def exit_code(run: Run) -> int:
     """0 when every gated claim is upheld (or attested, where the policy accepts that), 1 when one is refuted, else 3.
 
     A waiver that has not expired lets a refuted or inconclusive claim through the gate; its status stays what it is. It
@@ -109,7 +111,7 @@ def exit_code(run: Run, accept_attested: frozenset[str] = frozenset()) -> int:
     for claim in run.claims:
         if not claim.gated or claim.status is Status.UPHELD or _waived(claim):
             continue
-        if claim.status is Status.ATTESTED and claim.id in accept_attested:
+        if claim.status is Status.ATTESTED and claim.accept_attested:
             continue
         if claim.status is Status.REFUTED:
             return 1

@@ -208,7 +208,8 @@ def _say(found: Verification) -> None:
     if not run["complete"]:
         click.echo("  the run did not complete: what it did not reach is inconclusive")
     if predicate["selected"]:
-        click.echo("  only a selection of the policy's claims was audited")
+        of = f", {sum(claims.values())} of {predicate['policyClaims']}," if "policyClaims" in predicate else ""
+        click.echo(f"  only a selection of the policy's claims{of} was audited")
     if target["sabotages"]:
         click.echo(
             f"  the target was started with defects on purpose: {safe(', '.join(map(str, target['sabotages'])))}"

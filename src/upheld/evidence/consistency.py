@@ -34,6 +34,9 @@ def _plan(run: Mapping[str, Any]) -> Iterator[str]:
     checks = [check for claim in run["claims"] for check in claim["checks"]]
     if len({check["key"] for check in checks}) != len(checks):
         yield "a check is reported twice"
+    stated, audited = run.get("policy_claims"), len(run["claims"])
+    if stated is not None and (audited > stated or (not run["selected"] and audited != stated)):
+        yield f"the policy is said to have {stated} claims, and {audited} are reported"
     if len(checks) != run["planned"]:
         yield f"{run['planned']} checks were planned and {len(checks)} are reported"
 

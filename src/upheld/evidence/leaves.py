@@ -24,7 +24,18 @@ KINDS = (
 )
 """What a leaf may be, as its field `leaf` says."""
 
-_RUN = ("format", "id", "started", "finished", "complete", "planned", "policy", "policy_digest", "selected")
+_RUN = (
+    "format",
+    "id",
+    "started",
+    "finished",
+    "complete",
+    "planned",
+    "policy",
+    "policy_digest",
+    "selected",
+    "policy_claims",
+)
 _TARGET = ("name", "environment", "sabotages", "samples")
 _CLAIM = (
     "statement",
@@ -34,11 +45,14 @@ _CLAIM = (
     "status",
     "basis",
     "gated",
+    "accept_attested",
     "decided_by",
     "sabotages_seeded",
 )
 _CHECK = ("id", "title", "basis", "verdict", "code_digest", "started", "calibrated", "sabotages_caught")
 _POPULATION = ("found", "probed")
+_LATER = frozenset({"policy_claims", "accept_attested"})
+"""Fields that a run.json of an earlier version lacks; its leaves lack them too, so that its bundle still holds."""
 
 
 class Leaf(NamedTuple):
@@ -95,7 +109,7 @@ def _leaf(kind: str, at: Mapping[str, Any], content: Mapping[str, Any]) -> Leaf:
 
 
 def _of(whole: Mapping[str, Any], names: Iterable[str]) -> dict[str, Any]:
-    return {name: whole[name] for name in names}
+    return {name: whole[name] for name in names if name in whole or name not in _LATER}
 
 
 def _but(whole: Mapping[str, Any], names: Iterable[str]) -> dict[str, Any]:

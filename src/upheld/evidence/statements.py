@@ -67,6 +67,8 @@ def of_run(
         "policyDigest": run["policy_digest"],
         "target": {name: target[name] for name in ("name", "environment", "digest", "sabotages", "samples")},
         "selected": list(run["selected"]),
+        # What a run.json of an earlier version does not say is not said of it.
+        **({"policyClaims": run["policy_claims"]} if run.get("policy_claims") is not None else {}),
         "claims": {status.value: sum(one["status"] == status for one in claims) for status in Status},
         "tree": {"root": root.hex(), "leaves": sum(leaves.values()), "kinds": dict(leaves)},
         "files": [

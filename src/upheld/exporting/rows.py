@@ -135,7 +135,8 @@ def _short_of_whole(run: Run) -> dict[str, tuple[str, Shown, str]]:
             "The run audited at least one claim.", Shown.INCONCLUSIVE, "The run holds no claim.",
         )  # fmt: skip
     if run.selected:
-        reason = f"Only {several(len(run.selected), 'selected claim')} audited: {', '.join(run.selected)}."
+        of = f"{len(run.claims)} of the policy's {several(run.policy_claims, 'claim')}" if run.policy_claims else ""
+        reason = f"Only {of or several(len(run.selected), 'selected claim')} audited: {', '.join(run.selected)}."
         lacks[COVERS_THE_POLICY] = ("The run audited the whole policy.", Shown.PARTIAL, reason)
     return lacks
 

@@ -83,7 +83,12 @@ def notices(run: Run) -> tuple[str, ...]:
     if run.target.sabotages:
         said.append(f"The target was started with defects put in on purpose: {', '.join(run.target.sabotages)}.")
     if run.selected:
-        said.append(f"Only selected claims were audited: {', '.join(run.selected)}.")
+        of = (
+            f"{len(run.claims)} of the policy's {several(run.policy_claims, 'claim')}"
+            if run.policy_claims
+            else "selected claims"
+        )
+        said.append(f"Only {of} were audited: {', '.join(run.selected)}.")
     if run.target.samples:
         said.append(f"Recorded samples, not this deployment, stand in for: {', '.join(run.target.samples)}.")
     if uncalibrated:

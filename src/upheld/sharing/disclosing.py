@@ -146,6 +146,7 @@ def _predicate(run: Run, terms: Terms, shown: frozenset[str], tree: Tree, found:
             "reported": len(results),
             "sabotages": len(run.target.sabotages),
             "selected": len(run.selected),
+            **({"policyClaims": run.policy_claims} if run.policy_claims is not None else {}),
             "samples": len(run.target.samples),
             "uncalibrated": sum(not one.calibrated for one in results),
             "waivers": len(run.waivers),

@@ -91,6 +91,7 @@ def compare(found: Checked, whole: Verification) -> None:
             "the policy": (said["policyDigest"], of_bundle["policyDigest"]),
             "the numbers of claims": (said["claims"], of_bundle["claims"]),
             "the number of selected claims": (said["caveats"]["selected"], len(of_bundle["selected"])),
+            "the number of claims in the policy": (said["caveats"].get("policyClaims"), of_bundle.get("policyClaims")),
             "the number of seeded defects": (said["caveats"]["sabotages"], len(target["sabotages"])),
             "the number of samples": (said["caveats"]["samples"], len(target["samples"])),
             "the environment": (said["environment"], target["environment"]),

@@ -227,7 +227,9 @@ def headline_of(predicate: Mapping[str, Any]) -> Headline:
     if not predicate["caveats"]["selected"]:
         return found
     # A customer has no other view of the policy: that claims were left out of the audit itself must not stand below.
-    return Headline(f"Selected claims only: {found.text[0].lower()}{found.text[1:]}", found.tone)
+    of = predicate["caveats"].get("policyClaims")
+    which = f" ({len(statuses)} of the policy's {of})" if of else ""
+    return Headline(f"Selected claims only{which}: {found.text[0].lower()}{found.text[1:]}", found.tone)
 
 
 def notices(predicate: Mapping[str, Any], *, signed: bool) -> tuple[str, ...]:
@@ -250,9 +252,11 @@ def notices(predicate: Mapping[str, Any], *, signed: bool) -> tuple[str, ...]:
     if predicate["environment"] != "production":
         said.append(f"{_ENVIRONMENTS.get(predicate['environment'], _UNDECLARED)}, not production.")
     if caveats["selected"]:
-        said.append(
-            "The issuer audited only a selection of the policy's claims. Those that it left out are not counted here."
+        audited, of = sum(predicate["claims"].values()), caveats.get("policyClaims")
+        which = (
+            f"{audited:,} of the {several(of, 'claim')} of its policy" if of else "a selection of the policy's claims"
         )
+        said.append(f"The issuer audited only {which}. Those that it left out are not counted here.")
     if withheld:
         words = ", ".join(f"{withheld[one.value]} {one.value}" for one in WORST_FIRST if one.value in withheld)
         count = several(sum(withheld.values()), "claim")

@@ -19,7 +19,6 @@ from upheld.catalogue import Catalogue
 from upheld.doctor import tools
 from upheld.doctor.advice import SAMPLE, example
 from upheld.doctor.diagnosis import Diagnosis, ProbeState, Standing, diagnose
-from upheld.doctor.references import unresolved
 from upheld.doctor.report import as_json, as_text
 from upheld.errors import Unobservable
 from upheld.plugin.audit import Audit
@@ -28,6 +27,7 @@ from upheld.probes.base import Probe
 from upheld.probes.trying import Asked, trials_of
 from upheld.target.load import load_target
 from upheld.target.model import Target
+from upheld.target.references import unresolved
 from upheld.target.start import find
 
 from ...two_tenants import TwoTenants, secret_values

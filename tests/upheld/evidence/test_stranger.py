@@ -18,8 +18,8 @@ from cryptography.hazmat.primitives.serialization import load_pem_public_key
 from evidence_runs import public_half
 
 HEADS = {
-    "run": "format id started finished complete planned policy policy_digest selected",
-    "claim": "statement section severity references status basis gated decided_by sabotages_seeded",
+    "run": "format id started finished complete planned policy policy_digest selected policy_claims",
+    "claim": "statement section severity references status basis gated accept_attested decided_by sabotages_seeded",
     "check": "id title basis verdict code_digest started calibrated sabotages_caught",
     "finding": "verdict",
 }
