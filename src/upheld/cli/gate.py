@@ -125,7 +125,8 @@ def gate(
     selected = [one.strip() for one in claims.split(",") if one.strip()]
     with Audit(path, source, claims=selected, catalogue=LazyCatalogue(*check_folders(path))) as audit:
         # A gate that is killed leaves a run that says so, and never the one of an earlier change.
-        out.mkdir(parents=True, exist_ok=True)
+        for folder in filter(None, (out, cache)):
+            _made(folder)
         run_json.write(assemble(audit, "the gate was interrupted before this check ended"), out / "run.json")
         outcome = decide(audit, wanted, lambda pending: _engine(pending, workers))
     run_json.write(outcome.run, out / "run.json")
@@ -175,6 +176,13 @@ def _run(path: Path) -> Run:
     from upheld.keeping import standing  # noqa: PLC0415  (only where a run is named)
 
     return standing(path)
+
+
+def _made(folder: Path) -> None:
+    """Make a folder of the gate's own, which git leaves alone; one that was there already stays as it is."""
+    if not folder.exists():
+        folder.mkdir(parents=True)
+        (folder / ".gitignore").write_text("*\n", encoding="ascii")
 
 
 def _age(text: str) -> timedelta:

@@ -150,7 +150,7 @@ def _taken(
         if found is not None:
             cached.append(found)
         elif base is not None and touched is not None:
-            result = base.carry(planned, touched, known)
+            result = base.carry(planned, touched, known, audit.policy.digest)
             if isinstance(result, str):
                 refused[planned.key] = result
             else:

@@ -129,12 +129,18 @@ class Base:
             return f"another version of upheld made it ({run.versions.get('upheld', 'not told')})"
         return ""
 
-    def carry(self, planned: PlannedCheck, touched: Touched, versions: Mapping[str, str]) -> CheckResult | str:
+    def carry(
+        self, planned: PlannedCheck, touched: Touched, versions: Mapping[str, str], policy_digest: str
+    ) -> CheckResult | str:
         """The result of a check, or why it is looked at anew."""
         result = self._known.get((planned.claim, planned.check, _canonical(planned.parameters)))
         if result is None:
             return "the base run does not have it with these parameters"
         reason = self._outdated(planned, result, versions) or touched.why(result)
+        if policy_digest != self.run.policy_digest and any(
+            rests_of(look.probe, look.look).policy for look in result.observations
+        ):
+            reason = reason or "it compares with the policy, which has changed since"
         if reason:
             return reason
         where = f"run {self.run.id[:8]} of {self.run.started}"

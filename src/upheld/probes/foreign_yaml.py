@@ -43,7 +43,7 @@ def load(text: str, what: str) -> Any:
     """The document in `text`; raises Unobservable, which names it as `what`, when it is none or is too large."""
     try:
         _measure(text, what)
-        return yaml.load(text, Loader=_Loader)  # noqa: S506  (a safe loader)
+        return yaml.load(text, Loader=_Loader)  # noqa: S506  # nosec B506  (a safe loader)
     except RecursionError:
         raise Unobservable(f"{what} is nested too deeply") from None
     except (yaml.YAMLError, ValueError, TypeError, AttributeError) as error:

@@ -234,7 +234,7 @@ def _done(command: str | list[str], seconds: float) -> subprocess.CompletedProce
     """Run a program (or a shell's line, as testinfra has it) to its end, without variables that lead it elsewhere."""
     with subprocess.Popen(
         command,
-        shell=isinstance(command, str),
+        shell=isinstance(command, str),  # nosec B602  (a line that the target file gives)
         env=kept_environment(),
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,

@@ -39,7 +39,7 @@ def streamed(
     try:
         process = subprocess.Popen(
             command,
-            shell=isinstance(command, str),
+            shell=isinstance(command, str),  # nosec B602  (a line that the target file gives)
             env=kept_environment() | {"LC_ALL": "C.UTF-8"},
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL if errors else subprocess.PIPE,

@@ -13,6 +13,7 @@ from upheld.probes.base import Probe, Session, look
 from upheld.probes.html_text import Link, content, sentences
 from upheld.probes.http import Answer, Http
 from upheld.probes.openpgp import Signature
+from upheld.probes.resting import Resting, Rests
 from upheld.probes.sending import HTTP, Sending, Sends
 from upheld.target.endpoints import Publication as Description
 
@@ -57,6 +58,10 @@ class Publication(Probe):
 
     name: ClassVar[str] = "publication"
     needs: ClassVar[tuple[str, ...]] = ("publication",)
+    rests: ClassVar[Resting] = {
+        "policy_sentences": Rests(policy=True),
+        "no_promise_sentences": Rests(policy=True),
+    }
     sends: ClassVar[Sending] = {
         "page": (Sends(HTTP, "GET {publication.page}", most=3),),
         **dict.fromkeys(

@@ -2,7 +2,7 @@
 
 Each probe has `rests`: for each of its looks which files of the audited repository it reads (`content`), of which it only sees that
 they are there (`names`), which folders have to be there, which tools do the looking, and whether it depends on the time of day
-(`timed`) or on something that no file shows (`outside`: in these words). A look that is not in it rests on the running deployment, of
+(`timed`), on what the policy says beside the check's parameters (`policy`) or on something that no file shows (`outside`: in these words). A look that is not in it rests on the running deployment, of
 which files alone never say anything.
 """
 
@@ -45,12 +45,13 @@ class Rests:
     folders: Folders = no_folder
     tools: tuple[str, ...] = ()
     timed: bool = False
+    policy: bool = False
     outside: str = ""
 
     @property
     def repeatable(self) -> bool:
         """Whether the same files, tools, description and arguments make it see the same, whenever and wherever."""
-        return not self.timed and not self.outside
+        return not self.timed and not self.policy and not self.outside
 
 
 Resting = Mapping[str, Rests]

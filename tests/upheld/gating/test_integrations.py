@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import re
 import shlex
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -130,3 +132,25 @@ def test_the_hook_keeps_a_commit_out(project: Project) -> None:
     project.write("app/a.py", PLAIN)
     assert bash(project, run, **home).returncode == 0
     assert project.git("status", "--porcelain") == "M app/a.py"
+
+
+def test_the_worked_example_of_the_page(project: Project) -> None:
+    page = (ROOT / "docs/gate.md").read_text(encoding="utf-8")
+    files = re.findall(r"<!-- file: (\S+) -->\n```\w+\n(.*?)```", page, re.DOTALL)
+    shutil.rmtree(project.folder)
+    project.folder.mkdir()
+    project.git("init", "-q", "-b", "main", ".")
+    for path, text in files:
+        project.write(path, text)
+    project.commit()
+    (console,) = re.findall(r"<!-- commands -->\n```console\n(.*?)```", page, re.DOTALL)
+    steps = [one.partition("\n") for one in console.removeprefix("$ ").split("\n$ ")]
+    names = {f"GIT_{who}_{what}": "x@example.com" for who in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")}
+    # One script, whose commands may fail; `code` keeps what `$?` was meant to show.
+    script = "set +e\n" + "".join(f"{command.replace('$?', '$code')}\ncode=$?\necho @@@\n" for command, _, _ in steps)
+    done = bash(project, script, **names)
+    said = [one.strip("\n") for one in done.stdout.split("@@@\n")]
+    for (command, _, expected), got in zip(steps, said, strict=False):
+        pattern = ".*".join(re.escape(part) for part in expected.strip("\n").split("…"))
+        assert re.fullmatch(pattern, got), (command, got, done.stderr)
+    assert len(said) == len(steps) + 1
