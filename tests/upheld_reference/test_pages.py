@@ -178,6 +178,7 @@ def test_access_log_has_no_query_string(deployment: Deployment, request_of: Requ
             ["Message logs and automation run data are retained for 90 days by default"],
         ),
         ("page_with_removed_sentence", [], [SENTENCES[10]]),
+        ("page_with_swapped_figures", ["AES-256", "TLS 1.2+"], []),
     ],
 )
 def test_the_page_says_something_else(

@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from upheld.errors import InternalFault
+from upheld.errors import InputError, InternalFault, Mistake
 
 _PLAIN = re.compile(r"[A-Za-z][\w /()+%.'’—–-]*[\w)+%]")
 _TAKEN_FOR_OTHERS = frozenset({"true", "false", "null", "yes", "no", "on", "off", "y", "n"})
@@ -20,8 +20,11 @@ class Text:
     """The text of one policy file, with the places of its parts, and the changes that are to be made to it."""
 
     def __init__(self, text: str) -> None:
-        from ruamel.yaml import YAML  # noqa: PLC0415  (late: an extra, and `upheld` starts fast)
-
+        try:
+            from ruamel.yaml import YAML  # noqa: PLC0415  (late: an extra, and `upheld` starts fast)
+        except ImportError:
+            expected = "pip install 'upheld[drift]'"
+            raise InputError([Mistake("--update", 0, 0, "ruamel.yaml is not installed", expected=expected)]) from None
         self.text = text
         self._root: Any = YAML(typ="rt").compose(text)
         self._edits: list[tuple[int, int, str]] = []

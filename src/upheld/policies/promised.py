@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -34,7 +34,9 @@ class Promise:
 
 def too_weak(promises: Mapping[str, Promise], catalogue: Catalogue) -> Iterator[Mistake]:
     """Each place where a claim promises more than what decides it can show. The claims must not decide each other in a circle."""
-    uses = {name: dict(_deciders(name, promise, catalogue)) for name, promise in promises.items()}
+    own = (builtin() / "checks").resolve()
+    built_in = {check.id for check in catalogue if Path(check.file).resolve().is_relative_to(own)}
+    uses = {name: dict(_deciders(name, promise, catalogue, built_in)) for name, promise in promises.items()}
     by_decider = {id(decider): use for of in uses.values() for decider, use in of.items()}
     for name, promise in promises.items():
         below = list(_below(name, promises))
@@ -62,14 +64,15 @@ def over_one_endpoint(policy: Policy, target: Target) -> Iterator[tuple[Claim, s
             yield claim, found, public[0]
 
 
-def _deciders(name: str, promise: Promise, catalogue: Catalogue) -> Iterator[tuple[Decider, Use]]:
-    own = (builtin() / "checks").resolve()
+def _deciders(
+    name: str, promise: Promise, catalogue: Catalogue, built_in: Container[str]
+) -> Iterator[tuple[Decider, Use]]:
     for use in promise.uses:
         if use.not_applicable:
             continue
         check = catalogue[use.check]
-        known = Path(check.file).resolve().is_relative_to(own)
-        yield Decider(use.check, json.loads(use.arguments_json), check.marks.basis, check.own_values, known, name), use
+        given = json.loads(use.arguments_json)
+        yield Decider(use.check, given, check.marks.basis, check.own_values, use.check in built_in, name), use
 
 
 def _below(name: str, promises: Mapping[str, Promise]) -> Iterator[str]:

@@ -36,6 +36,15 @@ def page_with_removed_sentence(platform: Platform) -> None:
     _edit(platform, "<li>We do not sell customer data or WhatsApp contact lists to any third party</li>\n", "")
 
 
+@sabotage(breaks=_CLAIMS, shows=("follows 'Encryption at rest'",))
+def page_with_swapped_figures(platform: Platform) -> None:
+    """The headline figures of the security page for encryption at rest and in transit have changed places."""
+    first, second = "<dd><strong>AES-256</strong></dd>", "<dd><strong>TLS 1.2+</strong></dd>"
+    label = "<dt>Encryption in transit</dt>"
+    _edit(platform, f"<dt>Encryption at rest</dt>{first}", f"<dt>Encryption at rest</dt>{second}")
+    _edit(platform, f"{label}{second}", f"{label}{first}")
+
+
 @sabotage(
     breaks=("disclosure-channel",),
     shows=(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import random
 from datetime import date
 
@@ -10,6 +11,7 @@ import pytest
 from loopback import ROOT
 from upheld.catalogue import Catalogue
 from upheld.policies import load
+from upheld.probes.html_text import content
 from upheld.probes.wording import compare, key
 
 from . import page_edits
@@ -120,3 +122,33 @@ CARDS = {"rest": ["At rest", "AES-256"], "transit": ["In transit", "TLS 1.2+"]}
 def test_figures_stand_with_their_labels(page: list[str], torn: bool) -> None:
     found = compare(page, CARDS, [])
     assert bool(found) is torn, found
+
+
+def html_of(lines: tuple[str, ...], chance: random.Random) -> str:
+    """A page of these lines, each in an element that is drawn, with some words in elements of their own."""
+    parts = []
+    for line in lines:
+        words = [html.escape(word) for word in line.split()]
+        at = chance.randrange(len(words))
+        words[at] = chance.choice(["<b>{}</b>", "<a href='/x'>{}</a>", "<span>{}</span>", "{}"]).format(words[at])
+        outer = chance.choice(
+            [
+                "<p>{}</p>",
+                "<ul><li>{}</li></ul>",
+                "<table><tr><td>{}</td></tr></table>",
+                "<div><div>{}</div></div>",
+                "<h3>{}</h3>",
+            ]
+        )
+        parts.append(outer.format(chance.choice([" ", "\n ", "&nbsp;"]).join(words)))
+    return f"<main>{''.join(parts)}</main>"
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_in_html_of_any_layout_the_same_is_found(seed: int) -> None:
+    chance = random.Random(seed)
+    same = content(html_of(page_edits.LINES, chance), "main", "https://x/").sentences
+    assert not compare(same, CLAIMS, NO_PROMISE)
+    for edit in chance.sample([one for one in page_edits.meaning() if not one.what.startswith("without")], 10):
+        changed = content(html_of(edit.lines, chance), "main", "https://x/").sentences
+        assert compare(changed, CLAIMS, NO_PROMISE), edit.what
