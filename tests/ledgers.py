@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import tempfile
 import zlib
 from datetime import UTC, datetime, timedelta
+from functools import cache
+from pathlib import Path
 
+from upheld.ledger import Ledger
 from upheld.model import (
     Basis,
     CheckResult,
@@ -120,3 +124,18 @@ def run(
 def of(statuses: dict[str, Status], name: str, at: datetime = START, **more: object) -> Run:
     """A run in which each claim came to that status."""
     return run(name, at, *(claim(one, status) for one, status in statuses.items()), **more)  # type: ignore[arg-type]
+
+
+@cache
+def _empty() -> bytes:
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "empty.sqlite"
+        Ledger.open(path)
+        return path.read_bytes()
+
+
+def made(path: Path, now: Clock | None = None) -> Ledger:
+    """A new ledger in a file; its tables are copied from one that the migrations made, which is quicker than to run them again."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(_empty())
+    return Ledger.open(path, now=now) if now else Ledger.open(path)

@@ -38,16 +38,11 @@ def site(out: Path, days: int, oldest: str, target: str | None, reports: bool, l
 
     They hold claims, statuses and times, and no finding, so that they can be published anywhere.
     """
-    from upheld.publishing.site import build  # noqa: PLC0415  (templates, which nothing else here needs)
+    from upheld.publishing.site import build, published  # noqa: PLC0415  (templates, which nothing else here needs)
 
     found = opened(ledger)
     age = period(oldest, "--oldest")
-    if target is not None:
-        series = [chosen(found, target)[0]]
-    else:
-        rows = found.runs()
-        keys = dict.fromkeys(row.series for row in rows if not row.sabotages)
-        series = [[row for row in rows if row.series == key] for key in keys]
+    series = [chosen(found, target)[0]] if target is not None else published(found.runs())
     if not series:
         raise InputError(
             [Mistake(str(found.place), 0, 0, "no run of a target without seeded defects stands in this ledger")]

@@ -85,6 +85,7 @@ class Time:
 @click.option("--out", type=click.Path(path_type=Path), default=Path("reports/latest"), help="As of upheld run.")
 @_notify_option
 @_metrics_option
+@click.option("--site", type=click.Path(path_type=Path), help="Make the pages of upheld site anew here after each run.")
 @ledger_option
 @click.pass_context
 def watch(
@@ -99,6 +100,7 @@ def watch(
     out: Path,
     notify: Path | None,
     metrics: Path | None,
+    site: Path | None,
     ledger: str | None,
 ) -> int:
     """Audit again and again, note what was missed, and tell what changed.
@@ -121,7 +123,7 @@ def watch(
     clock = Time()
     locks = state_folder() / "watch"
     runs = Runs(found, named_ledger(ledger) or "", options, out, Lock(locks / f"{name}.run.lock"), clock)
-    runs.after = _After(found, notify, metrics, clock.now)
+    runs.after = _After(found, notify, metrics, site, clock.now)
     watching = Watch(name, found, Slots(span, delay, name), clock, runs.carry_out, _say)
     with Lock(locks / f"{name}.lock").taken() as free, clock.stoppable():
         if free:
@@ -169,8 +171,10 @@ def notify(context: click.Context, config: Path, target: str | None, ledger: str
 class _After:
     """What is done after each run: none of it changes what the run came to, and none of it ends the watch."""
 
-    def __init__(self, ledger: Ledger, notify: Path | None, metrics: Path | None, now: Callable[[], datetime]) -> None:
-        self._ledger, self._notify, self._metrics, self._now = ledger, notify, metrics, now
+    def __init__(
+        self, ledger: Ledger, notify: Path | None, metrics: Path | None, site: Path | None, now: Callable[[], datetime]
+    ) -> None:
+        self._ledger, self._notify, self._metrics, self._site, self._now = ledger, notify, metrics, site, now
         if notify is not None:
             from upheld.schedule.notices import load  # noqa: PLC0415  (likewise)
 
@@ -178,21 +182,30 @@ class _After:
 
     def __call__(self, run: str) -> None:
         """Tell and write, where that was asked for; what fails is said."""
-        try:
-            rows = self._ledger.runs()
-            series = next((row.series for row in rows if row.run == run), "")
-            rows = [row for row in rows if row.series == series]
-            if rows and self._notify:
-                self._tell(rows, self._notify)
-            if rows and self._metrics:
-                write_metrics(self._ledger, rows, self._metrics, self._now())
-        except (UpheldError, OSError) as error:
-            _say(f"after the run: {error}")
+        for step in (self._tell, self._measure, self._publish):
+            try:
+                rows = self._ledger.runs()
+                series = next((row.series for row in rows if row.run == run), "")
+                step([row for row in rows if row.series == series], rows)
+            except (UpheldError, OSError) as error:
+                _say(f"after the run: {error}")
 
-    def _tell(self, rows: list[Row], config: Path) -> None:
-        from upheld.schedule.notices import load, tell  # noqa: PLC0415  (likewise)
+    def _tell(self, rows: list[Row], _: list[Row]) -> None:
+        if rows and self._notify:
+            from upheld.schedule.notices import load, tell  # noqa: PLC0415  (likewise)
 
-        tell(self._ledger, rows, load(config), config.parent, self._now(), _say)
+            tell(self._ledger, rows, load(self._notify), self._notify.parent, self._now(), _say)
+
+    def _measure(self, rows: list[Row], _: list[Row]) -> None:
+        if rows and self._metrics:
+            write_metrics(self._ledger, rows, self._metrics, self._now())
+
+    def _publish(self, _: list[Row], everything: list[Row]) -> None:
+        if self._site:
+            from upheld.publishing.site import OLDEST, build, published  # noqa: PLC0415  (likewise)
+
+            if series := published(everything):
+                build(self._ledger, series, self._site, self._now(), 90, OLDEST, reports=False)
 
 
 def write_metrics(ledger: Ledger, rows: list[Row], path: Path, now: datetime) -> None:

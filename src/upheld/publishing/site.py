@@ -33,6 +33,8 @@ from upheld.reporting.headline import WORST_FIRST, several
 from upheld.reporting.text import safe
 from upheld.schedule.watching import missed
 
+OLDEST = timedelta(hours=48)
+"""How old a run may be before its target is not observed since, unless somebody says otherwise."""
 MARK = ".upheld-site"
 """The file by which a folder is known as a site that may be replaced."""
 _TEMPLATES = Path(__file__).parent / "templates"
@@ -117,6 +119,12 @@ def build(
     finally:
         shutil.rmtree(beside, ignore_errors=True)
     return len(files)
+
+
+def published(rows: Sequence[Row]) -> list[list[Row]]:
+    """The rows of each series but those of targets with seeded defects, which are nobody's deployment."""
+    keys = dict.fromkeys(row.series for row in rows if not row.sabotages)
+    return [[row for row in rows if row.series == key] for key in keys]
 
 
 def _may_replace(out: Path) -> None:

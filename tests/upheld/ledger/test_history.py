@@ -7,14 +7,13 @@ from datetime import timedelta
 
 import pytest
 
-from evidence_runs import recorded
-from ledgers import START, claim, finding, of, run
+from ledgers import START, claim, finding, made, of, run
 from processes import inside
-from upheld.ledger import Ledger
 from upheld.ledger.comparing import compare
 from upheld.ledger.history import claims_of, coverage, refuted, spans
 from upheld.ledger.taking import recorded as kept
 from upheld.model import Status, Verdict
+from upheld.reporting.folder import write_reports
 
 U, A, R, I, L, N = (  # noqa: E741
     Status.UPHELD,
@@ -28,7 +27,7 @@ U, A, R, I, L, N = (  # noqa: E741
 
 @pytest.fixture
 def ledger(tmp_path):
-    return Ledger.open(tmp_path / "ledger.sqlite")
+    return made(tmp_path / "ledger.sqlite")
 
 
 def days(ledger, *statuses, claim_id="one", start=START):
@@ -130,15 +129,16 @@ def test_two_runs_are_compared_by_claims_and_by_the_identities_of_findings():
     assert {one.finding.subject for one in unended.unjudged} == {f"thing {number}" for number in (0, 1, 2, 4)}
 
 
-def test_runs_are_compared_by_folder_and_by_what_the_ledger_calls_them(tmp_path, monkeypatch):
-    folder = tmp_path / "project"
+def test_runs_are_compared_by_folder_and_by_what_the_ledger_calls_them(ledger, tmp_path, monkeypatch):
     monkeypatch.setenv("UPHELD_LEDGER", str(tmp_path / "ledger.sqlite"))
-    recorded(folder)
-    done = inside(folder, "diff", "reports/latest", "latest")
-    assert (done.returncode, done.stdout.splitlines()[-1]) == (0, "5 claims came to the same")
-    said = json.loads(inside(folder, "diff", "2", "reports/latest/run.json", "--json").stdout)
-    assert (said["same"], said["failing"], said["notes"]) == (5, [], [])
-    unknown = inside(folder, "diff", "2", "reports/none")
+    one = of({"one": U, "two": R}, "run-1")
+    write_reports(one, tmp_path / "reports" / "latest")
+    ledger.add(one, tmp_path / "reports" / "latest")
+    done = inside(tmp_path, "diff", "reports/latest", "latest")
+    assert (done.returncode, done.stdout.splitlines()[-1]) == (0, "2 claims came to the same")
+    said = json.loads(inside(tmp_path, "diff", "1", "reports/latest/run.json", "--json").stdout)
+    assert (said["same"], said["failing"], said["notes"]) == (2, [], [])
+    unknown = inside(tmp_path, "diff", "1", "reports/none")
     assert (unknown.returncode, "is no run of this ledger" in unknown.stderr) == (2, True)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import secrets
 from datetime import timedelta
 
 import pytest
@@ -11,10 +12,10 @@ from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import create_engine, text
+from sqlalchemy import create_engine, make_url, text
 
 import upheld.ledger
-from ledgers import START, Clock, claim, finding, of, run
+from ledgers import START, Clock, claim, finding, made, of, run
 from processes import said
 from upheld.errors import InputError
 from upheld.ledger import Ledger, LedgerFault, find_place
@@ -26,22 +27,40 @@ GOOD = {"one": Status.UPHELD, "two": Status.ATTESTED}
 BAD = {"one": Status.REFUTED, "two": Status.INCONCLUSIVE}
 
 
+@pytest.fixture(scope="module")
+def template(postgres):
+    """A database with an empty ledger, which others are copies of."""
+    url = postgres.database()
+    Ledger.open(url)
+    return make_url(url).database
+
+
 @pytest.fixture(params=["sqlite", "postgresql"])
 def place(request, tmp_path):
-    """Where a new ledger is to be."""
+    """Where a new ledger is to be, and nothing is yet."""
     if request.param == "sqlite":
         return str(tmp_path / "folder" / "ledger.sqlite")
     return request.getfixturevalue("postgres").database()
 
 
+@pytest.fixture(params=["sqlite", "postgresql"])
+def stands(request, tmp_path):
+    """Where an empty ledger stands."""
+    if request.param == "sqlite":
+        return str(made(tmp_path / "ledger.sqlite").place)
+    server, name = request.getfixturevalue("postgres"), f"copy_{secrets.token_hex(6)}"
+    server.run(server.superuser_url, f"CREATE DATABASE {name} TEMPLATE {request.getfixturevalue('template')}")
+    return make_url(server.superuser_url).set(database=name).render_as_string(hide_password=False)
+
+
 @pytest.fixture
-def ledger(place):
-    return Ledger.open(place, now=Clock())
+def ledger(stands):
+    return Ledger.open(stands, now=Clock())
 
 
-def damaged(place: str, *statements: str) -> None:
+def damaged(stands: str, *statements: str) -> None:
     """What somebody does to a ledger who may do everything, triggers included."""
-    engine = create_engine(place_of(place).url)
+    engine = create_engine(place_of(stands).url)
     with engine.begin() as connection:
         for table in ("upheld_entries", "upheld_bodies"):
             if engine.dialect.name == "postgresql":
@@ -137,19 +156,19 @@ def test_runs_are_found_by_what_a_person_types(ledger):
         "UPDATE upheld_bodies SET seq = 9",
     ],
 )
-def test_nothing_is_changed_or_deleted(ledger, place, statement):
+def test_nothing_is_changed_or_deleted(ledger, stands, statement):
     for number in range(2):
         ledger.add(of(BAD, f"r{number}"))
-    engine = create_engine(place_of(place).url)
+    engine = create_engine(place_of(stands).url)
     with pytest.raises(Exception, match="append-only"), engine.begin() as connection:
         connection.execute(text(statement))
     engine.dispose()
     assert ledger.verify().holds
 
 
-def test_nothing_is_replaced_or_truncated(ledger, place):
+def test_nothing_is_replaced_or_truncated(ledger, stands):
     ledger.add(of(BAD, "r1"))
-    engine = create_engine(place_of(place).url)
+    engine = create_engine(place_of(stands).url)
     statement = (
         "TRUNCATE upheld_entries CASCADE"
         if engine.dialect.name == "postgresql"
@@ -171,22 +190,22 @@ def test_nothing_is_replaced_or_truncated(ledger, place):
         ("UPDATE upheld_bodies SET body = (SELECT body FROM upheld_bodies WHERE seq = 1) WHERE seq = 3", 3, "its body was changed"),
     ],
 )  # fmt: skip
-def test_whoever_takes_the_triggers_away_breaks_the_chain_where_they_changed_it(ledger, place, statement, seq, says):
+def test_whoever_takes_the_triggers_away_breaks_the_chain_where_they_changed_it(ledger, stands, statement, seq, says):
     for number in range(4):
         ledger.add(of(BAD, f"r{number}"))
-    damaged(place, statement)
+    damaged(stands, statement)
     verified = ledger.verify()
     assert not verified.holds
     assert verified.breaks[0].seq == seq
     assert says in verified.breaks[0].says
 
 
-def test_an_end_that_is_cut_off_shows_to_whoever_noted_it(ledger, place):
+def test_an_end_that_is_cut_off_shows_to_whoever_noted_it(ledger, stands):
     for number in range(3):
         ledger.add(of(BAD, f"r{number}"))
     noted = ledger.head()
     assert ledger.verify([noted]).holds
-    damaged(place, "DELETE FROM upheld_bodies WHERE seq = 3", "DELETE FROM upheld_entries WHERE seq = 3")
+    damaged(stands, "DELETE FROM upheld_bodies WHERE seq = 3", "DELETE FROM upheld_entries WHERE seq = 3")
     assert ledger.verify().holds  # Nothing in it can show it.
     (broken,) = ledger.verify([noted]).breaks
     assert broken.says == "it was noted, and is not there"
@@ -195,9 +214,9 @@ def test_an_end_that_is_cut_off_shows_to_whoever_noted_it(ledger, place):
     assert broken.says == "it is another one than was noted"
 
 
-def test_what_is_pruned_is_signed_off_and_the_chain_holds_without_it(place):
+def test_what_is_pruned_is_signed_off_and_the_chain_holds_without_it(stands):
     clock = Clock()
-    ledger = Ledger.open(place, now=clock)
+    ledger = Ledger.open(stands, now=clock)
     for number in range(10):
         ledger.add(of(GOOD, f"r{number}", clock.at))
         clock.passes(days=1)
@@ -219,11 +238,11 @@ def test_what_is_pruned_is_signed_off_and_the_chain_holds_without_it(place):
     assert ledger.verify().holds
 
 
-def test_more_than_a_pruning_lets_go_is_missed(ledger, place):
+def test_more_than_a_pruning_lets_go_is_missed(ledger, stands):
     for number in range(5):
         ledger.add(of(GOOD, f"r{number}"))
     ledger.prune(START, "400d")
-    damaged(place, "DELETE FROM upheld_bodies WHERE seq <= 2", "DELETE FROM upheld_entries WHERE seq <= 2")
+    damaged(stands, "DELETE FROM upheld_bodies WHERE seq <= 2", "DELETE FROM upheld_entries WHERE seq <= 2")
     assert "no pruning let them go" in ledger.verify().breaks[0].says
 
 
@@ -236,7 +255,7 @@ from upheld.model import Status
 
 def write(one):
     ledger = Ledger.open({place!r})  # All of them find no ledger, and one makes it.
-    for number in range(5):
+    for number in range(2):
         ledger.add(of({{'one': Status.UPHELD}}, f'{{one}}-{{number}}'))
 
 fork = multiprocessing.get_context('fork')
@@ -250,11 +269,12 @@ print([one.exitcode for one in started])
     assert said(writers).strip() == str([0] * 16)
     ledger = Ledger.open(place, make=False)
     verified = ledger.verify()
-    assert (verified.holds, verified.entries, verified.last) == (True, 80, 80)
-    assert {row.run for row in ledger.runs()} == {f"{one}-{number}" for one in range(16) for number in range(5)}
+    assert (verified.holds, verified.entries, verified.last) == (True, 32, 32)
+    assert {row.run for row in ledger.runs()} == {f"{one}-{number}" for one in range(16) for number in range(2)}
 
 
-def test_a_database_is_made_by_migrations_and_nothing_else(ledger, place):
+def test_a_database_is_made_by_migrations_and_nothing_else(place):
+    Ledger.open(place)
     engine = create_engine(place_of(place).url)
     with engine.connect() as connection:
         context = MigrationContext.configure(connection, opts={"version_table": VERSION_TABLE})
@@ -269,13 +289,13 @@ def test_the_newest_migration_is_the_one_that_the_code_works_with():
     assert ScriptDirectory.from_config(config).get_heads() == [HEAD]
 
 
-def test_a_ledger_of_a_later_version_is_refused_and_nothing_is_done_to_it(ledger, place):
-    engine = create_engine(place_of(place).url)
+def test_a_ledger_of_a_later_version_is_refused_and_nothing_is_done_to_it(ledger, stands):
+    engine = create_engine(place_of(stands).url)
     with engine.begin() as connection:
         connection.execute(text(f"UPDATE {VERSION_TABLE} SET version_num = '9999'"))
     engine.dispose()
     with pytest.raises(InputError, match="later version"):
-        Ledger.open(place)
+        Ledger.open(stands)
 
 
 def test_reading_makes_no_ledger(tmp_path, postgres):

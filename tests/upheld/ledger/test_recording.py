@@ -9,7 +9,7 @@ import pytest
 
 from evidence_runs import recorded
 from killed_runs import killed, slow_project
-from ledgers import START, of
+from ledgers import START, made, of
 from processes import inside, upheld
 from upheld.ledger import Ledger
 from upheld.model import Status
@@ -112,7 +112,7 @@ def test_a_run_that_was_killed_shows_as_one_and_what_it_had_finished_can_be_adde
 
 
 def test_a_ledger_is_of_many_targets(project, tmp_path):
-    ledger = Ledger.open(tmp_path / "ledger.sqlite")
+    ledger = made(tmp_path / "ledger.sqlite")
     for number, target in enumerate(("shop", "shop", "bank")):
         ledger.add(of({"one": Status.UPHELD}, f"r{number}", START, target=target))
     ledger.add(of({"one": Status.REFUTED}, "r9", START, target="shop", sabotages=("a_defect",)))

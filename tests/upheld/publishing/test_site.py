@@ -4,21 +4,20 @@ from __future__ import annotations
 
 import base64
 import hashlib
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, timedelta
 from xml.etree import ElementTree as ET
 
 import pytest
 from selectolax.lexbor import LexborHTMLParser
 
-from evidence_runs import recorded
-from ledgers import START, claim, finding, of, run
+from ledgers import START, claim, finding, made, of, run
 from processes import inside
 from upheld.errors import InputError
-from upheld.ledger import Ledger
 from upheld.model import Status, Verdict
 from upheld.publishing.badge import badge
 from upheld.publishing.site import build
 from upheld.publishing.standing import standing
+from upheld.reporting.folder import write_reports
 
 DAY = timedelta(days=1)
 OLDEST = timedelta(hours=48)
@@ -28,7 +27,7 @@ INTERNAL = "db-7.internal"
 
 @pytest.fixture
 def ledger(tmp_path):
-    return Ledger.open(tmp_path / "ledger.sqlite")
+    return made(tmp_path / "ledger.sqlite")
 
 
 @pytest.fixture
@@ -149,9 +148,13 @@ def test_a_run_of_a_selection_makes_it_worse_and_never_better(ledger):
 def test_the_command_leaves_seeded_defects_out_and_copies_reports_only_when_told(tmp_path, monkeypatch):
     folder = tmp_path / "project"
     monkeypatch.setenv("UPHELD_LEDGER", str(tmp_path / "ledger.sqlite"))
-    recorded(folder)
-    ledger = Ledger.open(tmp_path / "ledger.sqlite")
-    (row,) = ledger.runs()
+    ledger = made(tmp_path / "ledger.sqlite")
+    now = datetime.now(UTC)
+    one, gone = of({"one": U}, "kept", now), of({"one": U}, "gone", now - timedelta(hours=1))
+    write_reports(one, folder / "reports" / "latest")
+    for given in (gone, one):  # Of the first one the folder holds another run by now.
+        ledger.add(given, folder / "reports" / "latest")
+    (_, row) = ledger.runs()
     ledger.add(of({"one": R}, "broken", START, sabotages=("a_defect",)))
     done = inside(folder, "site", "--out", "site")
     assert done.returncode == 0, done.stderr

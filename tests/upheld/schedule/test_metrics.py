@@ -8,9 +8,8 @@ import pytest
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as openmetrics
 from prometheus_client.parser import text_string_to_metric_families as prometheus
 
-from ledgers import START, claim, of, run
+from ledgers import START, claim, made, of, run
 from upheld.cli.watch import write_metrics
-from upheld.ledger import Ledger
 from upheld.model import Status, Waiver
 
 NOW = START + timedelta(days=9)
@@ -18,7 +17,7 @@ NOW = START + timedelta(days=9)
 
 @pytest.fixture
 def ledger(tmp_path):
-    return Ledger.open(tmp_path / "ledger.sqlite")
+    return made(tmp_path / "ledger.sqlite")
 
 
 def read(ledger, tmp_path):

@@ -12,11 +12,10 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 from aiosmtpd.controller import Controller
 
-from ledgers import START, Clock, claim, finding, of, run
+from ledgers import START, Clock, claim, finding, made, of, run
 from loopback import ROOT, free_port
 from processes import inside
 from upheld.errors import InputError
-from upheld.ledger import Ledger
 from upheld.model import Status, Verdict, Waiver
 from upheld.schedule.events import What, events
 from upheld.schedule.notices import load, message, pending, tell
@@ -86,7 +85,7 @@ def clock():
 
 @pytest.fixture
 def ledger(tmp_path, clock):
-    return Ledger.open(tmp_path / "ledger.sqlite", now=clock)
+    return made(tmp_path / "ledger.sqlite", clock)
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 import pytest
 
 from killed_runs import lines, slow_project
-from ledgers import START, Clock, of
+from ledgers import START, Clock, made, of
 from processes import COMMAND, inside
 from upheld.keeping import JOURNAL
 from upheld.ledger import Ledger
@@ -64,7 +64,7 @@ def watched(ledger, start, hours, *minutes, jitter=timedelta(), name="w"):
 
 @pytest.fixture
 def ledger(tmp_path):
-    return Ledger.open(tmp_path / "ledger.sqlite")
+    return made(tmp_path / "ledger.sqlite")
 
 
 def gaps(ledger):
@@ -198,11 +198,18 @@ def test_a_watch_that_is_killed_goes_on_with_what_it_left_and_one_that_is_stoppe
 
 def test_one_run_for_a_timer_ends_as_the_run_did(project, monkeypatch, capfd):
     monkeypatch.setenv("UPHELD_LEDGER", str(project / "once.sqlite"))
-    done = inside(
-        project, "watch", "--once", "--every", "6h", "-n", "0", "--claims", "claim-1", "--out", "reports/once"
+    (project / "notify.yaml").write_text(
+        "upheld: notify/1\ndestinations: [{name: a, url: 'env:NOT_SET'}]\n", encoding="utf-8"
     )
+    also = ("--notify", "notify.yaml", "--site", "site", "--metrics", "metrics/upheld.prom")
+    which = ("--claims", "claim-1", "--out", "reports/once")
+    done = inside(project, "watch", "--once", "--every", "6h", "-n", "0", *which, *also)
     assert (done.returncode, "ended with exit code 0" in done.stderr) == (0, True), done.stderr
     (row,) = Ledger.open(project / "once.sqlite").runs()
     assert row.statuses() == {"claim-1": Status.UPHELD}
+    assert 'claim="claim-1",severity="low",status="upheld"} 1.0' in (project / "metrics" / "upheld.prom").read_text(
+        "utf-8"
+    )
+    assert "claim-1" in (project / "site" / row.series / "index.html").read_text("utf-8")
     for wrong in (("--every", "soon"), (), ("--every", "1h", "--jitter", "2h")):
         assert inside(project, "watch", *wrong).returncode == 2
