@@ -13,6 +13,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from upheld import Finding, Unobservable
 from upheld.catalogue import Catalogue
+from upheld.probes import store_ages
 from upheld.probes.base import Session
 from upheld.probes.clock import Clock
 from upheld.probes.copies import Copies
@@ -63,7 +64,10 @@ def aged(days: int, body: str) -> str:
     return f"INSERT INTO notes (tenant, at, body) VALUES (x'{TENANT}', UTC_TIMESTAMP() - INTERVAL {days} DAY, {body})"
 
 
-def test_ages_are_told_by_tenant_whatever_the_columns_are(described: Callable[..., Session]) -> None:
+def test_ages_are_told_by_tenant_whatever_the_columns_are(
+    described: Callable[..., Session], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(store_ages, "SPREAD_SECONDS", 3600.0)
     session = stores(
         described, "blob", aged(3, "'a'"), aged(100, "x'ff00fe'"), aged(200, "''"), aged(300, "NULL"), tombstones=True
     )

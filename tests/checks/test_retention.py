@@ -265,6 +265,12 @@ def test_what_cannot_be_planted_is_said(deployment: Deployment) -> None:
     assert "no_such_column" in found["logs of one"].reason
 
 
+@pytest.fixture(autouse=True)
+def patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """However slow the machine is, ages are counted."""
+    monkeypatch.setattr(store_ages, "SPREAD_SECONDS", 3600.0)
+
+
 def spreads(deployment: Deployment) -> dict[tuple[str, str], Any]:
     probe = deployment.session().probe(Stores)
     assert isinstance(probe, Stores)

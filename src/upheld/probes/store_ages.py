@@ -27,8 +27,8 @@ BUCKETS = 36
 """Counts of one tenant; the last one is of all older records."""
 SPREAD_TENANTS = 1_000
 """Of a store with more tenants than this only the oldest records are looked at."""
-SPREAD_SECONDS = 2.0
-"""Where it took longer than this to find the oldest records of a store, the others are not counted by age."""
+SPREAD_SECONDS = 0.5
+"""Where it took longer than this to find the oldest records of a store, the others are not counted by age, which takes about four times as long."""
 
 
 @dataclass(frozen=True, slots=True)
