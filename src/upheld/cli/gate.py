@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -31,18 +32,16 @@ _AGE = re.compile(r"(\d{1,5}) ?([dh])")
 @click.option("--since", default="", metavar="REF", help="The change is all since the last commit in common with REF.")
 @click.option(
     "--base",
-    type=click.Path(path_type=Path),
     metavar="RUN",
-    help="The last full run of the base, from which is carried what the change cannot have changed.",
+    help="The last full run of the base, from which is carried what the change cannot have changed: a folder, or ledger[:PLACE].",
 )
 @click.option(
     "--max-age", default="7d", show_default=True, metavar="AGE", help="How old a carried result may be: 7d, 12h."
 )
 @click.option(
     "--baseline",
-    type=click.Path(path_type=Path),
     metavar="RUN",
-    help="A run whose refuted findings are not this change's: only what is worse counts.",
+    help="A run whose refuted findings are not this change's: only what is worse counts. A folder, or ledger[:PLACE].",
 )
 @click.option(
     "--cache",
@@ -85,9 +84,9 @@ def gate(
     target: str | None,
     claims: str,
     since: str,
-    base: Path | None,
+    base: str | None,
     max_age: str,
-    baseline: Path | None,
+    baseline: str | None,
     cache: Path | None,
     cache_key: str | None,
     workers: str,
@@ -113,20 +112,20 @@ def gate(
     path = find_policy(policy)
     source = find_target(target, path, ())
     wanted = Wanted(
-        since=since,
-        base=_run(base) if base is not None else None,
-        baseline=_run(baseline) if baseline is not None else None,
-        max_age=_age(max_age),
-        cache=cache,
-        cache_key=_key(cache_key, path) if cache_key else b"",
+        since=since, max_age=_age(max_age), cache=cache, cache_key=_key(cache_key, path) if cache_key else b""
     )
     if cache_key and cache is None:
         raise click.BadParameter("there is no --cache that it could seal", param_hint="--cache-key")
     selected = [one.strip() for one in claims.split(",") if one.strip()]
     with Audit(path, source, claims=selected, catalogue=LazyCatalogue(*check_folders(path))) as audit:
-        # A gate that is killed leaves a run that says so, and never the one of an earlier change.
+        wanted = replace(
+            wanted,
+            base=_run(base, "--base", audit) if base is not None else None,
+            baseline=_run(baseline, "--baseline", audit) if baseline is not None else None,
+        )
         for folder in filter(None, (out, cache)):
             _made(folder)
+        # A gate that is killed leaves a run that says so, and never the one of an earlier change.
         run_json.write(assemble(audit, "the gate was interrupted before this check ended"), out / "run.json")
         outcome = decide(audit, wanted, lambda pending: _engine(pending, workers))
     run_json.write(outcome.run, out / "run.json")
@@ -171,11 +170,12 @@ def _views(exports: tuple[str, ...]) -> list[tuple[str, Path]]:
     return wanted_exports(exports)
 
 
-def _run(path: Path) -> Run:
-    """A run by its folder or its run.json; of one that was killed, what stands, which says so."""
-    from upheld.keeping import standing  # noqa: PLC0415  (only where a run is named)
+def _run(named: str, option: str, audit: Audit) -> Run:
+    from upheld.gating.standing import earlier  # noqa: PLC0415  (only where a run is named)
+    from upheld.target.load import load_target  # noqa: PLC0415  (likewise)
 
-    return standing(path)
+    file = audit.source.file if audit.source is not None else None
+    return earlier(named, option, audit.policy.name, load_target(file)[0] if file is not None else None)
 
 
 def _made(folder: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 import socket
@@ -12,10 +13,15 @@ from pathlib import Path
 import jsonschema
 import pytest
 
+from upheld.errors import InputError
 from upheld.exporting.places import Place
 from upheld.gating import code_quality, reaching, saying
 from upheld.gating.outcome import Broken, Outcome, Undecided
+from upheld.gating.standing import earlier
+from upheld.ledger import Ledger
 from upheld.model import Run, Severity
+from upheld.reporting import run_json
+from upheld.target.load import load_target
 
 from ...loopback import ROOT, free_port
 from .conftest import PLAIN, Project
@@ -209,3 +215,28 @@ def test_a_gate_that_is_killed_leaves_no_run_that_looks_whole(project: Project) 
     finally:
         process.kill()
     assert json.loads((out / "run.json").read_text())["complete"] is False
+
+
+def test_the_last_whole_run_of_a_ledger_is_a_baseline(project: Project) -> None:
+    project.write("app/a.py", PLAIN)
+    baseline, folder = project.full(), project.beside / "full"
+    run_json.write(baseline, folder / "run.json")
+    place = project.beside / "ledger.sqlite"
+    target = load_target(project.folder / "target.yaml")[0]
+    ledger = Ledger.open(place)
+    ledger.add(baseline, folder)
+    ledger.add(
+        dataclasses.replace(baseline, id="a-selection", selected=("c1",), started="2999-01-01T00:00:00.000Z"), folder
+    )
+    ledger.add(
+        dataclasses.replace(baseline, id="broke-off", complete=False, started="2999-01-01T00:00:00.000Z"), folder
+    )
+    assert earlier(f"ledger:{place}", "--baseline", "shop", target) == baseline
+    assert project.gate(baseline=earlier(f"ledger:{place}", "--baseline", "shop", target)).code == 0
+    with pytest.raises(InputError, match="knows no whole run"):
+        earlier(f"ledger:{place}", "--baseline", "another", target)
+    run_json.write(dataclasses.replace(baseline, seconds=0.0), folder / "run.json")
+    with pytest.raises(InputError, match="does not hold that run any more"):
+        earlier(f"ledger:{place}", "--baseline", "shop", target)
+    with pytest.raises(InputError, match="no ledger here"):
+        earlier(f"ledger:{project.beside / 'none'}", "--baseline", "shop", target)
