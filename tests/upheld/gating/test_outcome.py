@@ -10,9 +10,11 @@ import subprocess
 import sys
 from pathlib import Path
 
+import click
 import jsonschema
 import pytest
 
+from upheld.cli.main import cli
 from upheld.errors import InputError
 from upheld.exporting.places import Place
 from upheld.gating import code_quality, reaching, saying
@@ -173,30 +175,17 @@ def test_the_command_says_where_which_sentence_breaks(project: Project) -> None:
     assert written["complete"] is True
 
 
-def test_wrong_usage_is_said(project: Project) -> None:
+def test_wrong_usage_is_said(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(project.folder)
     for arguments in (
         ["--max-age", "soon"],
         ["--cache-key", "env:NONE"],
         ["--since", "nowhere"],
         ["--base", "nowhere"],
+        ["--baseline", f"ledger:{project.beside / 'none'}"],
     ):
-        done = subprocess.run(
-            [
-                sys.executable,
-                "-c",
-                "from upheld.cli.main import main; main()",
-                "gate",
-                "--out",
-                str(project.beside / "o"),
-                *arguments,
-            ],
-            cwd=project.folder,
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=120,
-        )
-        assert done.returncode == 2, (arguments, done.stdout, done.stderr)
+        with pytest.raises((click.UsageError, InputError)):
+            cli.main(["gate", "--out", str(project.beside / "o"), *arguments], standalone_mode=False)
 
 
 def test_a_gate_that_is_killed_leaves_no_run_that_looks_whole(project: Project) -> None:
