@@ -15,8 +15,8 @@ from upheld.policies import load
 from upheld.reading import Page
 from upheld.resources import check_folders
 
-MOST_CHARACTERS = 200_000
-"""Characters of a page that are judged: thirty thousand words are no security page."""
+MOST_CHARACTERS = 100_000
+"""Characters of a page that are judged: fifteen thousand words are no security page."""
 
 
 def drafted_policy(page: Page, where: Path, today: date, *, live: bool) -> tuple[str, Summary]:

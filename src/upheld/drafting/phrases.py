@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cache
@@ -14,6 +13,7 @@ from pydantic_core import PydanticCustomError
 
 from upheld import documents
 from upheld.catalogue import Catalogue
+from upheld.drafting import patterns
 from upheld.drafting.parameters import READERS
 from upheld.drafting.patterns import compiled
 from upheld.errors import InputError, Mistake
@@ -101,10 +101,10 @@ class Phrase:
     """A kind of claim with its patterns compiled."""
 
     entry: ClaimPhrase
-    any: tuple[re.Pattern[str], ...]
-    needs: tuple[re.Pattern[str], ...]
-    none: tuple[re.Pattern[str], ...]
-    when: tuple[tuple[re.Pattern[str], ...], ...]
+    any: tuple[patterns.Pattern, ...]
+    needs: tuple[patterns.Pattern, ...]
+    none: tuple[patterns.Pattern, ...]
+    when: tuple[tuple[patterns.Pattern, ...], ...]
 
 
 @dataclass(frozen=True)

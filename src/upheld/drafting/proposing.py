@@ -12,7 +12,7 @@ from pydantic import ValidationError
 from upheld.catalogue import Catalogue, Check
 from upheld.drafting.holding import too_weak
 from upheld.drafting.parameters import READERS, Said
-from upheld.drafting.patterns import lowered
+from upheld.drafting.patterns import Pattern, lowered
 from upheld.drafting.phrases import CheckPhrase, Phrase, Phrases
 from upheld.drafting.telling import Kind, Told, tell, words_of
 from upheld.reading import ENGLISH, Page, Sentence, language_of, quantifiers
@@ -22,6 +22,8 @@ Confidence = Literal["high", "medium", "low"]
 _LONG_CELL = 12
 """Words from which on a cell of a row is a sentence of its own."""
 _FEW_WORDS = 5
+_LONGEST = 1_000
+"""Characters from which on a sentence is not judged: nobody could say what it promises either."""
 _EXAMPLE = "claim"
 _CLAIM = "\0claim"
 """Stands for the claim's id until it has one."""
@@ -128,6 +130,11 @@ def _units(sentences: Sequence[Sentence]) -> Iterator[_Unit]:
 
 
 def _drafted(unit: _Unit, page: Page, catalogue: Catalogue, phrases: Phrases) -> Drafted:
+    if len(unit.text) > _LONGEST:
+        told = Told(Kind.FOREIGN, True)
+        return Drafted(
+            unit.text, unit.sentences, told, note=f"it has more than {_LONGEST:,} characters, and is not judged: cut it"
+        )
     language = language_of(unit.text) or page.language or ENGLISH
     # In a page in English a few words that look foreign are names; a whole sentence is not.
     few = page.language in {ENGLISH, ""} and len(unit.text.split()) <= _FEW_WORDS
@@ -174,7 +181,7 @@ def _matches(said: Said, phrases: Phrases) -> Iterator[_Match]:
         yield _Match(phrase, found, own)
 
 
-def _found(patterns: Iterable[re.Pattern[str]], text: str) -> str:
+def _found(patterns: Iterable[Pattern], text: str) -> str:
     lower = lowered(text)
     return next((text[slice(*found.span())] for one in patterns if (found := one.search(lower))), "")
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
@@ -13,7 +12,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict
 
 from upheld import documents
-from upheld.drafting.patterns import compiled, lowered
+from upheld.drafting.patterns import Pattern, compiled, lowered
 from upheld.reading import quantities
 
 GRAMMAR = Path(__file__).parent / "grammar.yaml"
@@ -34,7 +33,7 @@ class Kind(StrEnum):
     HEADING = "heading"
     OTHER = "other"
     FOREIGN = "foreign"
-    """In a language that is not read."""
+    """In a language that is not read, or too long to be."""
 
 
 class _Grammar(BaseModel):
@@ -65,7 +64,7 @@ class Told:
 
 
 @cache
-def _grammar() -> Mapping[str, tuple[re.Pattern[str], ...]]:
+def _grammar() -> Mapping[str, tuple[Pattern, ...]]:
     read = documents.validate(documents.load(GRAMMAR), _Grammar).model_dump(exclude={"upheld"})
     return {name: tuple(map(compiled, patterns)) for name, patterns in read.items()}
 

@@ -156,7 +156,7 @@ def _told(one: Drafted) -> str:
 
 
 def _note(one: Drafted) -> str:
-    if one.told.kind is Kind.FOREIGN:
+    if one.told.kind is Kind.FOREIGN and not one.note:
         language = NAMES.get(one.language, one.language)
         return f"not found out: it is in {language}, which is not read: what decides it, or why it promises nothing"
     return f"not found out: {one.note}" if one.note else ""
