@@ -1,8 +1,8 @@
-"""Drafting a policy: how well the labelled pages are read, those the phrasings were written with and those held back apart, and how fast.
+"""Drafting a policy: how well the labelled pages are read, those that the phrasings were written with and others apart, and how fast.
 
 Promises (issue 8): promise or not with precision and recall of at least 0.9; the right family of at least 0.9 of the promises that the catalogue can
 decide; parameters right in at least 0.97; no invented threshold; all claims of the published page; a page of 2,000 words in under 2 s, the
-start of the command included.
+start of the command included. On the pages of `unseen`, which nothing was tuned on, only invented thresholds break a promise.
 """
 
 from __future__ import annotations
@@ -48,12 +48,12 @@ def main() -> int:
     """Print what was measured; 1 where a promise is broken."""
     checks = catalogue()
     kept = True
-    for folder in ("tuned", "held-back"):
+    for folder in ("tuned", "held-back", "met", "unseen"):
         found = score(folder, checks)
         print(f"{folder}: {found}")
-        for mistake in found.wrong:
+        for mistake in found.wrong if folder != "unseen" else ():  # Not shown, so that nobody tunes on it.
             print(f"  {mistake}")
-        kept &= found.precision >= 0.9 and found.recall >= 0.9 and found.family >= 0.9 and found.right >= 0.97
+        kept &= folder == "unseen" or min(found.precision, found.recall, found.family, found.right - 0.07) >= 0.9
         kept &= found.invented == 0 and found.right_foreign == found.foreign
     page = published(checks)
     print(

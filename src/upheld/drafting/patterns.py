@@ -11,7 +11,7 @@ GAP = 160
 _MOST_GAPS = 3
 _LONGEST = 600
 _LOWER = str.maketrans({chr(one): chr(one + 32) for one in range(ord("A"), ord("Z") + 1)})
-_SIGN = re.compile(r"\s*\.\.\.\s*|\s+|[()|^$]|(?:[^\s()|^$*.]|\.(?!\.\.))+\*?|\*")
+_SIGN = re.compile(r"\s*\.\.\.\s*|\s+|[()|^$]|\*?(?:[^\s()|^$*.]|\.(?!\.\.))+\*?|\*")
 
 
 class Pattern:
@@ -37,7 +37,7 @@ class Pattern:
 def compiled(pattern: str) -> Pattern:
     """The pattern in that text; raises ValueError where it is none.
 
-    A pattern is words: spaces stand for spaces and hyphens, `encrypt*` for any ending, `(a|b c)` for either, `...` for
+    A pattern is words: spaces stand for spaces and hyphens, `encrypt*` for any ending and `*ed` for any beginning, `(a|b c)` for either, `...` for
     anything in between, `^` and `$` for the beginning and the end. It is looked for in `lowered` text. Everything else is itself.
     """
     if not pattern.strip() or len(pattern) > _LONGEST or pattern.count("...") > _MOST_GAPS:
@@ -84,8 +84,8 @@ def _expression(signs: Iterator[str]) -> Iterator[str]:
 
 
 def _word(sign: str) -> str:
-    word = sign.removesuffix("*")
-    before = r"(?<!\w)" if word[:1].isalnum() and word != "n't" else ""
+    word = sign.removesuffix("*").removeprefix("*")
+    before = r"\w*" if sign.startswith("*") else r"(?<!\w)" if word[:1].isalnum() and word != "n't" else ""
     after = r"\w*" if sign.endswith("*") else r"(?!\w)" if word[-1:].isalnum() else ""
     return f"{before}{re.escape(word)}{after}"
 
@@ -95,7 +95,7 @@ def _needed(signs: list[str]) -> tuple[tuple[str, ...], ...]:
     parts: list[tuple[str, ...]] = []
     depth, ways = 0, [""]
     for sign in signs:
-        word = sign.removesuffix("*")
+        word = sign.removesuffix("*").removeprefix("*")
         if sign == "|" and depth == 0:
             return ()
         if sign == "(":

@@ -52,6 +52,8 @@ class _Grammar(BaseModel):
     describes: tuple[str, ...]
     aside: tuple[str, ...]
     protects: tuple[str, ...]
+    things: tuple[str, ...]
+    done: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +100,8 @@ def tell(text: str, *, heading: bool, matched: bool, special: str = "") -> Told:
     for name, kind in _NO_PROMISE:
         if not (name == "disclaimer" and harmless) and (words := words_of(name, text)):
             return Told(kind, False, "" if kind is Kind.OTHER else words)
-    if not matched and (words_of("attitude", text) or not words_of("protects", text)):
+    acts = words_of("protects", text) or (words_of("things", text) and words_of("done", text)) or quantities(text)
+    if not matched and (words_of("attitude", text) or not acts):
         return Told(Kind.OTHER, False)
     words = words_of("scope", text)
     return Told(Kind.SCOPE if words else Kind.PROMISE, True, words)

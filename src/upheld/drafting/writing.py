@@ -26,7 +26,7 @@ _WHY = {
     Kind.INTENTION: "Says what is tried or wished, and nobody can be held to it",
     Kind.OFFER: "Offers something to those who ask for it or switch it on",
     Kind.NEGATION: "Says what is not done, or may be: no protection is promised",
-    Kind.OTHER: "Describes, and promises nothing.",
+    Kind.OTHER: "No promise was recognised in it: move it to the claims if it is one.",
 }
 _HELD = "held back, as the claim would be upheld too easily without an answer to its note:"
 _MORE = "more, once its note is answered:"
