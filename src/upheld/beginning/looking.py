@@ -5,13 +5,14 @@ from __future__ import annotations
 import re
 import subprocess
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar, cast
 from urllib.parse import SplitResult, urljoin, urlsplit
 
+from upheld.beginning.logins import named_logins
 from upheld.errors import InputError, Mistake, Unobservable
 from upheld.probes import openapi
 from upheld.probes.base import Session
@@ -81,13 +82,14 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class Described:
-    """The OpenAPI document that was found: of which endpoint, where, how many operations it has, how many ask for a login, what can be made."""
+    """The OpenAPI document that was found: of which endpoint, where, how many operations it has, how many ask for a login, what can be made, how one logs in."""
 
     endpoint: str
     where: str
     operations: int
     with_login: int
     recipes: tuple[Inferred, ...] = ()
+    logins: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
@@ -258,7 +260,8 @@ def _document(seen: Seen, session: Session) -> Described | None:
         found = _read_document(endpoint, where, session, seen.not_found if named else [])
         if found is not None:
             login = sum(not one.public for one in found.operations)
-            return Described(endpoint.name, where, len(found.operations), login, inferred(found))
+            logins = named_logins(found, endpoint.url)
+            return Described(endpoint.name, where, len(found.operations), login, inferred(found), logins)
     if named is None and tries:
         seen.not_found.append(f"an OpenAPI document: none stands at {', '.join(DOCUMENTS)}")
     return None

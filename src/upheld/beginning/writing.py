@@ -107,12 +107,30 @@ def _api(seen: Seen) -> Iterator[str]:
         f"{found.operations} operations, of which {found.with_login} ask for a login, as the document says", "  "
     )
     yield from recipe_lines(found.recipes)
-    missing = "how somebody logs in" if found.recipes else "how somebody logs in, and how objects are made"
-    yield from _not_found(f"{missing}: by way of example", indent="  ")
+    if found.logins:
+        yield comment("Ways to log in, as the document says; identities that log in so are still to be named.", "  ")
+        yield "  logins:"
+        for name, login in found.logins.items():
+            yield f"    {name}: {{{', '.join(f'{key}: {_written(value)}' for key, value in login.items())}}}"
+    missing = [] if found.logins else ["how somebody logs in"]
+    missing += [] if found.recipes else ["how objects are made"]
+    yield from _not_found(f"{', and '.join(missing) or 'what else an API needs'}: by way of example", indent="  ")
     for line in example("api").splitlines()[3:]:
+        if found.logins and line.strip().startswith(("logins:", "password:")):
+            continue
         yield f"  # {line.removeprefix('  ')}"
-    for part in ("tenants", "identities"):
-        yield from _not_found(part, part)
+    yield from _not_found("tenants", "tenants")
+    name = next(iter(found.logins), "password")
+    for line in _not_found("identities", "identities"):
+        # The example is to fit the login that was found.
+        known = line.replace("login: password", f"login: {name}")
+        yield known.replace("email:", "username:") if name in {"oauth2", "basic"} else known
+
+
+def _written(value: object) -> str:
+    if isinstance(value, Mapping):
+        return f"{{{', '.join(f'{key}: {_exact(one)}' for key, one in value.items())}}}"
+    return _exact(value)
 
 
 def recipe_lines(recipes: tuple[Inferred, ...]) -> Iterator[str]:

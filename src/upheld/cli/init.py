@@ -86,9 +86,8 @@ def init(
         # Whoever made a file there meanwhile keeps it.
         with file.open("w" if force else "x", encoding="utf-8") as stream:
             stream.write(texts[name])
-    click.echo(
-        f"{files[TARGET]}: {len(seen.places)} endpoints; {texts[TARGET].count('not found out')} things were not found out"
-    )
+    endpoints = f"{len(seen.places)} {'endpoint' if len(seen.places) == 1 else 'endpoints'}"
+    click.echo(f"{files[TARGET]}: {endpoints}; {texts[TARGET].count('not found out')} things were not found out")
     words = "the page's claims" if any(one.promise for one in drafted) else "starter claims, which nobody published"
     covered = policy.count("\n    checks:\n")
     click.echo(f"{files[POLICY]}: {claims} {words}, {covered} with checks")

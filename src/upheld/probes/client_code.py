@@ -128,6 +128,9 @@ class ClientCode(Probe):
                 continue
             found.append(Served(url, kind, origin, answer.status, answer.size, leaks))
             waiting += [(urljoin(url, link), other, url) for link, other in _links(answer, kind)]
+        if all(one.left_out for one in found):
+            told = "; ".join(f"{one.url}: {one.reason}" for one in found[:3])
+            raise Unobservable(f"there is no page ({told}): endpoints may name some (pages)")
         return tuple(found)
 
     def close(self) -> None:
