@@ -103,22 +103,19 @@ def vouched(content: bytes, bundle: bytes, pinned: Pinned) -> tuple[datetime, da
     from sigstore.models import Bundle  # noqa: PLC0415
     from sigstore.verify import Verifier, policy  # noqa: PLC0415
 
+    roots = _roots(pinned.roots)
     try:
         with _quiet():
-            roots = _roots(pinned.roots)
             read = Bundle.from_json(bundle)
             if read.to_json().encode() != bundle:
                 raise ValueError("it is not written as Sigstore writes it")
             who = policy.Identity(identity=pinned.identity, issuer=pinned.issuer)
             Verifier(trusted_root=roots).verify_artifact(content, read, who)
-    except InputError:
-        raise
     except (
         Exception
     ) as error:  # It reads what anybody may have written: whatever it stumbles over, nobody is vouched for.
-        raise NotVouched(
-            f"{pinned.identity}, known to {pinned.issuer}, did not sign it: {str(error) or type(error).__name__}"
-        ) from None
+        said = str(error) or type(error).__name__
+        raise NotVouched(f"{pinned.identity}, known to {pinned.issuer}, did not sign it: {said}") from None
     certificate = read.signing_certificate
     return certificate.not_valid_before_utc, certificate.not_valid_after_utc
 
@@ -165,7 +162,12 @@ def _roots(path: Path | None) -> TrustedRoot:
     from sigstore.models import TrustedRoot as Root  # noqa: PLC0415
 
     if path is None:
-        return Config.production(offline=True).trusted_root
+        try:
+            with _quiet():
+                return Config.production(offline=True).trusted_root
+        except Exception as error:  # It keeps them in a folder of the user's, with which anything may be wrong.
+            said = f"the roots of the public instance cannot be read: {error}"
+            raise InputError([Mistake("--trusted-root", 0, 0, said, expected="a file with the roots")]) from None
     return _read(path, lambda _: Root.from_file(str(path)), "a Sigstore trusted root (JSON)")  # type: ignore[no-any-return]
 
 

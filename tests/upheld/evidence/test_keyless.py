@@ -27,7 +27,7 @@ def elsewhere(monkeypatch, tmp_path):
     """In no CI service, wherever these tests are run."""
     for name in SERVICES:
         monkeypatch.delenv(name, raising=False)
-    monkeypatch.setattr("id._internal.oidc.ambient._GCP_PRODUCT_NAME_FILE", str(tmp_path / "none"))
+    monkeypatch.setattr("id._internal.oidc.ambient._GCP_PRODUCT_NAME_FILE", str(tmp_path / "none"), raising=False)
 
 
 @pytest.fixture
@@ -133,9 +133,17 @@ def test_another_instances_roots_are_not_believed(make, files, instance, part):
 
 
 def test_the_public_instance_did_not_sign_it(make, tmp_path, monkeypatch):
-    for name in ("HOME", "XDG_DATA_HOME", "XDG_CACHE_HOME"):
+    places = ("HOME", "XDG_DATA_HOME", "XDG_CACHE_HOME")
+    for name in places:
         monkeypatch.setenv(name, str(tmp_path))
-    assert "did not sign it" in refusal(make(), Pinned(WHO, ISSUER))
+    data = make()
+    assert "did not sign it" in refusal(data, Pinned(WHO, ISSUER))
+    # Where its roots cannot be read, nothing is said of who signed.
+    (tmp_path / "file").write_text("")
+    for name in places:
+        monkeypatch.setenv(name, str(tmp_path / "file"))
+    with pytest.raises(InputError, match="roots of the public instance cannot be read"):
+        verify_data(data, Pinned(WHO, ISSUER))
 
 
 def test_an_instance_that_lies_is_not_believed(make, files, instance, monkeypatch):
