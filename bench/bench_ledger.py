@@ -30,7 +30,7 @@ COMMANDS = (
     ("timeline", "claim-7"),
     ("timeline", "--days", "3650"),
     ("timeline", "--days", "3650", "--json"),
-    ("diff", "1000", "latest"),
+    ("diff", "{early}", "latest"),
     ("ledger",),
 )
 COMMAND = [sys.executable, "-c", "from upheld.cli.main import main; main()"]
@@ -110,7 +110,8 @@ def main() -> int:
             f"ledger verify: {time.perf_counter() - begun:.1f} s for {verified.entries:,} entries, holds: {verified.holds}"
         )
         slow = 0
-        for command in COMMANDS:
+        for words in COMMANDS:
+            command = tuple(word.format(early=given.runs // 10) for word in words)
             taken = measured(place, command, given.times)
             middle = statistics.median(taken)
             slow += middle >= LIMIT

@@ -6,7 +6,9 @@ import os
 import signal
 import subprocess
 import time
+from contextlib import suppress
 from datetime import datetime, timedelta
+from pathlib import Path
 
 import pytest
 
@@ -149,6 +151,17 @@ def until(condition, seconds=60.0):
         time.sleep(0.02)
 
 
+def children(parent):
+    """The processes that another one started."""
+    found = []
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        with suppress(OSError):  # It is gone by now.
+            fields = stat.read_text(encoding="utf-8", errors="replace").rpartition(")")[2].split()
+            if int(fields[1]) == parent:
+                found.append(int(stat.parent.name))
+    return found
+
+
 def test_a_watch_that_is_killed_goes_on_with_what_it_left_and_one_that_is_stopped_ends_its_run(project, monkeypatch):
     """The whole of it, as processes: killed in mid run, started again, told to stop in mid run."""
     monkeypatch.setenv("UPHELD_LEDGER", str(project / "ledger.sqlite"))
@@ -166,7 +179,7 @@ def test_a_watch_that_is_killed_goes_on_with_what_it_left_and_one_that_is_stoppe
 
     watch = started()
     until(lambda: lines(journal) > 2)
-    child = int(subprocess.run(["pgrep", "-P", str(watch.pid)], capture_output=True, text=True, check=True).stdout)
+    (child,) = children(watch.pid)
     os.kill(watch.pid, signal.SIGKILL)
     os.kill(child, signal.SIGKILL)
     watch.communicate()
