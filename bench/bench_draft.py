@@ -7,6 +7,7 @@ start of the command included. On the pages of `unseen`, which nothing was tuned
 
 from __future__ import annotations
 
+import resource
 import subprocess
 import sys
 import tempfile
@@ -33,15 +34,16 @@ def long_page() -> str:
     return "\n\n".join(made)
 
 
-def seconds(page: Path, times: int) -> float:
-    """The least time that the command takes for that page."""
-    best = float("inf")
+def seconds(page: Path, times: int) -> tuple[float, float]:
+    """The least time that the command takes for that page, and the least that it computes; they differ on a machine that is busy."""
+    best = least = float("inf")
     for _ in range(times):
-        before = time.perf_counter()
+        before, used = time.perf_counter(), resource.getrusage(resource.RUSAGE_CHILDREN).ru_utime
         command = [sys.executable, "-c", "from upheld.cli.main import main; main()", "draft", str(page)]
         subprocess.run(command, check=True, capture_output=True)
         best = min(best, time.perf_counter() - before)
-    return best
+        least = min(least, resource.getrusage(resource.RUSAGE_CHILDREN).ru_utime - used)
+    return best, least
 
 
 def main() -> int:
@@ -66,8 +68,10 @@ def main() -> int:
         file = Path(folder) / "page.txt"
         file.write_text(long_page(), encoding="utf-8")
         words = len(file.read_text(encoding="utf-8").split())
-        took = seconds(file, 3)
-    print(f"draft of {words} words: {took:.2f} s, best of 3, process start included (promised: {SECONDS:g} s)")
+        took, used = seconds(file, 3)
+    print(
+        f"draft of {words} words: {took:.2f} s ({used:.2f} s of computing), best of 3, process start included (promised: {SECONDS:g} s)"
+    )
     return 0 if kept and took < SECONDS else 1
 
 

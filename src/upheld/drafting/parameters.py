@@ -256,6 +256,7 @@ READERS: dict[str, Reader] = {
     "severity": Reader(_severity, "from which severity on"),
     "country": Reader(_country, "which country"),
     "transfer countries": Reader(_transfer, "to which countries"),
+    "place": Reader(lambda said: _country(said) or _provider(said), "which country or provider"),
     "provider": Reader(_provider, "which provider"),
     "plans": Reader(_plans, "on which plans"),
     "categories": Reader(_categories, "which categories"),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from functools import cache, cached_property
+from functools import cache, cached_property, lru_cache
 
 GAP = 160
 """Characters that `...` stands for at most."""
@@ -53,6 +53,7 @@ def compiled(pattern: str) -> Pattern:
     return Pattern(pattern)
 
 
+@lru_cache(maxsize=16)
 def lowered(text: str) -> str:
     """The text as patterns look at it: letters of ASCII in lower case, each character in its place."""
     return text.translate(_LOWER)

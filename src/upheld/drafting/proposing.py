@@ -224,8 +224,12 @@ def _notes(made: Drafted, asking: Sequence[Proposal], undecided: Sequence[_Match
         if made.held:
             yield "what else the sentence promises could be decided: see the checks that are held back"
     if asking:
-        questions = "; ".join(f"{question} ({one.check}: {name})" for one in asking for name, question in one.asks)
-        yield f"the page does not say {questions}"
+        questions: dict[str, list[str]] = {}
+        for one in asking:
+            for name, question in one.asks:
+                questions.setdefault(question, []).append(f"{one.check}: {name}")
+        said = "; ".join(f"{question} ({', '.join(where)})" for question, where in questions.items())
+        yield f"the page does not say {said}"
     if not made.checks and not made.held and not undecided:
         yield "no check of the catalogue fits its words: name one, write one of your own, or list it under no_promise"
     if made.told.kind is Kind.SCOPE:
