@@ -233,3 +233,17 @@ def test_a_repository_without_working_copy_is_judged_at_its_branch(project: Proj
     assert any("no working copy" in note for note in outcome.run.notes)
     with pytest.raises(InputError, match="no working copy"):
         project.gate(since="HEAD")
+
+
+def test_what_compares_with_the_policy_is_carried_only_under_the_same_one(project: Project) -> None:
+    project.policy("own.has_a_lock_file")
+    base = project.full()
+    looks = tuple(
+        dataclasses.replace(one, probe="publication", look="policy_sentences") for one in only(base).observations
+    )
+    compares = with_result(base, observations=looks)
+    assert project.gate(base=compares).carried == 1
+    project.policy("own.has_a_lock_file", "own.has_no_plain_url")
+    outcome = project.gate(base=compares)
+    assert outcome.carried == 0
+    assert any("it compares with the policy" in note for note in outcome.run.notes)
