@@ -1,13 +1,15 @@
 """The gate, as a whole process each time, over a made-up tree of 100,000 lines of Python that bandit and upheld's own reading look at.
 
 Promises: with a warm cache, a change that touches no audited path takes under 2 s; one changed file takes under 10 s and at most
-0.25 of a run with an empty cache. Each number is the least of several processes, because whatever else runs only adds to it.
+0.25 of a run with an empty cache. Each number is the least of several processes, because whatever else runs only adds to it; the
+seconds of CPU beside it say how much of it was waiting for others.
 """
 
 from __future__ import annotations
 
 import json
 import os
+import resource
 import shutil
 import subprocess
 import sys
@@ -73,15 +75,20 @@ def main() -> int:
         for number in range(TIMES):
             (folder / "app" / "part_7.py").write_text(_file(7) + f"\nVERSION = {number}\n")
             changed.append(_gate(folder, cache, looked=2))
-    share = min(changed) / cold
-    print(f"{lines:,} lines in {FILES} files; an empty cache: {cold:.2f} s")
-    print(f"a change that touches no audited path: {min(untouched):.2f} s (promised: under {UNTOUCHED_SECONDS:g})")
+    share = min(changed)[0] / cold[0]
+    print(f"{lines:,} lines in {FILES} files; an empty cache: {_said(cold)}")
+    print(f"a change that touches no audited path: {_said(min(untouched))}; promised: under {UNTOUCHED_SECONDS:g} s")
     print(
-        f"one changed file: {min(changed):.2f} s (under {CHANGED_SECONDS:g}), {share:.2f} of cold (at most {CHANGED_SHARE})"
+        f"one changed file: {_said(min(changed))}, {share:.2f} of cold; under {CHANGED_SECONDS:g} s and {CHANGED_SHARE}"
     )
-    kept = min(untouched) < UNTOUCHED_SECONDS and min(changed) < CHANGED_SECONDS and share <= CHANGED_SHARE
+    quick = min(untouched)[0] < UNTOUCHED_SECONDS and min(changed)[0] < CHANGED_SECONDS
+    kept = quick and share <= CHANGED_SHARE
     print("kept" if kept else "BROKEN")
     return 0 if kept else 1
+
+
+def _said(measured: tuple[float, float]) -> str:
+    return f"{measured[0]:.2f} s ({measured[1]:.2f} s of CPU)"
 
 
 def _make(folder: Path) -> int:
@@ -109,24 +116,25 @@ def _file(number: int) -> str:
     return text + "#\n" * (each - text.count("\n"))
 
 
-def _gate(folder: Path, cache: Path, *, looked: int, fresh: bool = False) -> float:
-    """Seconds of one process; fails when it did not do what is measured."""
+def _gate(folder: Path, cache: Path, *, looked: int, fresh: bool = False) -> tuple[float, float]:
+    """Seconds of one process, and those of CPU that it and what it started took; fails when it did not do what is measured."""
     if fresh:
         shutil.rmtree(cache, ignore_errors=True)
     out = cache.parent / "out"
     command = [sys.executable, "-c", "from upheld.cli.main import main; main()"]
     arguments = ["gate", "--cache", str(cache), "--out", str(out), "--since", "HEAD"]
     environment = {key: value for key, value in os.environ.items() if key != "PYTHONDONTWRITEBYTECODE"}
-    start = time.perf_counter()
+    before, start = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()
     done = subprocess.run(
         [*command, *arguments], cwd=folder, env=environment, capture_output=True, text=True, check=False
     )
-    seconds = time.perf_counter() - start
+    seconds, after = time.perf_counter() - start, resource.getrusage(resource.RUSAGE_CHILDREN)
+    busy = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
     run = json.loads((out / "run.json").read_text())
     fresh_ones = sum(not check["origin"] for claim in run["claims"] for check in claim["checks"])
     if done.returncode or fresh_ones != looked or run["claims"][0]["status"] != "upheld":
         raise SystemExit(f"not what was to be measured: {fresh_ones} looked, {done.stdout}{done.stderr}")
-    return seconds
+    return seconds, busy
 
 
 if __name__ == "__main__":
