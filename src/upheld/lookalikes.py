@@ -17,7 +17,7 @@ from ahocorasick_rs import AhoCorasick
 LONGEST = 4096
 """Characters from which on nothing is taken for a few ordinary words any more."""
 
-# Not in the midst of a word; the letter of an escape as `\\n` is none.
+# Not in the midst of a word; the letter of an escape as `\n` is none.
 _FREE = r"(?:(?<![A-Za-z0-9])|(?<=\\[nrt]))"
 _ENDS = r"(?![A-Za-z0-9])"
 
@@ -298,7 +298,7 @@ def _account(value: str) -> bool:
 
 _LEFT, _RIGHT = _FREE + r"(?<![0-9][.-])", r"(?![A-Za-z0-9])(?![.-][0-9])"
 _IDENTIFIER = re.compile(r"[iI][dD][^A-Za-z0-9]{1,10}$")
-_NUMERALS = re.compile(r"[0-9](?:[ -]?[0-9A-Z]){7}")
+_NUMERALS = re.compile(r"[0-9](?:[ -]?[0-9A-Z]){7,}")
 _PERSONAL: tuple[tuple[str, re.Pattern[str], Callable[[str], bool] | None], ...] = (
     ("identity-number", re.compile(_LEFT + r"[0-9]{10}[01][0-9]{2}" + _RIGHT), _identity),
     (
@@ -396,9 +396,10 @@ def _plain(text: str) -> Iterator[Span]:
             group = found.lastgroup or 0
             if kind.proven is None or kind.proven(found.group(group)):
                 yield Span(*found.span(group), kind.label)
-    if _NUMERALS.search(text) is not None:
+    # Only around runs of numerals, for the patterns themselves begin with what every text has everywhere.
+    for run in _NUMERALS.finditer(text):
         for label, pattern, proven in _PERSONAL:
-            for found in pattern.finditer(text):
+            for found in pattern.finditer(text, max(0, run.start() - 2), run.end() + 2):
                 if (proven is None or proven(found.group())) and not _identifies(label, text, found.start()):
                     yield Span(*found.span(), label)
 
