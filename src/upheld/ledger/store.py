@@ -58,6 +58,8 @@ class Ledger:
                 raise InputError([Mistake(str(place), 0, 0, "there is no ledger here; upheld run records in one")])
             with _faults(place):
                 place.file.parent.mkdir(parents=True, exist_ok=True)
+                if make and not place.file.exists():
+                    place.file.touch(mode=0o600)  # What is in it is for whoever runs the audits.
         ledger = cls(place, _engine(place), now)
         ledger._prepare(make=make)
         return ledger

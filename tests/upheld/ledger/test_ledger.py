@@ -327,6 +327,15 @@ def test_a_file_that_is_no_database_is_said_in_one_line(tmp_path):
         Ledger.open(tmp_path / "ledger.sqlite")
 
 
+def test_a_file_is_for_its_owner_alone_and_one_that_stands_stays_as_it_is(tmp_path):
+    path = tmp_path / "ledger.sqlite"
+    Ledger.open(path)
+    assert path.stat().st_mode & 0o777 == 0o600
+    path.chmod(0o640)
+    Ledger.open(path).add(of(GOOD, "r1"))
+    assert path.stat().st_mode & 0o777 == 0o640
+
+
 def test_a_password_is_never_shown(monkeypatch):
     monkeypatch.setenv("THE_LEDGER", "postgresql://anna:s3cr3t-word@127.0.0.1:1/audits")
     place = find_place("env:THE_LEDGER")
