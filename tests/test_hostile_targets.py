@@ -6,6 +6,7 @@ every probe meets the hostile server.
 
 from __future__ import annotations
 
+import contextlib
 import gzip
 import json
 import socket
@@ -22,9 +23,18 @@ import pytest
 import yaml
 
 from loopback import ROOT, Pki, free_port, raw, server_context, web
+from tls_floods import FLOODS, behaving
 
 HSTS = {"Strict-Transport-Security": "max-age=63072000; includeSubDomains", "Content-Type": "text/html"}
 LIMIT_SECONDS = 240
+MEMORY = 1 << 30
+"""Bytes that no process of a run may have in memory at its peak."""
+MEASURED = (
+    "import resource, subprocess, sys; code = subprocess.call(sys.argv[1:]);"
+    "print('peak', resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * 1024, file=sys.stderr); sys.exit(code)"
+)
+CERTIFICATES: dict[ssl.SSLContext, Path] = {}
+"""The file of the key and certificate that each context has."""
 
 
 def describe(folder: Path, ca: Path, port: int) -> Path:
@@ -157,6 +167,32 @@ def always_429(context: ssl.SSLContext) -> Iterator[int]:
         yield port
 
 
+@contextmanager
+def tickets(context: ssl.SSLContext) -> Iterator[int]:
+    """Nothing but session tickets after each handshake, faster than they are read."""
+    with raw(behaving(CERTIFICATES[context], FLOODS["tickets"])) as port:
+        yield port
+
+
+@contextmanager
+def drip(context: ssl.SSLContext) -> Iterator[int]:
+    with raw(behaving(CERTIFICATES[context], FLOODS["a drip"])) as port:
+        yield port
+
+
+@contextmanager
+def header_flood(context: ssl.SSLContext) -> Iterator[int]:
+    def behave(connection: socket.socket, stop: threading.Event) -> None:
+        with contextlib.suppress(OSError), context.wrap_socket(connection, server_side=True) as secure:
+            secure.recv(4096)
+            secure.sendall(b"HTTP/1.1 200 OK\r\n")
+            while not stop.is_set():
+                secure.sendall(b"X-Flood: 1\r\n" * 1_000)
+
+    with raw(behave) as port:
+        yield port
+
+
 @pytest.mark.parametrize(
     "hostile",
     [
@@ -165,16 +201,23 @@ def always_429(context: ssl.SSLContext) -> Iterator[int]:
         garbage,
         redirect_loop,
         empty_200,
-        *(pytest.param(one, marks=pytest.mark.exhaustive) for one in (endless_body, bomb, always_429)),
+        *(
+            pytest.param(one, marks=pytest.mark.exhaustive)
+            for one in (endless_body, bomb, always_429, tickets, drip, header_flood)
+        ),
     ],
 )
 def test_a_hostile_target_upholds_nothing_and_ends_in_time(hostile, tmp_path):
     pki = Pki(tmp_path)
-    with hostile(server_context(pki.issue("www.rivet.example"))) as port:
+    certificate = pki.issue("www.rivet.example")
+    context = server_context(certificate)
+    CERTIFICATES[context] = certificate
+    with hostile(context) as port:
         target = describe(tmp_path, pki.ca, port)
         started = time.monotonic()
         done = subprocess.run(
             [
+                *(sys.executable, "-c", MEASURED),
                 *(sys.executable, "-c", "from upheld.cli.main import main; main()", "run", "-n", "2"),
                 *("--policy", str(ROOT / "policies.yaml"), "--target", str(target), "--out", str(tmp_path / "out")),
             ],
@@ -185,6 +228,8 @@ def test_a_hostile_target_upholds_nothing_and_ends_in_time(hostile, tmp_path):
             stdin=subprocess.DEVNULL,
         )
         seconds = time.monotonic() - started
+    peak = int(done.stderr.rpartition("peak ")[2])
+    assert peak < MEMORY, peak
     run = json.loads((tmp_path / "out" / "run.json").read_text(encoding="utf-8"))
     summary = f"{seconds:.0f} s\n{done.stdout}{done.stderr}"
     # Whoever answers emptily over faultless TLS has shown faultless TLS, and nothing else.

@@ -140,13 +140,13 @@ class Places:
     def _document(self, api: Api | None) -> Document | None:
         if api is None or _asked_for(api):
             return None
-        from upheld.probes.openapi import Document, declared, parse  # noqa: PLC0415  (only where there are operations)
+        from upheld.probes.openapi import Document, declared, of_file  # noqa: PLC0415  (only where there are operations)
 
         known = tuple(declared(api))
         if api.openapi is None:
             return Document(known, {})
         try:
-            document = parse((self._folder / api.openapi.removeprefix("file:")).read_text("utf-8-sig"))
+            document = of_file(api.openapi, self._folder)
         except (OSError, UnicodeDecodeError, Unobservable):
             return None  # The run will say what is wrong with it.
         return Document((*document.operations, *known), document.data)

@@ -1,20 +1,22 @@
 """Reading an OpenAPI 3.0 or 3.1 or a Swagger 2.0 document: which operations there are.
 
-The document is data that a stranger sent: its size, its depth, its aliases and its references are bounded, and only
-references inside the document are followed. Whatever cannot be read is Unobservable, with the reason.
+The document is data that a stranger sent: its size, its depth, its aliases and its references are bounded, and only references
+inside of it and to files beside it are followed. Whatever cannot be read is Unobservable, with the reason.
 """
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from upheld.errors import Refused, Unobservable
 from upheld.probes import foreign_yaml
+from upheld.probes.openapi_parts import file_below, gather
 from upheld.probes.operations import FORM, Document, Operation, Parameter, Property, declared, names_identifier
 from upheld.probes.swagger import as_openapi
 
@@ -33,6 +35,7 @@ __all__ = [
     "declared",
     "load",
     "names_identifier",
+    "of_file",
     "parse",
 ]
 
@@ -55,7 +58,7 @@ def load(
 ) -> Document:
     """The document at `where`: a URL, a path of `endpoint` (it starts with a slash) or a file relative to `folder`.
 
-    `headers` go to the endpoint only. Raises Unobservable when it cannot be had or read.
+    It may be made of several files, which lie below its folder or `folder`, or at the endpoint. `headers` go to the endpoint only. Raises Unobservable when it cannot be had or read.
     """
     if where.startswith(("http://", "https://", "/")):
         base = endpoint.url.rstrip("/")
@@ -63,21 +66,53 @@ def load(
         answer = client.send("GET", url, headers=headers if url.startswith(f"{base}/") else None)
         if answer.status != 200:
             raise Refused(f"the OpenAPI document at {url} answered {answer.status}")
-        return parse(answer.text)
+
+        part = _parts()
+
+        def fetched(there: str) -> Any:
+            with contextlib.suppress(Unobservable):
+                # A document sends nobody elsewhere than to the endpoint that it is of.
+                if there.startswith(f"{base}/"):
+                    more = client.send("GET", there, headers=headers)
+                    return part(more.text) if more.status == 200 else None
+            return None
+
+        return parse(answer.text, url, fetched)
+    return of_file(where, folder)
+
+
+def of_file(where: str, folder: Path) -> Document:
+    """The document in a file relative to `folder`; raises Unobservable when it cannot be read."""
     path = folder / where.removeprefix("file:")
+    roots = [path.parent, *([folder] if folder != Path(folder.anchor) else [])]
+
+    part = _parts()
+
+    def opened(there: str) -> Any:
+        with contextlib.suppress(OSError, UnicodeDecodeError, Unobservable):
+            found = file_below(there, *roots)
+            if found is not None and found.stat().st_size <= SIZE_LIMIT:
+                return part(found.read_text("utf-8-sig"))
+        return None
+
     try:
         if path.stat().st_size > SIZE_LIMIT:
             raise Unobservable(f"the OpenAPI document {where} is larger than {SIZE_LIMIT} bytes")
-        return parse(path.read_text("utf-8-sig"))
+        return parse(path.read_text("utf-8-sig"), path.resolve().as_uri(), opened)
     except (OSError, UnicodeDecodeError) as error:
         raise Unobservable(f"the OpenAPI document {where} cannot be read: {type(error).__name__}") from None
 
 
-def parse(text: str) -> Document:
-    """The document in `text`, JSON or YAML; raises Unobservable when it is none, or is not Swagger 2.0 or OpenAPI 3.0 or 3.1."""
-    data = _data(text)
-    if not isinstance(data, Mapping):
+def parse(text: str, where: str = "", read: Callable[[str], Any] | None = None) -> Document:
+    """The document in `text`, JSON or YAML; raises Unobservable when it is none, or is not Swagger 2.0 or OpenAPI 3.0 or 3.1.
+
+    With `read`, which gives what stands at a URL, references to other files are followed, from the document's own URL `where`.
+    """
+    data: Any = _data(text)
+    if not isinstance(data, dict):
         raise Unobservable("the OpenAPI document is no object")
+    if read is not None:
+        gather(data, where, read)
     if str(data.get("swagger", "")) == "2.0":
         try:
             data = as_openapi(data)
@@ -123,6 +158,18 @@ def _of_json(reader: _Reader, raw: Any) -> tuple[Property, ...]:
                 {each.path: each for each in reversed(tuple(reader.properties(one.get("schema") or {})))}.values()
             )[::-1]
     return ()
+
+
+def _parts() -> Callable[[str], Any]:
+    """Gives what stands in the further files of one document, which together are no larger than a document may be."""
+    left = SIZE_LIMIT
+
+    def part(text: str) -> Any:
+        nonlocal left
+        left -= len(text)
+        return _data(text) if left >= 0 else None
+
+    return part
 
 
 def _data(text: str) -> Any:
