@@ -122,7 +122,11 @@ def test_the_examples_of_the_documentation_are_valid(tmp_path):
     assert [claim.id for claim in loaded.claims] == ["transit-tls12", "everything-encrypted"]
     (override,) = loaded.overrides
     assert (override.base, override.value) == ("TLS 1.2", "TLS 1.3")
-    target, manners, logins, inferring, logs, mariadb, gitlab = blocks("docs/target.md")
+    target, manners, logins, rows, inferring, logs, mariadb, gitlab = blocks("docs/target.md")
+    (tmp_path / "rows.yaml").write_text(rows, encoding="utf-8")
+    read_back = load_target(tmp_path / "rows.yaml")[0].api
+    assert read_back is not None
+    assert {one.read_back for one in read_back.operations.values()} == set(read_back.rows)
     (tmp_path / "inferring.yaml").write_text(inferring, encoding="utf-8")
     inferred = load_target(tmp_path / "inferring.yaml")[0].api
     assert inferred is not None

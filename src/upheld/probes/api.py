@@ -28,8 +28,10 @@ from upheld.probes.api_variants import VARIANTS, Variant, applies, claimed_addre
 from upheld.probes.base import Probe, Session, look
 from upheld.probes.bursts import burst
 from upheld.probes.cases import Case, Reference, make_case, paths_in_turn
+from upheld.probes.database import Database
 from upheld.probes.openapi import Operation
-from upheld.probes.sending import AS_MEMBERS, HTTP, PAGES, PLANTING, WRITES, Sending, Sends
+from upheld.probes.row_states import rows_state
+from upheld.probes.sending import AS_MEMBERS, DATABASE, HTTP, PAGES, PLANTING, WRITES, Sending, Sends
 from upheld.probes.states import values_of
 from upheld.probes.tenant_calls import TenantCalls
 from upheld.probes.waiting import patient
@@ -91,9 +93,17 @@ class Api(TenantCalls, Probe):
             Sends(HTTP, "GET {url}{pages}, a burst of each", "nobody", "budget_requests", WRITES, each="endpoints"),
         ),
         **dict.fromkeys(("plant", "plant_one", "remove_planted"), PLANTING),
-        **dict.fromkeys(
-            ("existing", "state"),
-            (*AS_MEMBERS, Sends(HTTP, "{operations} that read, to see what is there", "{acting}", 2)),
+        "existing": (*AS_MEMBERS, Sends(HTTP, "{operations} that read, to see what is there", "{acting}", 2)),
+        "state": (
+            *AS_MEMBERS,
+            Sends(HTTP, "{operations} that read, to see what is there", "{acting}", 2),
+            Sends(
+                DATABASE,
+                "SELECT of {table}, in a transaction that only reads",
+                "the role of {name:database.url}",
+                2,
+                each="api.rows",
+            ),
         ),
     }
 
@@ -332,13 +342,16 @@ class Api(TenantCalls, Probe):
 
     @look
     def state(self, operation: str, tenant: str, objects: Mapping[str, str]) -> State:
-        """What an operation shows the owner: the oracle for whether something changed, whatever a status code says.
+        """What an operation shows the owner, or rows of the database: the oracle for whether something changed, whatever a status code says.
 
         The first read of an operation is made twice, to learn which values differ from read to read.
         """
         actor = self._acting(tenant)
 
         def read() -> State:
+            if (row := self.description.rows.get(operation)) is not None:
+                values = rows_state(self.session.probe(Database), row, self._filling(tenant, objects), operation)
+                return State(operation, tenant, 0, bool(values), values)
             answer, _, reply = self.answer(operation, actor.name, objects)
             values = values_of(answer) if reply.worked else ()
             return State(operation, tenant, answer.status, reply.worked, values)
@@ -356,6 +369,9 @@ class Api(TenantCalls, Probe):
         """Delete every object that the harness made and that is not removed yet."""
         removed, left = self.planter.remove_all()
         return Removal(removed, tuple(left))
+
+    def _filling(self, tenant: str, objects: Mapping[str, str]) -> dict[str, str]:
+        return {**objects, "tenant": next(one.id for one in self.target.tenants if one.name == tenant)}
 
     def _acting(self, tenant: str) -> Actor:
         for one in self.acting():

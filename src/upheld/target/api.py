@@ -179,7 +179,7 @@ class OperationRecipe(Part):
     """How to call one operation of the OpenAPI document validly, with the placeholders of an object's recipe.
 
     `read_back` names the operation whose answer to the owner shows what this one changed, where that is not the object in
-    its path. `existing` says of which kinds an object must be used that is there already: `tenant` for the one that the
+    its path, or `rows` of the database. `existing` says of which kinds an object must be used that is there already: `tenant` for the one that the
     tenant's `objects` name, or `operation pointer` (`account: listAccounts /0/id`). `harmless` is a body that has a valid shape and creates nothing.
 
     A body is sent as `json`, as `form` (URL-encoded) or as `text` of `media_type`. `statuses` are the answers that show that the
@@ -199,6 +199,18 @@ class OperationRecipe(Part):
     read_back: str | None = None
     existing: dict[str, str] = {}
     harmless: Template = None
+
+
+class RowRecipe(Part):
+    """Rows of the database that show what an operation did, where no operation does; `read_back` names them.
+
+    `where` says which they are: by column, with `{tenant}` for the tenant's id and the kinds of objects as in a recipe
+    (`where: {id: "{note}"}`). They are read as the auditing role (`database.url`), and kept as digests.
+    """
+
+    table: str
+    where: dict[str, str] = Field(min_length=1)
+    columns: tuple[str, ...] = Field(min_length=1)
 
 
 class DeclaredOperation(Part):
@@ -245,6 +257,8 @@ class Api(Part):
     """Whether kinds without a recipe get one that follows from the OpenAPI document, where a POST makes what a GET below its
     path shows and a DELETE takes away. `upheld doctor` and the report say which those are, and what could not be inferred."""
     operations: dict[str, OperationRecipe] = {}
+    rows: dict[Name, RowRecipe] = {}
+    """What stands in the database, for `read_back` of operations of which no other operation shows what they did."""
     excluded: dict[str, str] = {}
     """Operations that no check may call, with the reason."""
     shared: dict[str, str] = {}
