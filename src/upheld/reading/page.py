@@ -82,10 +82,11 @@ class Block:
 def page_of(source: str, main: str, kind: str, blocks: Iterable[Block]) -> Page:
     """The page that these blocks make; raises InputError for more sentences than a security page has."""
     listed = tuple(blocks)
-    rows: dict[int, tuple[str, ...]] = {}
+    cells: dict[int, list[str]] = {}
     for block in listed:
         if block.row:
-            rows[block.row] = (*rows.get(block.row, ()), *(text for _, text in cut(block.text)))
+            cells.setdefault(block.row, []).extend(text for _, text in cut(block.text))
+    rows = {number: tuple(texts) for number, texts in cells.items()}
     kept: dict[str, Sentence] = {}
     above: list[tuple[int, str]] = []
     left_out = number = 0

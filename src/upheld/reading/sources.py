@@ -25,6 +25,8 @@ SELECTORS = ("main", "article", "[role=main]", "body")
 """What may hold the text of a page, the narrowest first."""
 LARGEST = 5 * 1024 * 1024
 """Bytes of a source of text."""
+LARGEST_MARKDOWN = 1024 * 1024
+"""Bytes of Markdown: of what is nothing but brackets its reader takes long."""
 LARGEST_PDF = 20 * 1024 * 1024
 KINDS = {
     ".html": "html", ".htm": "html", ".xhtml": "html",
@@ -85,6 +87,8 @@ def of_bytes(raw: bytes, source: str, kind: str = "", selector: str = "") -> Pag
     if not words.strip():
         _refuse(source, "is empty", _SAYS_WHAT)
     kind = kind or ("html" if _HTML.match(words) else "text")
+    if kind in {"markdown", "mdx"} and len(raw) > LARGEST_MARKDOWN:
+        _refuse(source, "the page is too large", f"at most {LARGEST_MARKDOWN:,} bytes of Markdown")
     if kind == "html":
         try:
             return of_html(words, source, selector)

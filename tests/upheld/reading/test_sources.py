@@ -220,7 +220,9 @@ def test_pdf_is_read_page_by_page() -> None:
         (b"PK\x03\x04word", "page.docx", "save it as PDF or HTML"),
         (b"abc\0def", "page.txt", "it is binary"),
         (b"caf\xe9 is kept", "page.txt", "not UTF-8"),
-        (b"x" * (LARGEST + 1), "page.md", "too large"),
+        (b"x" * (LARGEST + 1), "page.txt", "too large"),
+        (b"x" * (1024 * 1024 + 1), "page.md", "bytes of Markdown"),
+        (b"|a" * 20_000 + b"\n" + b"|-" * 20_000, "page.md", ""),
         (b"<p>x</p>" * 20_001, "page.html", "no text"),
         (b"<div>" * 4_000 + b"deep", "page.html", ""),
         (b"<html><script>render()</script></html>", "page.html", "made by a script"),
@@ -234,8 +236,8 @@ def test_pdf_is_read_page_by_page() -> None:
 )  # fmt: skip
 def test_what_is_no_page_is_said_with_what_to_do(tmp_path: Path, raw: bytes, name: str, said: str) -> None:
     (tmp_path / name).write_bytes(raw)
-    if raw.startswith(b"<div>"):
-        assert texts(of_file(tmp_path / name)) == ["deep"]
+    if raw.startswith((b"<div>", b"|a")):
+        assert texts(of_file(tmp_path / name)) == ["deep" if raw.startswith(b"<") else "a"]
         return
     with pytest.raises(InputError) as caught:
         of_file(tmp_path / name)
