@@ -8,7 +8,7 @@ import os
 import socket
 import subprocess
 import sys
-from pathlib import Path
+import time
 
 import click
 import jsonschema
@@ -193,16 +193,19 @@ def test_a_gate_that_is_killed_leaves_no_run_that_looks_whole(project: Project) 
     command = [sys.executable, "-c", "from upheld.cli.main import main; main()", "gate", "--out", str(out), "-n", "0"]
     project.policy("own.says_good")
     os.mkfifo(project.beside / "pipe")
+    held = os.open(project.beside / "pipe", os.O_RDWR)  # Whoever reads it waits for ever.
     environment = {**os.environ, "OUTSIDE": str(project.beside / "pipe")}
-    process = subprocess.Popen(
-        command, cwd=project.folder, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-    )
+    silent = subprocess.DEVNULL
+    process = subprocess.Popen(command, cwd=project.folder, env=environment, stdout=silent, stderr=silent)
     try:
-        with Path(project.beside / "pipe").open("w"):  # Opens when the check does.
-            process.kill()
-            process.wait(30)
+        until = time.monotonic() + 60
+        while not (out / "run.json").exists() and process.poll() is None and time.monotonic() < until:
+            time.sleep(0.05)
+        assert process.poll() is None
     finally:
         process.kill()
+        process.wait(30)
+        os.close(held)
     assert json.loads((out / "run.json").read_text())["complete"] is False
 
 
