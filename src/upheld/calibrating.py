@@ -153,9 +153,14 @@ def select(offered: Mapping[str, Defect], names: Sequence[str], deciding: Mappin
 def audit(policy: Path, target: str, *arguments: str) -> Audited:
     """One `upheld run` in a process of its own, with further `arguments`; raises InternalFault when it leaves no run.json."""
     with tempfile.TemporaryDirectory(prefix="upheld-audit-") as out:
-        command = [*_COMMAND, "run", "--policy", str(policy), "--target", target, "--out", out, *arguments]
+        command = [*_COMMAND, "run", "--policy", str(policy), "--target", target, "--out", out, "--ledger", "none"]
         done = subprocess.run(
-            command, capture_output=True, text=True, timeout=_AUDIT_SECONDS, check=False, stdin=subprocess.DEVNULL
+            [*command, *arguments],
+            capture_output=True,
+            text=True,
+            timeout=_AUDIT_SECONDS,
+            check=False,
+            stdin=subprocess.DEVNULL,
         )
         path = Path(out) / "run.json"
         if not path.exists():

@@ -10,7 +10,7 @@ from pathlib import Path
 import click
 
 from upheld.catalogue import Catalogue
-from upheld.cli.options import TARGET, end_of, find_policy, last_day
+from upheld.cli.options import TARGET, end_of, find_policy, last_day, policy_option
 from upheld.documents import nearest
 from upheld.errors import InputError, Mistake
 from upheld.evidence import attesting
@@ -36,9 +36,7 @@ _PERSON = re.compile(r"(?P<name>[^<>]*[^<>\s])\s*<(?P<email>[^<>@\s]+@[^<>@\s]+)
 )
 @click.option("--expires", required=True, metavar="DATE", help="The last day (UTC) on which the statement is in force.")
 @click.option("--target", type=click.Path(path_type=Path), help="The target file; target.yaml beside the policy.")
-@click.option(
-    "--policy", type=click.Path(path_type=Path), help="The policy; policies.yaml in this folder, else the built-in one."
-)
+@policy_option
 @click.option("--key", type=click.Path(path_type=Path), help="Sign at once, with this SSH key (by ssh-keygen).")
 @click.option("--replace", is_flag=True, help="Replace a statement that is there already.")
 def attest(

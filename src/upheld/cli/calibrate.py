@@ -12,7 +12,7 @@ import click
 from upheld import calibrating
 from upheld.calibration import FILE
 from upheld.catalogue import Catalogue
-from upheld.cli.options import EMBEDDED, find_policy
+from upheld.cli.options import EMBEDDED, find_policy, policy_option
 from upheld.policies import load
 from upheld.reporting.text import safe
 from upheld.resources import check_folders
@@ -20,9 +20,7 @@ from upheld.resources import check_folders
 
 @click.command()
 @click.argument("names", nargs=-1, metavar="[CHECK|CLAIM|SABOTAGE]…")
-@click.option(
-    "--policy", type=click.Path(path_type=Path), help="The policy; policies.yaml in this folder, else the built-in one."
-)
+@policy_option
 @click.option("--target", default=EMBEDDED, help="The embedded target to sabotage. [reference]")
 @click.option("--side-by-side", type=click.IntRange(1), help="How many audits run at a time. [as many as processors]")
 @click.option(

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from upheld.cli.options import find_policy, find_target
+from upheld.cli.options import claims_option, find_policy, find_target, target_option
 from upheld.doctor.diagnosis import diagnose
 from upheld.doctor.report import as_json, as_text
 from upheld.errors import TargetUnavailable
@@ -19,8 +19,8 @@ NOT_READY = 5
 
 @click.command()
 @click.argument("policy", required=False, type=click.Path(path_type=Path))
-@click.option("--target", help="A target file, or the name of an installed target (reference).")
-@click.option("--claims", default="", metavar="ID,…", help="Only these claims (and those that decide them).")
+@target_option
+@claims_option
 @click.option("--log-in", is_flag=True, help="Log in as each identity that is not to be burnt, which begins sessions.")
 @click.option("--json", "machine", is_flag=True, help="One JSON object instead of text.")
 @click.pass_context

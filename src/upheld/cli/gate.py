@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import click
 
 from upheld.catalogue import LazyCatalogue
-from upheld.cli.options import find_policy, find_target
+from upheld.cli.options import claims_option, exports_option, find_policy, find_target, policy_option, target_option
 from upheld.errors import InputError, Mistake, Unobservable
 from upheld.resources import check_folders
 
@@ -24,11 +24,9 @@ _AGE = re.compile(r"(\d{1,5}) ?([dh])")
 
 
 @click.command()
-@click.option(
-    "--policy", type=click.Path(path_type=Path), help="The policy; policies.yaml in this folder, else the built-in one."
-)
-@click.option("--target", help="A target file, or the name of an installed target (reference).")
-@click.option("--claims", default="", metavar="ID,…", help="Only these claims (and those that decide them).")
+@policy_option
+@target_option
+@claims_option
 @click.option("--since", default="", metavar="REF", help="The change is all since the last commit in common with REF.")
 @click.option(
     "--base",
@@ -56,13 +54,7 @@ _AGE = re.compile(r"(\d{1,5}) ?([dh])")
 @click.option(
     "--out", type=click.Path(path_type=Path), default=Path("reports/gate"), help="Where run.json goes. [reports/gate]"
 )
-@click.option(
-    "--export",
-    "exports",
-    multiple=True,
-    metavar="FORMAT=FILE",
-    help="Also write the run in this format (upheld export --help names them).",
-)
+@exports_option
 @click.option(
     "--comment", type=click.Path(path_type=Path), metavar="FILE", help="Write the outcome as Markdown, for a comment."
 )

@@ -19,6 +19,24 @@ EMBEDDED = "reference"
 ISSUER = "The issuer's public key, which you have from the issuer: PEM, certificate, OpenSSH key or allowed signers."
 issuer_option = click.option("--issuer", required=True, type=click.Path(path_type=Path), help=ISSUER)
 """The key that a reader pins, which is never taken from what is verified."""
+policy_option = click.option(
+    "--policy", type=click.Path(path_type=Path), help="The policy; policies.yaml in this folder, else the built-in one."
+)
+"""The policy that `find_policy` finds."""
+target_option = click.option("--target", help="A target file, or the name of an installed target (reference).")
+"""The target that `find_target` finds."""
+claims_option = click.option(
+    "--claims", default="", metavar="ID,…", help="Only these claims (and those that decide them)."
+)
+"""Which claims; to be split at its commas."""
+exports_option = click.option(
+    "--export",
+    "exports",
+    multiple=True,
+    metavar="FORMAT=FILE",
+    help="Also write the run in this format (upheld export --help names them).",
+)
+"""In which other formats, for `wanted_exports`."""
 
 
 def last_day(given: str) -> date:

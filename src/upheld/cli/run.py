@@ -15,7 +15,7 @@ from rich.console import Console
 from upheld.cleaning import Leftover
 from upheld.cli.dry_run import lines
 from upheld.cli.export import wanted_exports, write_exports
-from upheld.cli.options import find_policy, find_target
+from upheld.cli.options import claims_option, exports_option, find_policy, find_target, policy_option, target_option
 from upheld.cli.recording import Recording, ledger_option
 from upheld.errors import InputError, InternalFault
 from upheld.evidence import inputs
@@ -36,11 +36,9 @@ class Prepared:
 
 
 @click.command()
-@click.option(
-    "--policy", type=click.Path(path_type=Path), help="The policy; policies.yaml in this folder, else the built-in one."
-)
-@click.option("--target", help="A target file, or the name of an installed target (reference).")
-@click.option("--claims", default="", metavar="ID,…", help="Only these claims (and those that decide them).")
+@policy_option
+@target_option
+@claims_option
 @click.option(
     "--sabotage", "sabotages", multiple=True, metavar="NAME", help="Start the embedded reference with this defect."
 )
@@ -58,13 +56,7 @@ class Prepared:
     type=click.Path(path_type=Path),
     help="Where it is noted what is planted, for upheld clean. [the user's state folder]",
 )
-@click.option(
-    "--export",
-    "exports",
-    multiple=True,
-    metavar="FORMAT=FILE",
-    help="Also write the run in this format (upheld export --help names them).",
-)
+@exports_option
 @ledger_option
 @click.option("--dry-run", is_flag=True, help="Only print every class of requests that the run would send.")
 @click.option("--no-color", is_flag=True, help="Plain text.")

@@ -15,7 +15,7 @@ import click
 import upheld.probes
 from upheld import documents
 from upheld.catalogue import Catalogue, Check
-from upheld.cli.options import find_policy
+from upheld.cli.options import find_policy, policy_option
 from upheld.errors import InputError, Mistake
 from upheld.policies import Claim, Policy, load
 from upheld.policies.promised import over_one_endpoint
@@ -24,10 +24,6 @@ from upheld.reporting.text import safe
 from upheld.resources import check_folders
 from upheld.target.load import load_target
 from upheld.target.model import Target
-
-_policy_option = click.option(
-    "--policy", type=click.Path(path_type=Path), help="The policy; policies.yaml in this folder, else the built-in one."
-)
 
 
 def _load(policy: Path | None) -> tuple[Policy, Catalogue]:
@@ -38,7 +34,7 @@ def _load(policy: Path | None) -> tuple[Policy, Catalogue]:
 
 @click.command("list")
 @click.argument("what", type=click.Choice(["claims", "checks", "probes", "all"]), default="all")
-@_policy_option
+@policy_option
 def list_everything(what: str, policy: Path | None) -> None:
     """List claims, checks and probes, and what each needs."""
     loaded, catalogue = _load(policy)
@@ -76,7 +72,7 @@ def list_everything(what: str, policy: Path | None) -> None:
 
 @click.command()
 @click.argument("name")
-@_policy_option
+@policy_option
 def explain(name: str, policy: Path | None) -> None:
     """Explain a claim (what decides it) or a check (what it decides, how, what refutes it, what it cannot see)."""
     loaded, catalogue = _load(policy)
@@ -139,7 +135,7 @@ def _explain_check(one: Check, claims: list[str]) -> None:
 
 
 @click.command()
-@_policy_option
+@policy_option
 @click.option("--target", type=click.Path(path_type=Path), help="A target file to validate too.")
 def validate(policy: Path | None, target: Path | None) -> None:
     """Validate the policy, its waivers and a target, and say everything that is wrong at once."""

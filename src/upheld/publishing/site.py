@@ -6,8 +6,6 @@ which hold everything, are copied beside it only where that is asked for. It is 
 
 from __future__ import annotations
 
-import base64
-import hashlib
 import shutil
 import tempfile
 from collections.abc import Sequence
@@ -16,10 +14,10 @@ from datetime import date, datetime, timedelta
 from functools import cache
 from pathlib import Path
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from jinja2 import Environment
 from markupsafe import Markup
 
-from upheld import __version__, reporting
+from upheld import __version__
 from upheld.errors import InputError, Mistake
 from upheld.ledger import Ledger, Row
 from upheld.ledger.history import UNSEEN, Coverage, claims_of, coverage, refuted
@@ -30,7 +28,7 @@ from upheld.publishing.badge import badge
 from upheld.publishing.standing import Standing, standing
 from upheld.reporting.files import write_atomically
 from upheld.reporting.headline import WORST_FIRST, several
-from upheld.reporting.text import safe
+from upheld.reporting.templating import TEMPLATES, environment, own, source_of
 from upheld.schedule.watching import missed
 
 OLDEST = timedelta(hours=48)
@@ -38,7 +36,6 @@ OLDEST = timedelta(hours=48)
 MARK = ".upheld-site"
 """The file by which a folder is known as a site that may be replaced."""
 _TEMPLATES = Path(__file__).parent / "templates"
-_SHARED = Path(reporting.__file__).parent / "templates"
 _SIGNS = {"U": "✓", "A": "◆", "N": "○", "L": "◷", "I": "?", "R": "✗", UNSEEN: "·"}
 _WORDS = {**{letter: status.value for letter, status in STATUSES.items()}, UNSEEN: "not observed"}
 _HEAD = 4096
@@ -195,14 +192,13 @@ def _copied(ledger: Ledger, row: Row, folder: Path) -> str:
 
 
 def _rendered(name: str, **values: object) -> str:
-    style = _style()
-    digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
+    style = own(TEMPLATES / "style.css", _TEMPLATES / "site.css")
     return (
         _environment()
         .get_template(name)
         .render(
-            style=Markup(style),  # noqa: S704  (our own files; `_style` refuses what could end the element)
-            policy=f"default-src 'none'; style-src 'sha256-{digest}'; img-src 'self' data:; base-uri 'none'; form-action 'none'",
+            style=Markup(style),  # noqa: S704  (our own files; `own` refuses what could end the element)
+            policy=f"default-src 'none'; style-src {source_of(style)}; img-src 'self' data:; base-uri 'none'; form-action 'none'",
             version=__version__,
             signs=_SIGNS,
             words=_WORDS,
@@ -218,23 +214,7 @@ def _letter(row: Row, claim: str) -> str:
 
 @cache
 def _environment() -> Environment:
-    environment = Environment(
-        loader=FileSystemLoader([_TEMPLATES, _SHARED]),
-        autoescape=True,
-        finalize=lambda value: value if isinstance(value, Markup) else safe(value),
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.globals.update(several=several, letter_of=_letter)
-    environment.filters["spoken"] = spoken
-    return environment
-
-
-@cache
-def _style() -> str:
-    """The look of the report, and what only the site has."""
-    text = "".join(one.read_text(encoding="utf-8") for one in (_SHARED / "style.css", _TEMPLATES / "site.css"))
-    if "</" in text or "<!--" in text or "\r" in text:
-        raise ValueError("a style sheet holds something that a page would not keep as it is")
-    return text
+    made = environment(_TEMPLATES)
+    made.globals.update(several=several, letter_of=_letter)
+    made.filters["spoken"] = spoken
+    return made

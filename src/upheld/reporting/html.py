@@ -7,14 +7,13 @@ passes through `safe` and is then escaped, by default and not by habit.
 
 from __future__ import annotations
 
-import base64
 import dataclasses
 import hashlib
 import re
 from functools import cache
 from pathlib import Path
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from jinja2 import Environment
 from markupsafe import Markup, escape
 
 from upheld.model import Run, Status, Verdict
@@ -24,13 +23,11 @@ from upheld.reporting.charts import Chart, charts
 from upheld.reporting.crosswalk import crosswalk, title
 from upheld.reporting.files import write_atomically
 from upheld.reporting.headline import BASES, MEANINGS, WORST_FIRST, checks, headline, notices, several, tone, why
+from upheld.reporting.templating import LONGEST, TEMPLATES, environment, own, source_of
 from upheld.reporting.text import safe, safe_lines
 
 _BRIEF = 240
 """Characters of a reason that stands in one line of a list."""
-_LONGEST = 20_000
-"""Characters of any one text that the page shows, so that no name or sentence is too much for a browser."""
-_TEMPLATES = Path(__file__).parent / "templates"
 
 
 def write(run: Run, path: Path, before: Run | None = None) -> None:
@@ -40,7 +37,7 @@ def write(run: Run, path: Path, before: Run | None = None) -> None:
 
 def render(run: Run, before: Run | None = None) -> str:
     """The page of `run`, with what changed since `before`; the same runs give the same page."""
-    style, unscripted, script = _own("style.css"), _own("unscripted.css"), _own("script.js")
+    style, unscripted, script = (own(TEMPLATES / name) for name in ("style.css", "unscripted.css", "script.js"))
     results = checks(run)
     sections, pictures = page.sections(run), charts(run)
     return (
@@ -48,10 +45,10 @@ def render(run: Run, before: Run | None = None) -> str:
         .get_template("report.html")
         .render(
             run=run,
-            style=Markup(style),  # noqa: S704  (our own file; `_own` refuses what could end the element)
+            style=Markup(style),  # noqa: S704  (our own file; `own` refuses what could end the element)
             unscripted=Markup(unscripted),  # noqa: S704  (likewise)
             script=Markup(script),  # noqa: S704  (likewise)
-            policy=f"default-src 'none'; style-src {_digest(style)} {_digest(unscripted)}; script-src {_digest(script)}; img-src data:; "
+            policy=f"default-src 'none'; style-src {source_of(style)} {source_of(unscripted)}; script-src {source_of(script)}; img-src data:; "
             "base-uri 'none'; form-action 'none'",
             choices=_named(page.choices(run)),
             headline=headline(run),
@@ -80,40 +77,17 @@ def render(run: Run, before: Run | None = None) -> str:
 
 @cache
 def _environment() -> Environment:
-    environment = Environment(
-        loader=FileSystemLoader(_TEMPLATES),
-        autoescape=True,
-        finalize=_harmless,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.globals.update(
-        Status=Status, Verdict=Verdict, several=several, why=why, inline=page.inline, tone_of=tone
-    )
-    environment.filters["block"] = _block
-    environment.filters["short"] = lambda text: safe(text, page.MOST_CHARACTERS)
-    environment.filters["coded"] = _coded
-    environment.filters["drawing"] = _drawing
-    environment.filters["brief"] = lambda text: safe(text, _BRIEF)
-    environment.filters["framework"] = title
-    environment.filters["moment"] = _moment
-    environment.filters["breakable"] = _breakable
-    return environment
-
-
-@cache
-def _own(name: str) -> str:
-    """One of our own files, which stands in the page as it is."""
-    text = (_TEMPLATES / name).read_text(encoding="utf-8")
-    if "</" in text or "<!--" in text or "\r" in text:
-        raise ValueError(f"{name} holds something that a page would not keep as it is")
-    return text
-
-
-def _digest(text: str) -> str:
-    """The source expression of a content security policy that allows exactly `text`."""
-    return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"
+    made = environment()
+    made.globals.update(Status=Status, Verdict=Verdict, several=several, why=why, inline=page.inline, tone_of=tone)
+    made.filters["block"] = _block
+    made.filters["short"] = lambda text: safe(text, page.MOST_CHARACTERS)
+    made.filters["coded"] = _coded
+    made.filters["drawing"] = _drawing
+    made.filters["brief"] = lambda text: safe(text, _BRIEF)
+    made.filters["framework"] = title
+    made.filters["moment"] = _moment
+    made.filters["breakable"] = _breakable
+    return made
 
 
 def _drawn(pictures: tuple[Chart, ...]) -> dict[str, list[Chart]]:
@@ -141,11 +115,6 @@ def _named(offered: page.Choices) -> page.Choices:
     return dataclasses.replace(offered, frameworks=tuple(map(title, offered.frameworks)))
 
 
-def _harmless(value: object) -> object:
-    """What every expression of the templates becomes before it is escaped; only our own markup stays as it is."""
-    return value if isinstance(value, Markup) else safe(value, _LONGEST)
-
-
 def _block(text: str) -> Markup:
     """Text of several lines for a `pre` element."""
     return escape(safe_lines(text))
@@ -153,7 +122,7 @@ def _block(text: str) -> Markup:
 
 def _breakable(text: object) -> Markup:
     """A name that may break after each dot and underscore, so that it fits on a phone."""
-    return Markup("<wbr>").join(re.split(r"(?<=[._])", safe(text, _LONGEST)))
+    return Markup("<wbr>").join(re.split(r"(?<=[._])", safe(text, LONGEST)))
 
 
 def _coded(text: str) -> Markup:

@@ -12,33 +12,31 @@ import re
 from functools import cache
 from pathlib import Path
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from jinja2 import Environment
 from markupsafe import Markup
 
-from upheld import __version__, reporting
+from upheld import __version__
 from upheld.evidence.container import Damaged
 from upheld.model import Status
 from upheld.reporting.headline import several
-from upheld.reporting.text import safe
+from upheld.reporting.templating import TEMPLATES, environment, own, source_of
 from upheld.sharing.view import View
 
 _TEMPLATES = Path(__file__).parent / "templates"
-_SHARED = Path(reporting.__file__).parent / "templates"
 _BEFORE, _AFTER = 'href="data:application/json;base64,', '"'
 _PLACE = re.compile(re.escape(_BEFORE).encode() + rb'([A-Za-z0-9+/=]*)"')
 
 
 def render(view: View) -> bytes:
     """The page, with nothing yet where the machine-readable part will be; the same view gives the same page."""
-    style = _style()
-    digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
+    style = own(TEMPLATES / "style.css", _TEMPLATES / "share.css")
     text = (
         _environment()
         .get_template("share.html")
         .render(
             view=view,
-            style=Markup(style),  # noqa: S704  (our own files; `_style` refuses what could end the element)
-            policy=f"default-src 'none'; style-src 'sha256-{digest}'; img-src data:; base-uri 'none'; form-action 'none'",
+            style=Markup(style),  # noqa: S704  (our own files; `own` refuses what could end the element)
+            policy=f"default-src 'none'; style-src {source_of(style)}; img-src data:; base-uri 'none'; form-action 'none'",
             empty=Markup(_BEFORE + _AFTER),  # noqa: S704  (our own)
             version=__version__,
         )
@@ -75,22 +73,6 @@ def taken_apart(data: bytes) -> tuple[bytes, bytes]:
 
 @cache
 def _environment() -> Environment:
-    environment = Environment(
-        loader=FileSystemLoader([_TEMPLATES, _SHARED]),
-        autoescape=True,
-        finalize=lambda value: value if isinstance(value, Markup) else safe(value),
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.globals.update(Status=Status, several=several)
-    return environment
-
-
-@cache
-def _style() -> str:
-    """The look of the internal report, and what only this page has."""
-    text = "".join((one).read_text(encoding="utf-8") for one in (_SHARED / "style.css", _TEMPLATES / "share.css"))
-    if "</" in text or "<!--" in text or "\r" in text:
-        raise ValueError("a style sheet holds something that a page would not keep as it is")
-    return text
+    made = environment(_TEMPLATES)
+    made.globals.update(Status=Status, several=several)
+    return made
