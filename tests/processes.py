@@ -28,6 +28,12 @@ def upheld(folder: Path, *arguments: str, seconds: float = 120) -> subprocess.Co
     )
 
 
+def peak_bytes() -> int:
+    """The most memory that this process had so far. What getrusage tells begins with that of the process that it was forked from."""
+    status = Path("/proc/self/status").read_text(encoding="ascii")
+    return int(status.partition("VmHWM:")[2].split()[0]) * 1024
+
+
 def said(script: str, *, seconds: float = 600, environ: Mapping[str, str] | None = None) -> str:
     """What a script printed that may import the tests; it must come to its end."""
     paths = os.pathsep.join(filter(None, [str(ROOT / "tests"), os.environ.get("PYTHONPATH", "")]))

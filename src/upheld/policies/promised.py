@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Container, Iterator, Mapping, Sequence
+from collections import deque
+from collections.abc import Container, Iterator, Mapping, Sequence, Sized
 from dataclasses import dataclass
+from graphlib import TopologicalSorter
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -38,9 +40,9 @@ def too_weak(promises: Mapping[str, Promise], catalogue: Catalogue) -> Iterator[
     built_in = {check.id for check in catalogue if Path(check.file).resolve().is_relative_to(own)}
     uses = {name: dict(_deciders(name, promise, catalogue, built_in)) for name, promise in promises.items()}
     by_decider = {id(decider): use for of in uses.values() for decider, use in of.items()}
+    near = _nearest(promises, uses)
     for name, promise in promises.items():
-        below = list(_below(name, promises))
-        parts = {part: (promises[part].words, list(uses[part])) for part in below}
+        parts = {part: (promises[part].words, list(uses[part])) for part in _below(name, near)}
         for weakness in weaknesses(promise.words, list(uses[name]), parts):
             document, at = promise.document, promise.location
             if weakness.decider is not None:
@@ -75,12 +77,21 @@ def _deciders(
         yield Decider(use.check, given, check.marks.basis, check.own_values, use.check in built_in, name), use
 
 
-def _below(name: str, promises: Mapping[str, Promise]) -> Iterator[str]:
-    """The claims that decide one, however far down, each once."""
-    waiting, seen = list(promises[name].decided_by), {name}
+def _nearest(promises: Mapping[str, Promise], uses: Mapping[str, Sized]) -> Mapping[str, Sequence[str]]:
+    """By claim those that decide it and use checks themselves; in the place of one that uses none stand those that decide that one."""
+    near: dict[str, Sequence[str]] = {}
+    parts = {name: [part for part in promise.decided_by if part in promises] for name, promise in promises.items()}
+    for name in TopologicalSorter(parts).static_order():
+        near[name] = list(dict.fromkeys(one for part in parts[name] for one in ([part] if uses[part] else near[part])))
+    return near
+
+
+def _below(name: str, near: Mapping[str, Sequence[str]]) -> Iterator[str]:
+    """The claims with checks that decide one, however far down, each once."""
+    waiting, seen = deque(near[name]), {name}
     while waiting:
-        part = waiting.pop(0)
-        if part not in seen and part in promises:
+        part = waiting.popleft()
+        if part not in seen:
             seen.add(part)
             yield part
-            waiting.extend(promises[part].decided_by)
+            waiting.extend(near[part])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 from upheld.model import Basis
@@ -90,6 +91,7 @@ def weaknesses(
         yield from _kinds_of_looking(text, everything, known)
 
 
+@lru_cache(maxsize=1024)
 def _stated(text: str) -> Sequence[Quantity]:
     """The quantities that words state. What is done round the clock, and the time in `100 requests a minute`, state no period."""
     found = quantities(_ROUND_THE_CLOCK.sub(lambda clock: " " * len(clock.group()), text[:LONGEST]))

@@ -10,7 +10,7 @@ import pytest
 
 from hostile_servers import MYSQL, POSTGRESQL, of_mysql, of_postgresql
 from loopback import raw
-from processes import said
+from processes import peak_bytes, said
 
 MEMORY = 1 << 30
 """Bytes that the process which reads may have in memory at its peak."""
@@ -27,7 +27,6 @@ MANY = "CREATE TABLE app.many AS SELECT n AS id, (n % 3)::text AS tenant_id, now
 
 def read_all(folder: str) -> None:
     """Look at the database that the environment names by every probe that reads rows, and print what came of it."""
-    import resource
 
     from upheld.errors import Unobservable
     from upheld.probes.base import Session
@@ -87,7 +86,7 @@ def read_all(folder: str) -> None:
         "many passwords": tried(lambda: len(passwords.values(many))),
         "rows": tried(lambda: database.rows_without_tenant("app.many").rows),
         "ages": tried(lambda: sum(one.records for one in kept.ages("many"))),
-        "peak": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
+        "peak": peak_bytes(),
     }
     session.close()
     print(json.dumps(found))
@@ -115,7 +114,6 @@ def test_many_rows_and_huge_values_are_read_in_bounded_memory(
 
 def meet_all(folder: str) -> None:
     """Read from every database that keeps to the protocol up to the login only, and print what came of it."""
-    import resource
 
     from upheld.errors import Unobservable
     from upheld.probes.base import Session
@@ -143,7 +141,7 @@ def meet_all(folder: str) -> None:
             except Unobservable as unobservable:
                 found[name] = f"unobservable: {unobservable.reason}"
             session.close()
-    print(json.dumps({"found": found, "peak": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024}))
+    print(json.dumps({"found": found, "peak": peak_bytes()}))
 
 
 def test_a_server_whose_answers_do_not_end_is_cut_off(tmp_path: Path) -> None:

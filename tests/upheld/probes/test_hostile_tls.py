@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from processes import said
+from processes import peak_bytes, said
 from tls_floods import FLOODS, behaving
 from upheld.errors import Unobservable
 from upheld.probes.tls import Tls, TlsVersion
@@ -21,7 +21,6 @@ SECONDS = 1.0
 
 def meet_all(folder: str) -> None:
     """Meet every flood by each probe that reads after a handshake, and print what came of it, with the seconds that it took."""
-    import resource
     import time
 
     from upheld.probes.base import Session
@@ -65,7 +64,7 @@ def meet_all(folder: str) -> None:
                     came = f"unobservable: {unobservable.reason}"
                 found[f"{by}, {name}"] = (came, time.monotonic() - begun)
             session.close()
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    peak = peak_bytes()
     print(json.dumps({"found": found, "peak": peak}))
 
 
