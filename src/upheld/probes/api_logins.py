@@ -17,6 +17,7 @@ from upheld.errors import Refused, Throttled, Unobservable
 from upheld.probes.api_answers import LoginAttempt
 from upheld.probes.api_requests import fill, generated, url_of
 from upheld.probes.http_client import QUERY
+from upheld.probes.json_query import Nothing, queried
 from upheld.probes.openapi import FORM
 from upheld.probes.waiting import matches, patient, seconds_of
 from upheld.redaction import SHORTEST
@@ -66,11 +67,17 @@ class Begun:
     answers: tuple[Answer, ...] = ()
 
     def told(self, pointer: str) -> str:
-        """What the answer holds at a JSON pointer, as text; empty where it holds nothing there."""
+        """What the answer holds at a JSON pointer or query, as text; empty where it holds nothing there.
+
+        Raises Unobservable when a query does not say which of several values it is.
+        """
+        if self.answer is None:
+            return ""
         try:
-            return str(at(self.answer.json(), pointer)) if self.answer is not None else ""
+            data = self.answer.json()
         except Unobservable:
             return ""
+        return _held(data, pointer)
 
 
 @dataclass(frozen=True)
@@ -280,7 +287,8 @@ class Logins:
                 if answer.status >= 400 or matches(self._api.limited, answer):
                     return answers
                 for name, pointer in one.gives.items():
-                    values[name] = str(at(answer.json(), pointer))
+                    data = answer.json()
+                    values[name] = queried(data, pointer) if pointer.startswith("$") else str(at(data, pointer))
                     self._hide(values[name], f"{name}-{identity.name}")
         return answers
 
@@ -345,11 +353,31 @@ class Logins:
             return cookies.get(name, "")
         if where == "header":
             return answer.header(name) or ""
+        return _token_at(answer, login.token)
+
+
+def _token_at(answer: Answer, place: str) -> str:
+    try:
+        data = answer.json()
+        token = None if place.startswith("$") else at(data, place)
+    except Unobservable:
+        return ""
+    if place.startswith("$"):
+        return _held(data, place)
+    return token if isinstance(token, str) else ""
+
+
+def _held(data: Any, place: str) -> str:
+    """What is at a JSON pointer or query, as text; empty for nothing. Raises Unobservable for a query that is not clear."""
+    if place.startswith("$"):
         try:
-            token = at(answer.json(), login.token)
-        except Unobservable:
+            return queried(data, place)
+        except Nothing:
             return ""
-        return token if isinstance(token, str) else ""
+    try:
+        return str(at(data, place))
+    except Unobservable:
+        return ""
 
 
 def _cookie(login: Login) -> str:

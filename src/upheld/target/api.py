@@ -8,7 +8,7 @@ from typing import Any, Literal
 from pydantic import Field, model_validator
 from pydantic_core import PydanticCustomError
 
-from upheld.target.parts import Name, Part, SecretRef, Template
+from upheld.target.parts import Name, Part, Place, SecretRef, Template
 
 
 class Answers(Part):
@@ -49,7 +49,7 @@ class _Sent(Part):
     page: str | None = None
     hidden: tuple[str, ...] = ()
     with_headers: dict[str, str] = {}
-    gives: dict[str, str] = {}
+    gives: dict[str, Place] = {}
 
 
 class LoginRequest(_Sent):
@@ -57,7 +57,7 @@ class LoginRequest(_Sent):
 
     `page` is the page with the form, which is opened first; `hidden` names fields of the form whose value it gives, such as a
     token against forged requests. `with_headers` are headers of this request only: `Authorization: "Basic {base64:{form:{id}}:{form:{secret}}}"`
-    of an OAuth2 client, say, whose id and secret are form-encoded first (RFC 6749 §2.3.1). `gives` says where the JSON answer holds what later requests send, by name (`challenge: /challenge`).
+    of an OAuth2 client, say, whose id and secret are form-encoded first (RFC 6749 §2.3.1). `gives` says where the JSON answer holds what later requests send, by name (`challenge: /challenge`): a JSON pointer or a JSONPath query.
     `{code}` becomes the present code of the identity's second factor.
     """
 
@@ -74,15 +74,15 @@ class Login(_Sent):
     """How an identity gets its credential, and how requests carry it.
 
     One that is asked for has a `path` (and what `LoginRequest` has); `then` are further requests, for a second factor say. `token` says where the last
-    answer holds it: a JSON pointer, `header NAME` or `cookie NAME`. `expires_in` points to its lifetime in seconds, where the
-    answer tells it. `accepted` says what the answer to a right password looks like, where the credential alone does not tell
+    answer holds it: a JSON pointer, a JSONPath query (RFC 9535, begins with `$`) that matches one string or number, `header NAME` or
+    `cookie NAME`. `expires_in` points to its lifetime in seconds, where the answer tells it (a pointer or a query). `accepted` says what the answer to a right password looks like, where the credential alone does not tell
     (a cookie that everybody gets). Without a `path` the credential is made of the identity's secrets (basic, API key).
     """
 
     path: str | None = None
     then: tuple[LoginRequest, ...] = ()
-    token: str = "/access_token"
-    expires_in: str = "/expires_in"
+    token: Place = "/access_token"
+    expires_in: Place = "/expires_in"
     accepted: Answers | None = None
     totp: Totp = Totp()
     scheme: Literal["bearer", "basic", "header", "query", "cookies"] = "bearer"

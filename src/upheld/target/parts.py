@@ -39,6 +39,18 @@ def _no_literal_secrets(value: Any) -> Any:
     return value
 
 
+def _place(value: str) -> str:
+    if value.startswith("$"):
+        import jsonpath_rfc9535  # noqa: PLC0415  (only targets with a query need it)
+
+        try:
+            jsonpath_rfc9535.compile(value)
+        except (jsonpath_rfc9535.JSONPathError, RecursionError, ValueError, IndexError) as error:
+            why = str(error).splitlines()[0] if str(error) else type(error).__name__
+            raise PydanticCustomError("jsonpath", "no JSONPath query (RFC 9535): {why}", {"why": why}) from None
+    return value
+
+
 def _url(value: str) -> str:
     parts = urlsplit(value)
     if parts.scheme not in {"http", "https"} or not parts.hostname:
@@ -62,6 +74,8 @@ def _network(value: str) -> str:
         raise PydanticCustomError("network", "an IP address or a network such as 192.0.2.0/24") from None
 
 
+Place = Annotated[str, AfterValidator(_place)]
+"""Where an answer holds a value: a JSONPath query, which begins with `$`, or what the field names beside it."""
 SecretRef = Annotated[str, BeforeValidator(_reference)]
 """A reference to a secret: `env:NAME` or `file:PATH`."""
 Template = Annotated[Any, AfterValidator(_no_literal_secrets)]

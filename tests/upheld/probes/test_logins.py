@@ -15,6 +15,7 @@ import pytest
 
 from upheld.errors import Refused, Unobservable
 from upheld.probes.api import Api
+from upheld.probes.json_query import queried
 from upheld.probes.sessions import Sessions
 from upheld.target.api import Login
 
@@ -37,7 +38,7 @@ class Server:
         self.csrf = secrets.token_hex(16)
         self.seen: list[tuple[str, str, dict[str, str]]] = []
 
-    def __call__(self, method: str, path: str, headers: Mapping[str, str], body: bytes = b"") -> Any:  # noqa: PLR0911  (one for each kind)
+    def __call__(self, method: str, path: str, headers: Mapping[str, str], body: bytes = b"") -> Any:  # noqa: PLR0911, PLR0912  (one for each kind)
         given = {name.lower(): value for name, value in headers.items()}
         self.seen.append((method, path, given))
         where = urlsplit(path)
@@ -73,6 +74,11 @@ class Server:
             }
             token = {"access_token": self._session() if right else "", "expires_in": 1}
             return self._json(200, token) if right else self._json(401, {})
+        if where.path == "/listed":
+            if json.loads(body).get("password") != PASSWORD:
+                return self._json(200, {"credentials": []})
+            kinds = [{"type": one, "value": self._session()} for one in ("refresh", "access")]
+            return self._json(200, {"credentials": kinds, "life": {"seconds": 1}})
         if where.path == "/first":
             if json.loads(body).get("password") != PASSWORD:
                 return self._json(401, {})
@@ -127,6 +133,13 @@ LOGINS: dict[str, dict[str, Any]] = {
     "key in header": {"scheme": "header", "name": "X-API-Key", "value": "Token {key}", "check": "/me"},
     "encoded key in header": {"scheme": "header", "name": "X-API-Key", "value": "Token {base64:{username}:{awkward}}", "check": "/me"},
     "key in query": {"scheme": "query", "name": "api_key", "value": "{key}", "check": "/me"},
+    "value among others": {
+        "path": "/listed", "json": {"password": "{password}"}, "token": "$.credentials[?@.type=='access'].value",
+    },
+    "second factor by queries": {
+        "path": "/first", "json": {"password": "{password}"}, "gives": {"challenge": "$.challenge"}, "token": "$..token",
+        "then": [{"path": "/second", "json": {"challenge": "{challenge}", "code": "{code}"}}],
+    },
     "second factor": {
         "path": "/first", "json": {"password": "{password}"}, "gives": {"challenge": "/challenge"}, "token": "/token",
         "then": [{"path": "/second", "json": {"challenge": "{challenge}", "code": "{code}"}}],
@@ -276,12 +289,51 @@ def test_a_cookie_that_everybody_gets_is_no_login(logging_in: Any) -> None:
 
 
 @pytest.mark.parametrize(
+    ("token", "words"),
+    [
+        ("$..value", r"matches 2 values in the answer and must match one: \$\['credentials'\]\[0\]\['value'\], \$"),
+        ("$.life", r"matches an object at \$\['life'\], not a string or a number"),
+        ("$.nothing", r"gave no token at \$\.nothing"),
+    ],
+)
+def test_a_query_that_does_not_match_one_value_is_said_without_the_values(
+    logging_in: Any, token: str, words: str
+) -> None:
+    session, server = logging_in({**LOGINS["value among others"], "token": token})
+    with pytest.raises(Unobservable, match=words) as caught:
+        session.probe(Api).call("me", "ada", {})
+    assert not any(one in str(caught.value) for one in server.sessions)
+
+
+def test_a_lifetime_is_found_by_a_query(logging_in: Any) -> None:
+    session, _ = logging_in({**LOGINS["value among others"], "expires_in": "$.life.seconds"})
+    assert session.probe(Sessions).issue("ada").told_seconds == 1
+
+
+@pytest.mark.parametrize("value", [None, True, [], {}])
+def test_only_strings_and_numbers_are_values(value: object) -> None:
+    with pytest.raises(Unobservable, match="not a string or a number"):
+        queried({"a": value}, "$.a")
+
+
+def test_an_answer_that_is_too_deep_for_a_query_decides_nothing() -> None:
+    deep: Any = "x"
+    for _ in range(5000):
+        deep = [deep]
+    with pytest.raises(Unobservable, match="cannot be evaluated"):
+        queried(deep, "$..a")
+
+
+@pytest.mark.parametrize(
     ("login", "words"),
     [
         ({"scheme": "header", "value": "{key}"}, "needs its name"),
         ({"scheme": "query", "name": "k"}, "needs the value that is sent"),
         ({"scheme": "basic", "json": {"a": "b"}}, "needs the path"),
         ({"path": "/x", "json": {"a": "b"}, "form": {"a": "b"}}, "json or form, not both"),
+        ({"path": "/x", "token": "$.a["}, "no JSONPath query"),
+        ({"path": "/x", "expires_in": "$$"}, "no JSONPath query"),
+        ({"path": "/x", "then": [{"path": "/y", "gives": {"a": "$[?"}}]}, "no JSONPath query"),
     ],
 )
 def test_a_login_that_cannot_be_is_a_mistake(login: dict[str, Any], words: str) -> None:

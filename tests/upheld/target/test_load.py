@@ -167,6 +167,13 @@ def test_every_mistake_is_said_at_once(file: Path) -> None:
     assert [int(one.split(":")[1]) for one in found] == [3, 19, 19, 21, 23, 23]
 
 
+def test_a_wrong_query_of_a_login_is_said_with_its_line(file: Path) -> None:
+    login = 'json: {email: "{email}", password: "{password}"}'
+    (found,) = with_change(file, login, login + ', token: "$.data["')
+    assert found.startswith("target.yaml:14:")
+    assert "no JSONPath query" in found
+
+
 @pytest.mark.parametrize(
     ("before", "after", "line"),
     [
