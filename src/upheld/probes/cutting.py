@@ -15,10 +15,17 @@ import time
 import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Protocol
 
 LATE = 0.5
 """Seconds after the time limit at which a connection is cut: whoever ends by itself is left to say so."""
-_EVERY = 0.25
+
+
+class Guarded(Protocol):
+    """What a watchdog looks at."""
+
+    def look(self) -> None:
+        """Cut the connection, if that is due."""
 
 
 class Watched:
@@ -33,6 +40,12 @@ class Watched:
         self.cut = False
         _watchdog.add(self)
 
+    def look(self) -> None:
+        """Cut it, if that is due."""
+        if self.until + LATE < time.monotonic():
+            self.until = math.inf
+            self.end()
+
     def end(self) -> None:
         """Cut it now."""
         self.cut = True
@@ -41,37 +54,43 @@ class Watched:
             socket.socket.shutdown(self._sock, socket.SHUT_RDWR)
 
 
-class _Watchdog:
-    def __init__(self) -> None:
-        self._watched: weakref.WeakSet[Watched] = weakref.WeakSet()
+class Watchdog:
+    """Looks at all that it was given every so often, in a thread that lives as long as there is something to look at."""
+
+    def __init__(self, name: str, every_seconds: float) -> None:
+        """Starts nothing yet; `name` is the thread's."""
+        self._name = name
+        self._every = every_seconds
+        self._watched: weakref.WeakSet[Guarded] = weakref.WeakSet()
         self._lock = threading.Lock()
         self._thread: threading.Thread | None = None
 
-    def add(self, one: Watched) -> None:
+    def add(self, one: Guarded) -> None:
+        """Look at `one` for as long as it lives."""
         with self._lock:
             self._watched.add(one)
             # A process that was forked from another has its threads no more.
             if self._thread is None or not self._thread.is_alive():
-                self._thread = threading.Thread(target=self._look, name="cutting", daemon=True)
+                self._thread = threading.Thread(target=self._look, name=self._name, daemon=True)
                 self._thread.start()
 
     def _look(self) -> None:
         while True:
-            time.sleep(_EVERY)
+            time.sleep(self._every)
             with self._lock:
                 watched = list(self._watched)
                 if not watched:
                     self._thread = None
                     return
-            now = time.monotonic()
             for one in watched:
-                if one.until + LATE < now:
-                    one.until = math.inf
-                    one.end()
-            del watched
+                # A connection that is closed while it is looked at needs no guard any more.
+                with contextlib.suppress(Exception):
+                    one.look()
+            watched.clear()  # Nor does what is gone; it must not live on here, and neither must the last of them.
+            del one
 
 
-_watchdog = _Watchdog()
+_watchdog = Watchdog("cutting", 0.25)
 
 
 @contextmanager

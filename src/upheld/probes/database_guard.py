@@ -10,7 +10,6 @@ import contextlib
 import os
 import socket
 import struct
-import threading
 import time
 import weakref
 from collections.abc import Callable
@@ -19,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
 
-from upheld.probes.cutting import cut_after
+from upheld.probes.cutting import Watchdog, cut_after
 
 if TYPE_CHECKING:
     from sqlalchemy.engine import Engine
@@ -28,7 +27,6 @@ ANSWER_LIMIT = 96 << 20
 """Bytes that a server may send in answer to what it was sent last."""
 MEMORY_LIMIT = 768 << 20
 """Bytes by which this process may grow meanwhile."""
-_EVERY = 0.1
 _ACTIVE = 1
 """libpq's PQTRANS_ACTIVE: a command is in progress."""
 _LENGTH = 208
@@ -164,36 +162,7 @@ def allow(connection: sa.Connection, seconds: float) -> None:
         guard.seconds, guard.bounded = seconds, False
 
 
-class _Watchdog:
-    def __init__(self) -> None:
-        self._guards: weakref.WeakSet[Guard] = weakref.WeakSet()
-        self._lock = threading.Lock()
-        self._thread: threading.Thread | None = None
-
-    def add(self, guard: Guard) -> None:
-        with self._lock:
-            self._guards.add(guard)
-            if self._thread is None or not self._thread.is_alive():
-                self._thread = threading.Thread(target=self._look, name="database guard", daemon=True)
-                self._thread.start()
-
-    def _look(self) -> None:
-        while True:
-            time.sleep(_EVERY)
-            with self._lock:
-                guards = list(self._guards)
-                if not guards:
-                    self._thread = None
-                    return
-            for guard in guards:
-                # A connection that is closed while it is looked at needs no guard any more.
-                with contextlib.suppress(Exception):
-                    guard.look()
-            del guards
-            guard = None  # type: ignore[assignment]  # Or the last one would live on.
-
-
-_watchdog = _Watchdog()
+_watchdog = Watchdog("database guard", 0.1)
 
 
 def _twin(connection: Any) -> socket.socket | None:
