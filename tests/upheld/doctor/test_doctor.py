@@ -102,6 +102,7 @@ def test_every_extra_is_named_with_the_tools_that_it_brings():
         "charts",
         "drift",
         "evidence",
+        "fleet",
         "keyless",
         "notify",
         "pages",
