@@ -40,6 +40,13 @@ class Prepared:
 @target_option
 @claims_option
 @click.option(
+    "--waivers",
+    multiple=True,
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Accepted deviations in addition to the policy's own.",
+)
+@click.option(
     "--sabotage", "sabotages", multiple=True, metavar="NAME", help="Start the embedded reference with this defect."
 )
 @click.option(
@@ -66,6 +73,7 @@ def run(
     policy: Path | None,
     target: str | None,
     claims: str,
+    waivers: tuple[Path, ...],
     sabotages: tuple[str, ...],
     workers: str,
     out: Path,
@@ -86,14 +94,14 @@ def run(
     source = find_target(target, path, sabotages)
     wanted = [one.strip() for one in claims.split(",") if one.strip()]
     if dry_run:
-        with Audit(path, source, claims=wanted) as audit:
+        with Audit(path, source, claims=wanted, waivers=waivers) as audit:
             for line in lines(audit):
                 console.print(line, markup=False)
         return 0
     kept = RunFolder(out)
     recording = Recording(ledger, out, lambda said: console.print(said, markup=False))
     stopping = context.with_resource(terminating())
-    with Audit(path, source, claims=wanted, state=state) as audit:
+    with Audit(path, source, claims=wanted, state=state, waivers=waivers) as audit:
         count = workers_of(workers, len(audit.plan))
         # Before the work, so that a folder that cannot be written loses nothing, and that a killed run shows as one.
         kept.begin(assemble(audit, INTERRUPTED))

@@ -11,7 +11,7 @@ import secrets
 import shutil
 import tempfile
 import uuid
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Sequence
 from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
@@ -51,15 +51,18 @@ class Audit:
         listeners: Iterable[Listener] = (),
         catalogue: Catalogue | None = None,
         state: Path | None = None,
+        waivers: Sequence[Path] = (),
     ) -> None:
         """Load the checks and the policy and make the plan. Raises InputError with every mistake found.
 
+        `waivers` are files of waivers besides the policy's own.
         `state` is where it is noted what is planted in targets that live longer than the run (by default the user's state folder).
         """
         self.policy_file = policy.resolve()
         self.folders = check_folders(self.policy_file)
         self.catalogue = Catalogue.load(*self.folders) if catalogue is None else catalogue
-        self.policy: Policy = load_policy(self.policy_file, self.catalogue, today=datetime.now(UTC).date())
+        today = datetime.now(UTC).date()
+        self.policy: Policy = load_policy(self.policy_file, self.catalogue, today=today, waivers=waivers)
         self.selected = tuple(select(self.policy, claims)) if claims else ()
         self.plan: tuple[PlannedCheck, ...] = plan(self.policy, self.catalogue, self.selected)
         self.source = source

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -56,14 +56,14 @@ class _Entry:
         return ("claims", self.index)
 
 
-def load(path: Path, catalogue: Catalogue, *, today: date) -> Policy:
+def load(path: Path, catalogue: Catalogue, *, today: date, waivers: Sequence[Path] = ()) -> Policy:
     """The policy in that file with all that it extends and includes; raises InputError with every mistake of all files.
 
-    `today` decides which waivers have expired: one counts through the day that it names.
+    `today` decides which waivers have expired: one counts through the day that it names. `waivers` are further files of these.
     """
     loader = _Loader(catalogue)
     loader.gather(path)
-    policy = loader.policy(path, today)
+    policy = loader.policy(path, today, waivers)
     if loader.mistakes or policy is None:
         raise InputError(in_order(loader.mistakes, loader.files))
     return policy
@@ -166,7 +166,7 @@ class _Loader:
 
     # --- claims ----------------------------------------------------------------------------------------------------
 
-    def policy(self, path: Path, today: date) -> Policy | None:
+    def policy(self, path: Path, today: date, further: Sequence[Path] = ()) -> Policy | None:
         """What the files gathered come to; None when something is wrong."""
         entries = list(self._entries())
         by_id = self._identities(entries)
@@ -179,8 +179,10 @@ class _Loader:
         if not self.mistakes:
             promises = {one: _promise(entry) for one, entry in standing.items()}
             self.mistakes.extend(too_weak(promises, self._catalogue))
-        waivers_path = self._waivers_path(path, root)
-        waivers = self._waivers(waivers_path, names_of, today) if waivers_path else ()
+        own = self._waivers_path(path, root)
+        waivers: tuple[Waiver, ...] = ()
+        for file in (*([own] if own else []), *further):
+            waivers += self._waivers(file, names_of, today, waivers)
         heads = [source for source in reversed(self.sources) if source.role != "include"]
         name = next((head.model.name for head in heads if head.model and head.model.name), "")
         if root is not None and root.model and not name and self.complete:
@@ -302,9 +304,11 @@ class _Loader:
                 listed[sentence] = str(item.get("why"))
         return tuple(listed.items())
 
-    def _waivers(self, path: Path, checks_of: Mapping[str, set[str]] | None, today: date) -> tuple[Waiver, ...]:
+    def _waivers(
+        self, path: Path, checks_of: Mapping[str, set[str]] | None, today: date, given: tuple[Waiver, ...]
+    ) -> tuple[Waiver, ...]:
         try:
-            return load_waivers(path, checks_of, today=today, suggestions=self._suggestions)
+            return load_waivers(path, checks_of, today=today, suggestions=self._suggestions, given=given)
         except InputError as error:
             self.mistakes.extend(error.mistakes)
             return ()

@@ -16,14 +16,20 @@ FILE_NAME = "waivers.yaml"
 
 
 def load_waivers(
-    path: Path, checks_of: Mapping[str, Collection[str]] | None, *, today: date, suggestions: Suggestions
+    path: Path,
+    checks_of: Mapping[str, Collection[str]] | None,
+    *,
+    today: date,
+    suggestions: Suggestions,
+    given: Collection[Waiver] = (),
 ) -> tuple[Waiver, ...]:
     """The waivers of that file; raises InputError with every mistake.
 
     `checks_of` names the checks of each claim; None when not every claim could be read, so that names cannot be judged.
+    `given` are the waivers of other files, none of which this one may repeat.
     """
     document = load(path)
-    mistakes = list(_wrong_names(document, checks_of, suggestions))
+    mistakes = list(_wrong_names(document, checks_of, suggestions, given))
     try:
         model = validate(document, WaiverFile)
     except InputError as error:
@@ -45,9 +51,13 @@ def load_waivers(
 
 
 def _wrong_names(
-    document: Document, checks_of: Mapping[str, Collection[str]] | None, suggestions: Suggestions
+    document: Document,
+    checks_of: Mapping[str, Collection[str]] | None,
+    suggestions: Suggestions,
+    given: Collection[Waiver],
 ) -> Iterator[Mistake]:
     listed = document.data.get("waivers") if isinstance(document.data, dict) else None
+    elsewhere = {(one.claim, one.check, one.subject) for one in given}
     seen: dict[tuple[Any, ...], int] = {}
     for index, entry in enumerate(listed if isinstance(listed, list) else []):
         if not isinstance(entry, dict):
@@ -55,11 +65,14 @@ def _wrong_names(
         claim, check, at = entry.get("claim"), entry.get("check"), ("waivers", index)
         if not isinstance(claim, str):
             continue
-        identity = (claim, str(check), str(entry.get("subject")))
+        identity = (claim, str(check or ""), str(entry.get("subject") or ""))
         first = seen.setdefault(identity, index)
         if first != index:
             line, column = document.place(("waivers", first))
             message = f"a second waiver for the same: the first is at {line}:{column}"
+            yield document.mistake(at, message, expected="one waiver for each deviation")
+        if identity in elsewhere:
+            message = "a second waiver for the same: another file of waivers has it already"
             yield document.mistake(at, message, expected="one waiver for each deviation")
         if checks_of is None:
             continue

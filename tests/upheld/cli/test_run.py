@@ -30,6 +30,21 @@ def test_exit_codes(project, claims, extra, code):
     assert done.returncode == code, done.stdout + done.stderr
 
 
+def test_waivers_of_one_run_count_beside_the_policys_own(project):
+    project.claims(("bad", "own.is_broken"))
+    (project.folder / "acme.yaml").write_text(
+        "waivers: [{claim: bad, reason: It is replaced., approver: Jo, expires: 2999-01-31}]\n", encoding="utf-8"
+    )
+    assert project.upheld("run", "-n", "0").returncode == 1
+    done = project.upheld("run", "-n", "0", "--waivers", "acme.yaml")
+    assert done.returncode == 0, done.stdout + done.stderr
+    (claim,) = project.run_json()["claims"]
+    assert (claim["status"], [waiver["approver"] for waiver in claim["waivers"]]) == ("refuted", ["Jo"])
+    missing = project.upheld("run", "-n", "0", "--waivers", "acne.yaml")
+    assert missing.returncode == 2
+    assert "acne.yaml: the file does not exist; did you mean 'acme.yaml'?" in missing.stderr
+
+
 @pytest.mark.parametrize("workers", ["0", "2"])
 def test_a_run_leaves_its_evidence_and_its_page(project, workers):
     project.claims(("good", "own.holds"), ("bad", "own.is_broken"), ("dark", "own.is_dark"))

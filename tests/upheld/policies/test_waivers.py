@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from datetime import date
+from pathlib import Path
 
 import pytest
 
+from upheld.errors import InputError
 from upheld.model import Waiver
 from upheld.policies import load
 
@@ -52,6 +54,24 @@ def test_the_waivers_of_a_base_are_not_those_of_its_overlay(two) -> None:
     two.write("waivers.yaml", "waivers: [{claim: beta, reason: s, approver: Jo, expires: 2027-01-31}]")
     two.policy(name="overlay/policies.yaml", head="extends: ../policies.yaml\n")
     assert two.load("overlay/policies.yaml").waivers == ()
+
+
+def test_further_waivers_count_beside_the_policys_own_and_repeat_none(two) -> None:
+    one = "{claim: alpha, check: tls.is_kept, reason: r, approver: Jo, expires: 2027-01-31}"
+    other = "{claim: beta, reason: s, approver: Jo, expires: 2027-01-31}"
+    two.write("waivers.yaml", f"waivers: [{one}]")
+    further = [two.write("w/one.yaml", f"waivers: [{other}]"), two.write("w/two.yaml", "waivers: []")]
+    policy = two.folder / "policies.yaml"
+    waivers = load(policy, two.catalogue, today=date(2026, 11, 23), waivers=further).waivers
+    assert [(waiver.claim, waiver.check) for waiver in waivers] == [("alpha", "tls.is_kept"), ("beta", "")]
+
+    further.append(two.write("w/three.yaml", f"waivers: [{other}, {one}, {{claim: gama}}]"))
+    with pytest.raises(InputError) as caught:
+        load(policy, two.catalogue, today=date(2026, 11, 23), waivers=further)
+    said = str(caught.value)
+    assert said.count("a second waiver for the same: another file of waivers has it already") == 2
+    assert "the waiver is for a claim that is not there: 'gama'" in said
+    assert {Path(one.file).name for one in caught.value.mistakes} == {"three.yaml"}
 
 
 @pytest.mark.parametrize(
