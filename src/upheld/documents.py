@@ -31,6 +31,7 @@ __all__ = [
     "load",
     "mistakes_in",
     "nearest",
+    "read",
     "shorten",
     "validate",
 ]
@@ -112,8 +113,21 @@ class Document:
         nearest: str = "",
     ) -> Mistake:
         """A mistake at that location of this file."""
-        line, column = self.place(location, key=key)
-        return Mistake(self.file, line, column, message, got, expected, nearest)
+        file, line, column = self.where(location, key=key)
+        return Mistake(file, line, column, message, got, expected, nearest)
+
+    def lacking(self, location: Location, name: str) -> Mistake:
+        """The mistake that the mapping at that location has no value for `name`."""
+        return self.mistake(location, f"{name!r} is missing", expected=f"a value for {name!r}")
+
+    def where(self, location: Location = (), *, key: bool = False) -> tuple[str, int, int]:
+        """The file that the value (or its key) at that location stands in, and its place there."""
+        return self.file, *self.place(location, key=key)
+
+    def spot(self, location: Location) -> str:
+        """That place in words, for a mistake that is told at another one."""
+        line, column = self.place(location)
+        return f"{line}:{column}"
 
     def _index(self, node: dict[str, Any]) -> dict[str, int]:
         known = self._keys.get(id(node))
@@ -125,7 +139,14 @@ class Document:
 def load(path: Path, limits: Limits = Limits()) -> Document:  # noqa: B008  (frozen)
     """The document in that file; raises InputError when it cannot be read, is no safe YAML, or passes a limit."""
     file = str(path)
-    raw = _read(path, file, limits)
+    text, digest = read(path, limits)
+    return Document(compose(text, file, limits), file, digest)
+
+
+def read(path: Path, limits: Limits = Limits(), kind: str = "YAML") -> tuple[str, str]:  # noqa: B008  (frozen)
+    """The file's text and the SHA-256 of its bytes; raises InputError when it cannot be read, is no text, or is too large."""
+    file = str(path)
+    raw = _read(path, file, limits, kind)
     try:
         text = raw.decode("utf-8-sig")
     except UnicodeDecodeError as error:
@@ -140,24 +161,24 @@ def load(path: Path, limits: Limits = Limits()) -> Document:  # noqa: B008  (fro
         raise InputError(
             [Mistake(file, line, column, "the file contains a control character", got=got, expected="text")]
         )
-    return Document(compose(text, file, limits), file, hashlib.sha256(raw).hexdigest())
+    return text, hashlib.sha256(raw).hexdigest()
 
 
-def _read(path: Path, file: str, limits: Limits) -> bytes:
+def _read(path: Path, file: str, limits: Limits, kind: str) -> bytes:
     def wrong(message: str, **details: str) -> InputError:
         return InputError([Mistake(file, 0, 0, message, **details)])
 
     try:
         mode = path.stat().st_mode
         if stat.S_ISDIR(mode):
-            raise wrong("is a folder", expected="a YAML file")
+            raise wrong("is a folder", expected=f"a {kind} file")
         if not stat.S_ISREG(mode):  # A pipe or device could keep the reader waiting for ever.
-            raise wrong("is no regular file", expected="a YAML file")
+            raise wrong("is no regular file", expected=f"a {kind} file")
         with path.open("rb") as stream:
             raw = stream.read(limits.size + 1)
     except FileNotFoundError:
         near = _neighbour(path)
-        raise wrong("the file does not exist", expected="" if near else "a YAML file", nearest=near) from None
+        raise wrong("the file does not exist", expected="" if near else f"a {kind} file", nearest=near) from None
     except OSError as error:
         why = error.strerror or str(error)
         raise wrong(f"the file cannot be read: {why}", expected="a file that may be read") from None
@@ -171,7 +192,9 @@ def _read(path: Path, file: str, limits: Limits) -> bytes:
 def _neighbour(path: Path) -> str:
     try:
         names = {
-            one.stem: one.name for one in path.parent.iterdir() if one.suffix in {".yaml", ".yml"} and one.is_file()
+            one.stem: one.name
+            for one in path.parent.iterdir()
+            if one.suffix in {".yaml", ".yml", path.suffix} and one.is_file()
         }
     except (OSError, ValueError):
         return ""
@@ -274,7 +297,7 @@ def _mistake(
     whole = (*at, *location)
     name = str(location[-1]) if location else ""
     if kind == "missing":
-        return document.mistake(whole[:-1], f"{name!r} is missing", expected=f"a value for {name!r}")
+        return document.lacking(whole[:-1], name)
     if kind == "extra_forbidden":
         if location[:-1] not in keys:
             keys[location[:-1]] = list(_keys_at(model, location[:-1]))

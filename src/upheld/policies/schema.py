@@ -1,4 +1,4 @@
-"""JSON Schemas of policies, waivers, targets and the table of strengths, for editors: from the models, and from the signatures of the checks.
+"""JSON Schemas of policies, waivers, targets, fleets and the table of strengths, for editors: from the models, and from the signatures of the checks.
 
 `python -m upheld.policies.schema` writes them to `schema/`. For a project with checks of its own, name its folders:
 `python -m upheld.policies.schema --to schema checks`.
@@ -18,6 +18,7 @@ from pydantic import BaseModel
 from upheld.catalogue import Catalogue, Check
 from upheld.drafting.phrases import PhraseFile
 from upheld.errors import InputError, Mistake
+from upheld.fleet.description import FleetFile
 from upheld.policies.format import PolicyFile, WaiverFile
 from upheld.policies.uses import compulsory
 from upheld.resources import builtin
@@ -59,6 +60,11 @@ def target_schema() -> dict[str, Any]:
     return _schema(Target, "A target of upheld")
 
 
+def fleet_schema() -> dict[str, Any]:
+    """The schema of fleets."""
+    return _schema(FleetFile, "A fleet of upheld")
+
+
 def phrases_schema() -> dict[str, Any]:
     """The schema of files of phrasings."""
     return _schema(PhraseFile, "Phrasings of claims for upheld")
@@ -70,6 +76,7 @@ def texts(catalogue: Catalogue) -> dict[str, str]:
         "policies.schema.json": policies_schema(catalogue),
         "waivers.schema.json": waivers_schema(),
         "target.schema.json": target_schema(),
+        "fleet.schema.json": fleet_schema(),
         "strength.schema.json": _schema(Table, "How upheld compares parameters with words"),
         "phrases.schema.json": phrases_schema(),
     }

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from upheld import documents
-from upheld.documents import Document, Location, Suggestions, check, in_order, shorten, validate
+from upheld.documents import Document, Location, Suggestions, check, in_order, shorten
 from upheld.errors import InputError, Mistake
 from upheld.target.model import Target
 
@@ -24,6 +24,14 @@ def load_target(path: Path, checks: Collection[str] | None = None) -> tuple[Targ
     With `checks`, the names of all there are, those in `allow_intrusive` must be among them. Nothing is resolved or contacted: a secret that is not there is found when a probe needs it.
     """
     document = documents.load(path)
+    target, mistakes = check_target(document, checks)
+    if target is None or mistakes:
+        raise InputError(mistakes)
+    return target, document.digest
+
+
+def check_target(document: Document, checks: Collection[str] | None = None) -> tuple[Target | None, list[Mistake]]:
+    """The target that the document describes, or None, and every mistake; as `load_target` does it."""
     data = _written_out(document.data)
     target, mistakes = check(document, Target, data, ignore=_SAID_BETTER_HERE)
     mistakes = [*mistakes, *_wrong_names(document), *_literal_secrets(document)]
@@ -31,9 +39,9 @@ def load_target(path: Path, checks: Collection[str] | None = None) -> tuple[Targ
         mistakes += _unknown_checks(document, checks)
     if target is not None:
         mistakes += _unknown_hosts(document, target)
-    if mistakes:
-        raise InputError(in_order(mistakes))
-    return target or validate(document, Target, data), document.digest
+    if target is None and not mistakes:  # What the model says of names is ignored above, and nothing else has said it.
+        _, mistakes = check(document, Target, data)
+    return target, in_order(mistakes)
 
 
 def _written_out(data: Any) -> Any:
@@ -61,8 +69,7 @@ def _wrong_names(document: Document) -> Iterator[Mistake]:
             if isinstance(name, str):
                 first = names.setdefault(name, (*at, "name"))
                 if first != (*at, "name"):
-                    line, column = document.place(first)
-                    message = f"two {what} entries are called {shorten(name)}: the first is at {line}:{column}"
+                    message = f"two {what} entries are called {shorten(name)}: the first is at {document.spot(first)}"
                     yield document.mistake((*at, "name"), message, expected="a name of its own")
     api = data.get("api")
     logins = api.get("logins") if isinstance(api, dict) else None

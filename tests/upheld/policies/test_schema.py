@@ -26,7 +26,9 @@ def published() -> dict[str, str]:
     return schema.texts(Catalogue.load(ROOT / "checks"))
 
 
-@pytest.mark.parametrize("name", ["policies.schema.json", "waivers.schema.json", "target.schema.json"])
+@pytest.mark.parametrize(
+    "name", ["policies.schema.json", "waivers.schema.json", "target.schema.json", "fleet.schema.json"]
+)
 def test_the_published_schema_is_up_to_date(name: str, published: dict[str, str]) -> None:
     text = (ROOT / "schema" / name).read_text(encoding="utf-8")
     assert text == published[name], f"schema/{name} is out of date; run `python -m upheld.policies.schema`"
