@@ -37,7 +37,9 @@ class Promise:
 def too_weak(promises: Mapping[str, Promise], catalogue: Catalogue) -> Iterator[Mistake]:
     """Each place where a claim promises more than what decides it can show. The claims must not decide each other in a circle."""
     own = (builtin() / "checks").resolve()
-    built_in = {check.id for check in catalogue if Path(check.file).resolve().is_relative_to(own)}
+    # Only those that are used are asked for: a catalogue need not import the others for it.
+    used = {use.check for promise in promises.values() for use in promise.uses if not use.not_applicable}
+    built_in = {name for name in used if Path(catalogue[name].file).resolve().is_relative_to(own)}
     uses = {name: dict(_deciders(name, promise, catalogue, built_in)) for name, promise in promises.items()}
     by_decider = {id(decider): use for of in uses.values() for decider, use in of.items()}
     near = _nearest(promises, uses)

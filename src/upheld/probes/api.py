@@ -28,9 +28,7 @@ from upheld.probes.api_variants import VARIANTS, Variant, applies, claimed_addre
 from upheld.probes.base import Probe, Session, look
 from upheld.probes.bursts import burst
 from upheld.probes.cases import Case, Reference, make_case, paths_in_turn
-from upheld.probes.database import Database
 from upheld.probes.openapi import Operation
-from upheld.probes.row_states import rows_state
 from upheld.probes.sending import AS_MEMBERS, DATABASE, HTTP, PAGES, PLANTING, WRITES, Sending, Sends
 from upheld.probes.states import values_of
 from upheld.probes.tenant_calls import TenantCalls
@@ -350,6 +348,9 @@ class Api(TenantCalls, Probe):
 
         def read() -> State:
             if (row := self.description.rows.get(operation)) is not None:
+                from upheld.probes.database import Database  # noqa: PLC0415  (slow to import, and few states are read there)
+                from upheld.probes.row_states import rows_state  # noqa: PLC0415  (likewise)
+
                 values = rows_state(self.session.probe(Database), row, self._filling(tenant, objects), operation)
                 return State(operation, tenant, 0, bool(values), values)
             answer, _, reply = self.answer(operation, actor.name, objects)

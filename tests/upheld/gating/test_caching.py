@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -169,3 +171,21 @@ def _damage(path: Path, number: int) -> None:
     if data:
         data[number % len(data)] ^= 1 + number % 255
         path.write_bytes(bytes(data))
+
+
+def test_a_gate_loads_no_family_that_the_policy_does_not_use_and_no_driver_of_a_database(project: Project) -> None:
+    project.policy("code.bandit_finds_nothing_serious")
+    project.gate(cache=True)
+    code = (
+        "import sys\n"
+        "from upheld.cli.main import cli\n"
+        "print(cli.main(['gate', '--cache', '../cache', '--out', '../out'], standalone_mode=False))\n"
+        "print(*sorted(sys.modules), sep='\\n', file=sys.stderr)"
+    )
+    command = [sys.executable, "-c", code]
+    done = subprocess.run(command, cwd=project.folder, capture_output=True, text=True, check=True, timeout=120)
+    assert "(0 checks looked, 1 cached" in done.stdout
+    loaded = done.stderr.splitlines()
+    families = {name.partition(".")[2] for name in loaded if name.startswith("upheld_checks_")}
+    assert families == {"", "code"}
+    assert not {"sqlalchemy", "jinja2", "sslyze"} & set(loaded)

@@ -11,6 +11,7 @@ import pytest
 from upheld.errors import InputError
 from upheld.gating.checkout import Checkout
 from upheld.model import CheckResult, Run, Verdict, timestamp
+from upheld.probes.publication import Publication
 from upheld.running import TOOLS
 
 from .conftest import GOOD, PLAIN, Project
@@ -239,7 +240,8 @@ def test_what_compares_with_the_policy_is_carried_only_under_the_same_one(projec
     project.policy("own.has_a_lock_file")
     base = project.full()
     looks = tuple(
-        dataclasses.replace(one, probe="publication", look="policy_sentences") for one in only(base).observations
+        dataclasses.replace(one, probe=Publication.name, look=Publication.policy_sentences.__name__)
+        for one in only(base).observations
     )
     compares = with_result(base, observations=looks)
     assert project.gate(base=compares).carried == 1
