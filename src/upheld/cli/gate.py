@@ -17,8 +17,8 @@ from upheld.errors import InputError, Mistake, Unobservable
 from upheld.resources import check_folders
 
 if TYPE_CHECKING:
-    from upheld.model import Run
     from upheld.plugin.audit import Audit
+    from upheld.target.model import Target
 
 _AGE = re.compile(r"(\d{1,5}) ?([dh])")
 
@@ -110,11 +110,15 @@ def gate(
         raise click.BadParameter("there is no --cache that it could seal", param_hint="--cache-key")
     selected = [one.strip() for one in claims.split(",") if one.strip()]
     with Audit(path, source, claims=selected, catalogue=LazyCatalogue(*check_folders(path))) as audit:
-        wanted = replace(
-            wanted,
-            base=_run(base, "--base", audit) if base is not None else None,
-            baseline=_run(baseline, "--baseline", audit) if baseline is not None else None,
-        )
+        if base is not None or baseline is not None:
+            from upheld.gating import standing  # noqa: PLC0415  (only where a run is named)
+
+            about = _asked_for(audit)
+            wanted = replace(
+                wanted,
+                base=standing.earlier(base, "--base", *about) if base is not None else None,
+                baseline=standing.baseline(baseline, "--baseline", *about) if baseline is not None else None,
+            )
         for folder in filter(None, (out, cache)):
             _made(folder)
         # A gate that is killed leaves a run that says so, and never the one of an earlier change.
@@ -162,12 +166,12 @@ def _views(exports: tuple[str, ...]) -> list[tuple[str, Path]]:
     return wanted_exports(exports)
 
 
-def _run(named: str, option: str, audit: Audit) -> Run:
-    from upheld.gating.standing import earlier  # noqa: PLC0415  (only where a run is named)
-    from upheld.target.load import load_target  # noqa: PLC0415  (likewise)
+def _asked_for(audit: Audit) -> tuple[str, Target | None]:
+    """The policy and the target of which an earlier run is wanted."""
+    from upheld.target.load import load_target  # noqa: PLC0415  (only where a run is named)
 
     file = audit.source.file if audit.source is not None else None
-    return earlier(named, option, audit.policy.name, load_target(file)[0] if file is not None else None)
+    return audit.policy.name, load_target(file)[0] if file is not None else None
 
 
 def _made(folder: Path) -> None:

@@ -13,6 +13,7 @@ from upheld.caching import Cache, engine_mark
 from upheld.errors import InputError, Mistake
 from upheld.evidence import inputs as kept_inputs
 from upheld.execution import not_applicable, unfinished
+from upheld.gating.baseline import Baseline
 from upheld.gating.checkout import Checkout
 from upheld.gating.inputs import Inputs, Touched
 from upheld.gating.outcome import Outcome, judged
@@ -38,7 +39,7 @@ class Wanted:
 
     since: str = ""
     base: Run | None = None
-    baseline: Run | None = None
+    baseline: Baseline | None = None
     max_age: timedelta = timedelta(days=7)
     cache: Path | None = None
     cache_key: bytes = b""
@@ -79,6 +80,8 @@ def decide(audit: Audit, wanted: Wanted, engine: Engine) -> Outcome:
     if cache is not None:
         notes += [f"Ignored in the cache: {one}." for one in dict.fromkeys(cache.ignored)]
         notes += [f"The cache is not kept: {cache.fault}."] if cache.fault else []
+    if wanted.baseline is not None and wanted.baseline.note:
+        notes.append(wanted.baseline.note)
     audit.notes = tuple(notes)
     run = assemble(audit)
     ratchet = _ratchet(wanted.baseline, run, change)
@@ -254,19 +257,19 @@ def _may_be_flaky(audit: Audit, planned: PlannedCheck) -> bool:
     return live(audit.catalogue[planned.check])
 
 
-def _ratchet(baseline: Run | None, run: Run, change: _Change | None) -> Ratchet | None:
+def _ratchet(baseline: Baseline | None, run: Run, change: _Change | None) -> Ratchet | None:
     if baseline is None:
         return None
-    if (baseline.policy, baseline.target.name, baseline.target.environment) != (
+    if (baseline.policy, baseline.target, baseline.environment) != (
         run.policy,
         run.target.name,
         run.target.environment,
     ):
-        got = f"{baseline.policy}, {baseline.target.name} ({baseline.target.environment})"
+        got = f"{baseline.policy}, {baseline.target} ({baseline.environment})"
         expected = f"{run.policy}, {run.target.name} ({run.target.environment})"
         raise InputError([Mistake("--baseline", 0, 0, "is of something else", got, expected)])
     moves = None
-    tree = baseline.target.tree
+    tree = baseline.tree
     if change is not None and change.checkout is not None and change.snapshot is not None and _has(change, tree):
         moves = change.checkout.moves(tree, change.snapshot)
     return Ratchet(baseline, moves)

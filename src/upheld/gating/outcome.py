@@ -120,7 +120,7 @@ def _broken(claim: ClaimResult, excuse: str, ratchet: Ratchet | None, flaky: Col
             if any(covers(waiver, check.id, finding.subject) for waiver in claim.waivers):
                 why_not = why_not or "waived"
             if not why_not and ratchet is not None and ratchet.knew(claim.id, check.id, finding, place):
-                why_not = f"refuted before, in run {ratchet.run.id[:8]}"
+                why_not = f"refuted before, in run {ratchet.baseline.id[:8]}"
             yield Broken(
                 claim=claim.id,
                 statement=claim.statement,
@@ -153,7 +153,7 @@ def _undecided(
             if any(covers(waiver, check.id, subject) for waiver in claim.waivers if finding or not waiver.subject):
                 why_not = why_not or "waived"
             if not why_not and ratchet is not None and ratchet.never_told(claim.id, check):
-                why_not = f"not told before either, in run {ratchet.run.id[:8]}"
+                why_not = f"not told before either, in run {ratchet.baseline.id[:8]}"
             yield Undecided(claim.id, claim.statement, check.id, reason, why_not, check.key in unreached)
     failing = any(one.verdict is Verdict.FAIL for check in claim.checks for one in check.findings)
     # What the claim itself lacks: it is lapsed, attested where that is not enough, decided by others, or by nothing.
@@ -162,7 +162,7 @@ def _undecided(
         return
     why_not = excuse
     if not why_not and ratchet is not None and ratchet.no_better(claim):
-        why_not = f"{claim.status.value} before, in run {ratchet.run.id[:8]}"
+        why_not = f"{claim.status.value} before, in run {ratchet.baseline.id[:8]}"
     yield Undecided(claim.id, claim.statement, "", why(claim) or claim.status.value, why_not)
 
 

@@ -10,30 +10,27 @@ from collections import Counter
 from collections.abc import Iterator
 from urllib.parse import unquote
 
-from upheld.exporting.places import Place, Places
+from upheld.exporting.places import Place
+from upheld.gating.baseline import Baseline, Failed
 from upheld.gating.checkout import Moves
 from upheld.model import CheckResult, ClaimResult, FindingRecord, Run, Status, Verdict
-from upheld.reporting.headline import whole
 
 
 class Ratchet:
     """What a baseline run had found."""
 
-    def __init__(self, run: Run, moves: Moves | None = None) -> None:
+    def __init__(self, baseline: Baseline, moves: Moves | None = None) -> None:
         """`moves` say where its files and lines are now; without them a finding in a file is known only where it has not moved."""
-        self.run = run
+        self.baseline = baseline
         self._known: Counter[tuple[str, ...]] = Counter()
         self._untold: set[tuple[str, str]] = set()
         self._told: set[tuple[str, str]] = set()
-        self._claims = {claim.id: claim for claim in run.claims}
-        for claim in run.claims:
-            for check in claim.checks:
-                places = Places(check)
-                for finding in check.findings:
-                    if finding.verdict is Verdict.FAIL:
-                        self._note(claim.id, check.id, finding, places.of(finding), moves)
-                inconclusive = check.verdict is Verdict.INCONCLUSIVE
-                (self._untold if inconclusive else self._told).add((claim.id, check.id))
+        self._claims = {claim.id: claim for claim in baseline.claims}
+        for claim in baseline.claims:
+            for finding in claim.failed:
+                self._note(claim.id, finding, moves)
+            for check, verdict in claim.checks:
+                (self._untold if verdict is Verdict.INCONCLUSIVE else self._told).add((claim.id, check))
 
     def knew(self, claim: str, check: str, finding: FindingRecord, place: Place | None) -> bool:
         """Whether the baseline had this finding; each that it had excuses one."""
@@ -47,7 +44,7 @@ class Ratchet:
     def never_told(self, claim: str, check: CheckResult) -> bool:
         """Whether this check came to no verdict in the baseline either; one that broke off then says nothing of it."""
         at = (claim, check.id)
-        return whole(self.run) and at in self._untold and at not in self._told
+        return self.baseline.whole and at in self._untold and at not in self._told
 
     def no_better(self, claim: ClaimResult) -> bool:
         """Whether the claim was no better in the baseline, though no check of it says so."""
@@ -55,7 +52,7 @@ class Ratchet:
         worse = {Status.LAPSED, Status.UNCOVERED, Status.ATTESTED, Status.INCONCLUSIVE}
         return (
             before is not None
-            and whole(self.run)
+            and self.baseline.whole
             and before.status in worse
             and before.status.rank >= claim.status.rank
         )
@@ -63,18 +60,18 @@ class Ratchet:
     def no_longer(self, run: Run) -> Iterator[tuple[str, str, str]]:
         """Checks of claims that the baseline has and `run` has not, where it was not told to leave them out."""
         asked = {(claim.id, check.id) for claim in run.claims for check in claim.checks}
-        for claim in self.run.claims:
+        for claim in self.baseline.claims:
             if not claim.gated or (run.selected and claim.id not in run.selected):
                 continue
-            for name in dict.fromkeys(check.id for check in claim.checks):
+            for name in dict.fromkeys(check for check, _ in claim.checks):
                 if (claim.id, name) not in asked:
                     yield claim.id, claim.statement, name
 
-    def _note(self, claim: str, check: str, finding: FindingRecord, place: Place | None, moves: Moves | None) -> None:
-        if place is None:
+    def _note(self, claim: str, finding: Failed, moves: Moves | None) -> None:
+        if not finding.path:
             self._known["", finding.fingerprint] += 1
             return
-        path, number = unquote(place.uri), place.line
+        path, number = finding.path, finding.line
         # Without a way to tell where its line went, it is known only by where it was, and that may be another line now.
         if moves is None:
             return
@@ -84,7 +81,7 @@ class Ratchet:
             moved = (
                 finding.subject.replace(f"{path}:{number}", "\0") if has_line else finding.subject.replace(path, "\0")
             )
-            self._known[claim, check, moved, now[0], str(now[1] if has_line else 0)] += 1
+            self._known[claim, finding.check, moved, now[0], str(now[1] if has_line else 0)] += 1
 
 
 def _at(claim: str, check: str, subject: str, place: Place) -> tuple[str, ...]:

@@ -8,7 +8,9 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-FORMAT = "upheld-ledger-run/1"
+FORMAT = "upheld-ledger-run/2"
+FIRST_FORMAT = "upheld-ledger-run/1"
+"""What records were before they told which checks a claim had and in which files its findings stand: read, and known to tell less."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +35,10 @@ class Series:
 
 @dataclass(frozen=True, slots=True)
 class FindingKept:
-    """A finding that did not pass: its identity, and what was expected and observed, or why nothing was."""
+    """A finding that did not pass: its identity, and what was expected and observed, or why nothing was.
+
+    `file` is a relative URI, empty for what stands in no file of the repository; `line` counts from 1.
+    """
 
     fingerprint: str
     check: str
@@ -41,6 +46,8 @@ class FindingKept:
     expected: str = ""
     observed: str = ""
     reason: str = ""
+    file: str = ""
+    line: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +64,8 @@ class Lapse:
 class ClaimRecord:
     """What a run says of one claim. `failing` and `unseen` hold findings, `passing` the identities of those that passed.
 
-    `broken` names the checks that came to no verdict without a finding of their own, with the reason.
+    `broken` names the checks that came to no verdict without a finding of their own, with the reason; `checks` are all of them,
+    each use with its verdict. `more_in_files` are those of `more_failing` that stand in a file, of which it is not kept where.
     """
 
     id: str
@@ -76,11 +84,16 @@ class ClaimRecord:
     broken: tuple[tuple[str, str], ...] = ()
     waived_until: str = ""
     statement: str = ""
+    checks: tuple[tuple[str, str], ...] = ()
+    more_in_files: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """One run as the ledger keeps it. `run_digest` is the SHA-256 of its run.json, `code` the digest of each check's code."""
+    """One run as the ledger keeps it. `run_digest` is the SHA-256 of its run.json, `code` the digest of each check's code.
+
+    `tree` is the git tree of the repository's files that were looked at; empty where there was none.
+    """
 
     run: str
     run_digest: str
@@ -105,6 +118,7 @@ class Record:
     code: Mapping[str, str] = field(default_factory=dict)
     claims: tuple[ClaimRecord, ...] = ()
     lapses: tuple[Lapse, ...] = ()
+    tree: str = ""
     format: str = FORMAT
 
     @property
@@ -127,7 +141,7 @@ def unpacked(data: bytes) -> Record:
     """The record in those bytes; raises ValueError for what is none."""
     try:
         read: dict[str, Any] = json.loads(data)
-        if read.get("format") != FORMAT:
+        if read.get("format") not in {FORMAT, FIRST_FORMAT}:
             raise ValueError(f"a record of another format: {read.get('format')!r}")
         claims = tuple(_claim_of(one) for one in read.pop("claims"))
         lapsing = tuple(Lapse(**one) for one in read.pop("lapses"))
@@ -141,6 +155,10 @@ def _claim_of(read: dict[str, Any]) -> ClaimRecord:
     found: dict[str, Any] = {
         name: tuple(FindingKept(**one) for one in read.pop(name)) for name in ("failing", "unseen")
     }
-    names: dict[str, Any] = {name: tuple(read.pop(name)) for name in ("passing", "more_failing", "more_unseen")}
-    broken = tuple((check, reason) for check, reason in read.pop("broken"))
-    return ClaimRecord(**read, **found, **names, broken=broken)
+    names: dict[str, Any] = {
+        name: tuple(read.pop(name, ())) for name in ("passing", "more_failing", "more_unseen", "more_in_files")
+    }
+    pairs: dict[str, Any] = {
+        name: tuple((check, said) for check, said in read.pop(name, ())) for name in ("broken", "checks")
+    }
+    return ClaimRecord(**read, **found, **names, **pairs)

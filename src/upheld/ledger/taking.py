@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from pathlib import Path
 
+from upheld.exporting.places import Place, Places
 from upheld.ledger.lapsing import lapses
 from upheld.ledger.records import ClaimRecord, FindingKept, Record, Series
 from upheld.model import CheckResult, ClaimResult, FindingRecord, Run, Verdict
@@ -53,12 +54,13 @@ def recorded(run: Run, folder: Path | None = None, *, ended: bool = True) -> Rec
         code=dict(sorted((one.id, one.code_digest) for claim in run.claims for one in claim.checks)),
         claims=tuple(map(_claim, run.claims)) if ended else (),
         lapses=lapses(run) if ended else (),
+        tree=run.target.tree if ended else "",
     )
 
 
 def _claim(claim: ClaimResult) -> ClaimRecord:
-    failing, more_failing = _kept(claim, Verdict.FAIL)
-    unseen, more_unseen = _kept(claim, Verdict.INCONCLUSIVE)
+    failing, more_failing, more_in_files = _kept(claim, Verdict.FAIL)
+    unseen, more_unseen, _ = _kept(claim, Verdict.INCONCLUSIVE)
     valid = [one.expires for one in claim.waivers if not one.expired]
     return ClaimRecord(
         id=claim.id,
@@ -83,6 +85,8 @@ def _claim(claim: ClaimResult) -> ClaimRecord:
         ),
         waived_until=max(valid, default=""),
         statement=_short(claim.statement),
+        checks=tuple((check.id, check.verdict.value) for check in claim.checks),
+        more_in_files=more_in_files,
     )
 
 
@@ -90,18 +94,33 @@ def _unseen(check: CheckResult) -> bool:
     return any(one.verdict is Verdict.INCONCLUSIVE for one in check.findings)
 
 
-def _kept(claim: ClaimResult, verdict: Verdict) -> tuple[tuple[FindingKept, ...], tuple[str, ...]]:
+def _kept(claim: ClaimResult, verdict: Verdict) -> tuple[tuple[FindingKept, ...], tuple[str, ...], tuple[str, ...]]:
+    """The findings of that verdict with their details, the identities of those beyond, and of these what stands in files."""
     detailed: list[FindingKept] = []
     more: list[str] = []
+    in_files: list[str] = []
     for check in claim.checks:
         found = [one for one in check.findings if one.verdict is verdict]
-        detailed += (_finding(check, one) for one in found[:MOST_DETAILED])
+        if not found:
+            continue
+        places = Places(check)
+        detailed += (_finding(check, one, places.of(one)) for one in found[:MOST_DETAILED])
         more += (one.fingerprint for one in found[MOST_DETAILED:])
-    return tuple(detailed), tuple(more)
+        in_files += (one.fingerprint for one in found[MOST_DETAILED:] if places.of(one) is not None)
+    return tuple(detailed), tuple(more), tuple(in_files)
 
 
-def _finding(check: CheckResult, one: FindingRecord) -> FindingKept:
-    return FindingKept(one.fingerprint, check.id, *map(_short, (one.subject, one.expected, one.observed, one.reason)))
+def _finding(check: CheckResult, one: FindingRecord, place: Place | None) -> FindingKept:
+    return FindingKept(
+        fingerprint=one.fingerprint,
+        check=check.id,
+        subject=_short(one.subject),
+        expected=_short(one.expected),
+        observed=_short(one.observed),
+        reason=_short(one.reason),
+        file=_short(place.uri) if place else "",
+        line=place.line if place else 0,
+    )
 
 
 def _short(text: str) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import subprocess
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ import pytest
 
 from upheld.catalogue import LazyCatalogue
 from upheld.cli.run import engine
+from upheld.gating.baseline import Baseline
 from upheld.gating.deciding import Wanted, decide
 from upheld.gating.outcome import Outcome
 from upheld.model import Run
@@ -74,6 +76,14 @@ def says_good(outside: Outside) -> Iterator[Finding]:
 
 
 @check(basis=OBSERVED)
+def says_bad_twice(outside: Outside) -> Iterator[Finding]:
+    """The deployment says bad about two things."""
+    said = outside.says()
+    yield Finding("one thing", said == "bad", "bad", said)
+    yield Finding("another thing", said == "bad", "bad", said)
+
+
+@check(basis=OBSERVED)
 def answers(http: Http) -> Iterator[Finding]:
     """The deployment answers."""
     for one in http.endpoints():
@@ -94,6 +104,7 @@ class Project:
         self.beside = folder.parent
         self.git("init", "-q", "-b", "main", ".")
         self.outside = self.beside / "outside"
+        self.baseline_of: Callable[[Run], Baseline] = Baseline.of_run
         self.outside.write_text("good")
         monkeypatch.setenv("OUTSIDE", str(self.outside))
         self.write("checks/own.py", CHECKS.replace("%(mark)s", f"n{abs(hash(str(folder)))}"))
@@ -137,10 +148,14 @@ class Project:
         self.commit()
         return self.gate().run
 
-    def gate(self, *, base: Run | None = None, cache: bool = False, **wanted: Any) -> Outcome:
+    def gate(
+        self, *, base: Run | None = None, baseline: Run | Baseline | None = None, cache: bool = False, **wanted: Any
+    ) -> Outcome:
         policy = self.folder / "policies.yaml"
         source = find(str(self.folder / "target.yaml"))
-        asked = Wanted(base=base, cache=self.beside / "cache" if cache else None, **wanted)
+        if isinstance(baseline, Run):
+            baseline = self.baseline_of(baseline)
+        asked = Wanted(base=base, baseline=baseline, cache=self.beside / "cache" if cache else None, **wanted)
         state = self.beside / "state"
         with Audit(policy, source, catalogue=LazyCatalogue(*check_folders(policy)), state=state) as audit:
             outcome = decide(audit, asked, lambda pending: engine(pending, 0))

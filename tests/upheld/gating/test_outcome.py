@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import os
+import shutil
 import socket
 import subprocess
 import sys
@@ -17,7 +18,8 @@ import pytest
 from upheld.cli.main import cli
 from upheld.errors import InputError
 from upheld.exporting.places import Place
-from upheld.gating import code_quality, reaching, saying
+from upheld.gating import code_quality, reaching, saying, standing
+from upheld.gating.baseline import Baseline
 from upheld.gating.outcome import Broken, Outcome, Undecided
 from upheld.gating.standing import earlier
 from upheld.ledger import Ledger
@@ -223,12 +225,25 @@ def test_the_last_whole_run_of_a_ledger_is_a_baseline(project: Project) -> None:
     ledger.add(
         dataclasses.replace(baseline, id="broke-off", complete=False, started="2999-01-01T00:00:00.000Z"), folder
     )
-    assert earlier(f"ledger:{place}", "--baseline", "shop", target) == baseline
-    assert project.gate(baseline=earlier(f"ledger:{place}", "--baseline", "shop", target)).code == 0
+    named = f"ledger:{place}"
+    assert earlier(named, "--base", "shop", target) == baseline
+    assert standing.baseline(named, "--baseline", "shop", target) == Baseline.of_run(baseline)
+    assert project.gate(baseline=standing.baseline(named, "--baseline", "shop", target)).code == 0
     with pytest.raises(InputError, match="knows no whole run"):
-        earlier(f"ledger:{place}", "--baseline", "another", target)
+        earlier(named, "--base", "another", target)
+    # A later run in the same folder has put it aside there.
+    run_json.write(baseline, folder / "previous" / "run.json")
     run_json.write(dataclasses.replace(baseline, seconds=0.0), folder / "run.json")
+    assert earlier(named, "--base", "shop", target) == baseline
+    shutil.rmtree(folder)
     with pytest.raises(InputError, match="does not hold that run any more"):
-        earlier(f"ledger:{place}", "--baseline", "shop", target)
+        earlier(named, "--base", "shop", target)
     with pytest.raises(InputError, match="no ledger here"):
-        earlier(f"ledger:{project.beside / 'none'}", "--baseline", "shop", target)
+        earlier(f"ledger:{project.beside / 'none'}", "--base", "shop", target)
+    # What the ledger itself keeps tells what is worse all the same.
+    kept = standing.baseline(named, "--baseline", "shop", target)
+    outcome = project.gate(baseline=kept)
+    assert (outcome.code, len(outcome.broken)) == (0, 1)
+    assert outcome.run.notes[-1].endswith("is what the ledger keeps of it: its folder does not hold it any more.")
+    project.write("app/b.py", PLAIN)
+    assert project.gate(baseline=kept).code == 1

@@ -7,9 +7,25 @@ import dataclasses
 import pytest
 
 from upheld.errors import InputError
+from upheld.gating.baseline import Baseline
 from upheld.gating.checkout import Moves
+from upheld.ledger import records, taking
+from upheld.ledger.taking import recorded
+from upheld.model import Run
 
 from .conftest import GOOD, PLAIN, Project
+
+
+@pytest.fixture(params=["the run itself", "a ledger's record"], autouse=True)
+def _known_by(request: pytest.FixtureRequest, project: Project) -> None:
+    """Each of these is so by the run's own file, and by what a ledger keeps of it when that is gone."""
+    if request.param != "the run itself":
+        project.baseline_of = from_ledger
+
+
+def from_ledger(run: Run) -> Baseline:
+    return Baseline.of_record(records.unpacked(records.packed(recorded(run))), "--baseline")
+
 
 LONG = "".join(f"LINE_{number} = {number}\n" for number in range(30))
 
@@ -138,3 +154,30 @@ def test_a_file_that_is_good_again_breaks_nothing(project: Project) -> None:
     project.write("app/a.py", GOOD)
     outcome = project.gate(baseline=baseline)
     assert (outcome.code, outcome.broken) == (0, ())
+
+
+def test_of_findings_beyond_those_that_a_ledger_details_those_in_files_count(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(taking, "MOST_DETAILED", 1)
+    project.write("app/a.py", PLAIN + 'OTHER = "http://shop.example.com/y"\n')
+    run = project.full()
+    outcome = project.gate(baseline=from_ledger(run))
+    assert (outcome.code, [one.counts for one in outcome.broken]) == (1, [True, False])
+    assert project.gate(baseline=Baseline.of_run(run)).code == 0
+    project.policy("own.says_bad_twice")
+    assert project.gate(baseline=from_ledger(project.full())).code == 0
+
+
+def test_a_subject_that_the_ledger_shortened_is_not_the_same(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    project.write("app/a.py", PLAIN)
+    run = project.full()
+    assert project.gate(baseline=from_ledger(run)).code == 0
+    monkeypatch.setattr(taking, "DETAIL", 8)
+    assert project.gate(baseline=from_ledger(run)).code == 1
+
+
+def test_what_an_earlier_upheld_recorded_is_no_baseline(project: Project) -> None:
+    old = dataclasses.replace(recorded(project.full()), format=records.FIRST_FORMAT)
+    with pytest.raises(InputError, match="did not keep what a baseline needs"):
+        Baseline.of_record(records.unpacked(records.packed(old)), "--baseline")
