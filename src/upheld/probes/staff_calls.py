@@ -224,7 +224,9 @@ class StaffCalls(ApiCalls[StaffIdentity]):
         raise Unobservable(f"no message with a link came for {identity} within {MAIL_SECONDS:g} s")
 
     def _mail(self, described: Reset) -> Iterator[Path]:
-        return self.session.target_folder.glob(described.mail)
+        pattern = Path(described.mail)
+        base = Path(pattern.anchor) if pattern.is_absolute() else self.session.target_folder
+        return base.glob(described.mail.removeprefix(pattern.anchor))
 
 
 def _token_in(path: Path, address: str, link: str) -> str:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import re
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 from pydantic_core import PydanticCustomError
 
-from upheld.target.parts import Name, Part, Place, SecretRef, Template
+from upheld.target.parts import Lies, Name, Part, Place, SecretRef, Template
 
 
 class Answers(Part):
@@ -240,7 +240,7 @@ class Api(Part):
     """
 
     endpoint: Name
-    openapi: str | None = None
+    openapi: Annotated[str, Lies.OPENAPI] | None = None
     declared: dict[str, DeclaredOperation] = {}
     logins: dict[str, Login] = {}
     refused: Answers = Answers(statuses=(401, 403, 404))

@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from upheld.target.parts import Part
+from upheld.target.parts import LocalPath, Part
 
 
 class AuditColumns(Part):
@@ -70,6 +70,6 @@ class AuditLog(Part):
     refused: tuple[str, ...] = ("refused",)
     staff: str = "{id}"
     chain: Chain | None = None
-    anchors: str | None = None
+    anchors: LocalPath | None = None
     append: str | None = None
     break_glass: BreakGlassEntries | None = None

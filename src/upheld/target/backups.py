@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, model_validator
 from pydantic_core import PydanticCustomError
 
-from upheld.target.parts import Name, Part, SecretRef
+from upheld.target.parts import Lies, Name, Part, SecretRef
 
 
 class BackupCatalogue(Part):
@@ -17,7 +17,7 @@ class BackupCatalogue(Part):
     of `kind` are base backups that stand alone, increments, and write-ahead log; without `kind` every entry is a base backup.
     """
 
-    path: str
+    path: Annotated[str, Lies.RECORDED]
     """In the store, or a file (`file:PATH`, relative to the target file) in which the program's answer was recorded."""
     format: Literal["json", "jsonl"] = "json"
     header_lines: int = Field(default=0, ge=0)
@@ -44,7 +44,7 @@ class RestoreCommand(Part):
     URL of the restored database, which is on this machine, and keeps it up until it gets SIGTERM.
     """
 
-    command: tuple[str, ...] = Field(min_length=1)
+    command: tuple[Annotated[str, Lies.ARGUMENT], ...] = Field(min_length=1)
     environment: dict[str, SecretRef] = {}
     """Variables with secrets that the program needs, such as the one that opens the backups."""
     url: str = r"(postgres(?:ql)?://\S+)"
@@ -72,7 +72,7 @@ class Backups(Part):
     `{segment}` for the 24 hexadecimal digits of a segment of PostgreSQL's write-ahead log.
     """
 
-    store: str
+    store: Annotated[str, Lies.STORE]
     store_options: dict[str, str] = {}
     store_secrets: dict[str, SecretRef] = {}
     """Options of the store that are secret: `key`, `secret`, `token` of fsspec's file systems."""

@@ -9,7 +9,7 @@ from pydantic import Field, model_validator
 from pydantic_core import PydanticCustomError
 
 from upheld.target.endpoints import Endpoint
-from upheld.target.parts import IpAddress, Part, SecretRef, Url
+from upheld.target.parts import IpAddress, LocalPath, Part, SecretRef, Url
 
 
 class Repository(Part):
@@ -19,7 +19,7 @@ class Repository(Part):
     matches `/`.
     """
 
-    path: str
+    path: LocalPath
     """The folder, relative to the target file."""
     branch: str = "main"
     """The branch that production is deployed from."""
@@ -85,7 +85,7 @@ class Deploys(Part):
     A dot in a name leads into an object: `commit.sha`.
     """
 
-    path: str
+    path: LocalPath
     """The file, relative to the target file."""
     at: str = "at"
     """When it was deployed, in RFC 3339."""
@@ -100,7 +100,7 @@ class Deploys(Part):
 class Advisories(Part):
     """Published advisories in the OSV format: a folder with one record a file, or a service that answers OSV's queries."""
 
-    folder: str | None = None
+    folder: LocalPath | None = None
     """The mirror's folder, relative to the target file."""
     dated: date | None = None
     """The day on which the mirror was compared with its source."""

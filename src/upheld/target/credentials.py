@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from upheld.target.parts import Name, Part, Template
+from upheld.target.parts import LocalPath, LocalPattern, Name, Part, Template
 
 ColumnName = str
 """`schema.table.column`."""
@@ -92,7 +92,7 @@ class SearchedFiles(Part):
     """Files in which no credential may lie, by a pattern relative to the target file."""
 
     name: Name
-    path: str
+    path: LocalPattern
 
 
 class SearchedRepository(Part):
@@ -102,14 +102,14 @@ class SearchedRepository(Part):
     """
 
     name: Name = "repository"
-    path: str
+    path: LocalPath
     left_out: dict[str, str] = {}
 
 
 class StoresSearched(Part):
     """Where a copy of a credential would lie: every table (through `database.dump_url`), write-ahead log, files, repositories."""
 
-    write_ahead_log: str | None = None
+    write_ahead_log: LocalPath | None = None
     """The folder of the database's write-ahead log, relative to the target file."""
     files: tuple[SearchedFiles, ...] = ()
     repositories: tuple[SearchedRepository, ...] = ()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from upheld.target.parts import Part, SecretRef
+from upheld.target.parts import LocalPath, Part, SecretRef
 
 
 class Database(Part):
@@ -68,7 +68,7 @@ class FileStore(Part):
     """A folder whose files are kept only for a period, judged by modification time. `{tenant}` in the pattern is the tenant's id."""
 
     name: str
-    folder: str
+    folder: LocalPath
     pattern: str = "**/*"
     plant: str | None = None
     """The path below the folder of a planted file: `{tenant}`, `{uuid}` and `{id}` (of the row planted with it) are filled in."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from upheld.target.parts import Name, Part
+from upheld.target.parts import LocalPath, Name, Part
 
 
 class Terminated(Part):
@@ -26,7 +26,7 @@ class FolderStore(Part):
     """A folder of files that belong to customers; names and contents are searched."""
 
     name: Name
-    folder: str
+    folder: LocalPath
     pattern: str = "**/*"
 
 

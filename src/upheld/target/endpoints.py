@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from urllib.parse import urlsplit
 
-from upheld.target.parts import IpAddress, Name, Part, Url
+from upheld.target.parts import DocumentFile, IpAddress, Name, Part, Url
 
 
 class Endpoint(Part):
@@ -44,7 +44,7 @@ class Publication(Part):
     page: str
     main: str = "main"
     security_txt: str | None = None
-    security_txt_key: str | None = None
+    security_txt_key: DocumentFile | None = None
     """File with the OpenPGP public key that signs security.txt; without it a signature cannot be verified."""
 
 

@@ -7,7 +7,7 @@ from typing import Literal
 from pydantic import Field, model_validator
 from pydantic_core import PydanticCustomError
 
-from upheld.target.parts import IpAddress, Part, Url
+from upheld.target.parts import IpAddress, Part, RecordsFolder, Url
 
 FactKind = Literal[
     "block devices",
@@ -37,7 +37,7 @@ class RecordedFacts(Part):
     be looked at belong into `samples` of the target, so that every report says so.
     """
 
-    folder: str
+    folder: RecordsFolder
     manifest: str = "facts.yaml"
     """The manifest's name in the folder."""
     files: dict[FactKind, str]

@@ -32,7 +32,7 @@ def load_target(path: Path, checks: Collection[str] | None = None) -> tuple[Targ
 
 def check_target(document: Document, checks: Collection[str] | None = None) -> tuple[Target | None, list[Mistake]]:
     """The target that the document describes, or None, and every mistake; as `load_target` does it."""
-    data = _written_out(document.data)
+    data = written_out(document.data)
     target, mistakes = check(document, Target, data, ignore=_SAID_BETTER_HERE)
     mistakes = [*mistakes, *_wrong_names(document), *_literal_secrets(document)]
     if checks is not None:
@@ -44,7 +44,7 @@ def check_target(document: Document, checks: Collection[str] | None = None) -> t
     return target, in_order(mistakes)
 
 
-def _written_out(data: Any) -> Any:
+def written_out(data: Any) -> Any:
     """The data without the one thing that is short for others: `objects: inferred`."""
     api = data.get("api") if isinstance(data, dict) else None
     if isinstance(api, dict) and api.get("objects") == "inferred":

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pydantic import Field, model_validator
 from pydantic_core import PydanticCustomError
 
-from upheld.target.parts import IpAddress, Part, Url
+from upheld.target.parts import IpAddress, LocalPattern, Part, Url
 
 _KINDS = ("path", "journald", "docker", "kubectl")
 
@@ -58,7 +58,7 @@ class LogSource(Part):
     """
 
     name: str
-    path: str | None = None
+    path: LocalPattern | None = None
     journald: Journald | None = None
     docker: Container | None = None
     kubectl: Pods | None = None

@@ -25,7 +25,7 @@ from upheld.target.host import Host
 from upheld.target.logs import LogSource
 from upheld.target.manners import Limits
 from upheld.target.network import Internal, Outbound, Receivers, SharedRoles, StatusPage, Webhooks
-from upheld.target.parts import IpNetwork, Part
+from upheld.target.parts import DocumentFile, IpNetwork, Part
 from upheld.target.privileges import DatabaseAccess
 from upheld.target.registers import Attestations, Registers
 from upheld.target.sessions import Browsing, Sessions
@@ -52,7 +52,7 @@ class Target(Part):
     """Whom to ask about the harness's requests (an address, a page); every request carries it in its User-Agent."""
     limits: Limits | None = None
     vantage: Vantage = Vantage()
-    ca: str | None = None
+    ca: DocumentFile | None = None
     timeout_seconds: float = Field(default=10.0, gt=0, le=300)
     """Within this time a single answer must be complete."""
     check_seconds: float = Field(default=120.0, gt=0, le=3600)

@@ -7,14 +7,14 @@ from typing import Literal
 from pydantic import Field
 
 from upheld.target.api import Answers
-from upheld.target.parts import IpAddress, Name, Part, SecretRef, Url
+from upheld.target.parts import DocumentFile, IpAddress, LocalPath, LocalPattern, Name, Part, SecretRef, Url
 
 
 class ClientCertificate(Part):
     """A client's certificate (a PEM file, relative to the target file) and its key."""
 
     name: Name
-    certificate: str
+    certificate: DocumentFile
     key: SecretRef
 
 
@@ -51,7 +51,7 @@ class InternalService(Part):
 class Internal(Part):
     """The internal services, the authority that signs for them, and client certificates that none of them may accept."""
 
-    ca: str
+    ca: DocumentFile
     services: tuple[InternalService, ...] = Field(min_length=1)
     refused: tuple[RefusedCertificate, ...] = ()
 
@@ -70,7 +70,7 @@ class Receivers(Part):
     inside: tuple[str, ...] = ()
     port: int = Field(default=443, ge=1, le=65535)
     names: str = Field(pattern=r"\{random\}|^[^{}]+$")
-    zone_file: str | None = None
+    zone_file: LocalPath | None = None
     trusted: SecretRef
 
 
@@ -133,7 +133,7 @@ class Outbound(Part):
     idle connection open before it opens another one.
     """
 
-    record: str
+    record: LocalPattern
     time: str = "at"
     purpose: str = "purpose"
     host: str = "host"

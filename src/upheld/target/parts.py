@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import re
+from enum import Enum
 from typing import Annotated, Any
 from urllib.parse import urlsplit
 
@@ -74,9 +75,27 @@ def _network(value: str) -> str:
         raise PydanticCustomError("network", "an IP address or a network such as 192.0.2.0/24") from None
 
 
+class Lies(Enum):
+    """What a path in a description leads to, which says what becomes of it where the audit runs on another machine."""
+
+    DOCUMENT = "a small file that says the same wherever it lies"
+    OPENAPI = "a path of an endpoint, a URL, or a file, perhaps of several parts"
+    RECORDS = "a folder of records, which says the same wherever it lies"
+    HERE = "a path on the machine that the description was written for"
+    PATTERN = "a pattern of paths there"
+    STORE = "a folder there, or a URL"
+    RECORDED = "a file there, where it begins with file:"
+    ARGUMENT = "a program's argument, which may be the path of something there"
+    SECRET = "a reference to a secret, which may be a file there"
+
+
+DocumentFile = Annotated[str, Lies.DOCUMENT]
+RecordsFolder = Annotated[str, Lies.RECORDS]
+LocalPath = Annotated[str, Lies.HERE]
+LocalPattern = Annotated[str, Lies.PATTERN]
 Place = Annotated[str, AfterValidator(_place)]
 """Where an answer holds a value: a JSONPath query, which begins with `$`, or what the field names beside it."""
-SecretRef = Annotated[str, BeforeValidator(_reference)]
+SecretRef = Annotated[str, BeforeValidator(_reference), Lies.SECRET]
 """A reference to a secret: `env:NAME` or `file:PATH`."""
 Template = Annotated[Any, AfterValidator(_no_literal_secrets)]
 """A JSON value in which `{placeholders}` are filled in before it is sent."""

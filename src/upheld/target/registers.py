@@ -7,7 +7,7 @@ from typing import Literal
 from pydantic import Field, model_validator
 from pydantic_core import PydanticCustomError
 
-from upheld.target.parts import Name, Part, Url
+from upheld.target.parts import Name, Part, RecordsFolder, Url
 
 
 class Register(Part):
@@ -59,7 +59,7 @@ class Registers(Part):
     Documents that entries name are relative to `documents`, which is relative to `folder`.
     """
 
-    folder: str
+    folder: RecordsFolder
     documents: str = "."
     staff: Register | None = None
     access_reviews: Register | None = None
@@ -117,7 +117,7 @@ class Attestations(Part):
     Everything lies below `folder`. The format of `allowed_signers` is that of ssh-keygen(1).
     """
 
-    folder: str
+    folder: RecordsFolder
     documents: str = "."
     allowed_signers: str | None = None
     certificates: SigningCertificates | None = None

@@ -7,7 +7,7 @@ from pydantic_core import PydanticCustomError
 
 from upheld.target.access import RoleChange
 from upheld.target.api import Account, Answers, Api, Totp
-from upheld.target.parts import Name, Part, Template
+from upheld.target.parts import LocalPattern, Name, Part, Template
 
 
 class LoginStep(Part):
@@ -82,7 +82,7 @@ class Reset(Part):
 
     request: Name
     complete: Name
-    mail: str
+    mail: LocalPattern
     link: str
 
 
