@@ -215,7 +215,7 @@ def test_nothing_acts_in_an_export(read: Read, name: str):
 def test_nothing_is_written_outside_of_the_reports(read: Read):
     assert all("/out" in one or "__pycache__" in one for one in read.files), read.files
     named = {Path(one.partition("/out/")[2]) for one in read.files if "__pycache__" not in one and "/out/" in one}
-    assert {one.parts[0] for one in named} == {"run.json", "report.html", "junit.xml", "inputs"}
+    assert {one.parts[0] for one in named} == {"run.json", "report.html", "sent.json", "junit.xml", "inputs"}
     assert {one.name for one in named if one.parts[0] == "inputs" and one.suffix} == {
         "000-policies.yaml",
         "calibration.json",

@@ -26,12 +26,15 @@ from upheld.model import CheckResult, Run
 from upheld.reporting import run_json
 from upheld.reporting.files import write_atomically
 from upheld.reporting.folder import PREVIOUS, write_reports
+from upheld.sent import NAME as SENT
+from upheld.sent import write_sent
 
 JOURNAL = "unfinished.jsonl"
 INTERRUPTED = "the run was interrupted before this check ended"
 """The reason of a check that had no result when its run was killed."""
 _UNDER_WAY = "It is under way, or it was interrupted:"
 _RUN, _PAGE = "run.json", "report.html"
+_FILES = (_PAGE, _RUN, SENT)
 _RESULT = TypeAdapter(CheckResult)
 _COMPLETE = re.compile(rb'^ "complete": true,$', re.MULTILINE)
 
@@ -81,6 +84,7 @@ class RunFolder:
             self._keep_previous()
             for name in (_PAGE, _RUN, JOURNAL):
                 (beside / name).replace(self.folder / name)
+            (self.folder / SENT).unlink(missing_ok=True)
         finally:
             shutil.rmtree(beside, ignore_errors=True)
         self._journal = (self.folder / JOURNAL).open("ab", buffering=0)
@@ -98,7 +102,7 @@ class RunFolder:
         shutil.rmtree(self.folder / inputs.FOLDER, ignore_errors=True)
         (self.folder / JOURNAL).unlink(missing_ok=True)
         previous = self.folder / PREVIOUS
-        for name in (_RUN, _PAGE):
+        for name in _FILES:
             if self._replaced and (previous / name).exists():
                 (previous / name).replace(self.folder / name)
             else:
@@ -123,10 +127,11 @@ class RunFolder:
             self.fault = error
             self._close()
 
-    def finish(self, run: Run) -> None:
-        """Write the reports of the whole run; raises NotWritten where that cannot be done, and then all that was kept stays."""
+    def finish(self, run: Run, sent: Mapping[str, int]) -> None:
+        """Write the reports of the whole run, and what it `sent` to each host; raises NotWritten where that cannot be done, and then all that was kept stays."""
         self._close()
         with _writing(self.folder):
+            write_sent(self.folder, run.id, sent)
             write_reports(run, self.folder)
             (self.folder / JOURNAL).unlink(missing_ok=True)
 
@@ -147,7 +152,7 @@ class RunFolder:
         if previous.exists():
             shutil.rmtree(previous)
         previous.mkdir()
-        for name in (_PAGE, _RUN):
+        for name in _FILES:
             if (self.folder / name).exists():
                 try:
                     os.link(self.folder / name, previous / name)

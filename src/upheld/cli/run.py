@@ -123,11 +123,11 @@ def run(
         finally:
             progress.stop()
         left = [one for one in audit.left_now() if one not in audit.left_before]
-        result = assemble(audit)
+        result, sent = assemble(audit), audit.sent()
     terminal.summary(result, console)
     if kept.fault is not None:
         console.print(f"results could not be kept as they came: {kept.fault.strerror}", markup=False)
-    kept.finish(result)
+    kept.finish(result, sent)
     _say_left(left, "this run left", source.file, console)
     console.print(f"report: {out / 'report.html'}   evidence: {out / 'run.json'}", markup=False)
     added = recording.finish(result)

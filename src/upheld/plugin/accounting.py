@@ -89,7 +89,7 @@ class Accounting:
         if not self.config.option.collectonly:
             self.audit.reconcile(self._why_not(session))
             if self.kept is not None:
-                self.kept.finish(assemble(self.audit))
+                self.kept.finish(assemble(self.audit), self.audit.sent())
         return result
 
     def pytest_collectreport(self, report: pytest.CollectReport) -> None:

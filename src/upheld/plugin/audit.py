@@ -27,6 +27,7 @@ from upheld.plugin.transport import unpack
 from upheld.policies import Policy
 from upheld.policies import load as load_policy
 from upheld.probes.git import tree_of_branch
+from upheld.probes.meter import sent_in
 from upheld.probes.snapshot import Snapshot
 from upheld.resources import check_folders
 from upheld.state import journal_folder, state_folder
@@ -226,6 +227,10 @@ class Audit:
         if self._ready and self.tree and self._tree() != self.tree:
             self.tree = ""
         self.finished = self.finished or datetime.now(UTC)
+
+    def sent(self) -> dict[str, int]:
+        """How many requests went to each host so far, counted over all processes of the run."""
+        return sent_in(self.scratch)
 
     def close(self) -> None:
         """Stop the target and remove scratch files."""

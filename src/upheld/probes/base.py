@@ -64,7 +64,7 @@ class Session:
         """Where tools that look at one file at a time may keep what they saw of it."""
         self.strict = False
         """Whether a look that sends what it does not say (`Probe.sends`) is a fault: in tests it is."""
-        self.meter = Meter(target.limits, scratch) if target.limits is not None else None
+        self.meter = Meter(target.limits, scratch)
         self._recorder: Recorder | None = None
         self._branch = threading.local()
         self._making = threading.RLock()
@@ -78,7 +78,7 @@ class Session:
         """Wait until the target's limits let a request to the host go out; raises Spent when its budget is used up."""
         if self.strict and (now := self.looking) is not None and now[1] not in now[0].sends:
             raise AssertionError(f"{now[0].name}.{now[1]} sends something to {host}, and does not say so (sends)")
-        if self.meter is not None and (wait := self.meter.take(host, beyond=getattr(self._branch, "undoing", False))):
+        if wait := self.meter.take(host, beyond=getattr(self._branch, "undoing", False)):
             if self.recorder is not None:
                 self.recorder.grant(wait)
             time.sleep(wait)

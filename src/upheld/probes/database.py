@@ -372,7 +372,6 @@ class Database(Probe):
             ) from error
         if url.get_backend_name() != "sqlite":
             database_guard.watch(engine, self.target.timeout_seconds, self._cuts.append)
-        if (self.session.meter is not None or self.session.strict) and url.get_backend_name() != "sqlite":
             sa.event.listen(engine, "before_cursor_execute", self._in_turn)
         return engine
 

@@ -144,8 +144,7 @@ class HttpClient:
 
     def rate(self, url: str) -> float | None:
         """How many requests in a second the host of the URL may get by the target's limits; None when that is not limited."""
-        meter = self._session.meter
-        return meter.rate(urlsplit(url).hostname or "") if meter is not None else None
+        return self._session.meter.rate(urlsplit(url).hostname or "")
 
     def _send(
         self, request: httpcore.Request, method: str, url: str, *, verify: bool, whole: bool, limit: float, place: str

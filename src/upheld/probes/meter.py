@@ -2,7 +2,8 @@
 
 The rate is kept by the generic cell rate algorithm (ITU-T I.371): a file for each host holds the time at which its bucket is
 full again, and each request moves that time on by its share before it is sent. The file is locked for that moment only;
-waiting is done without it. Times are of the monotonic clock, which all processes of a machine share.
+waiting is done without it. Times are of the monotonic clock, which all processes of a machine share. A request is counted before it
+is sent, whether it is limited or not: what the files say was never less than what went out, even when the run was killed.
 """
 
 from __future__ import annotations
@@ -21,15 +22,29 @@ if TYPE_CHECKING:
     from upheld.target.manners import Limits
 
 _STATE = struct.Struct("<dq")
+_FOLDER = "requests"
+_LONGEST = 4096
+
+
+def sent_in(scratch: Path) -> dict[str, int]:
+    """How many requests were counted to each host by a run with that scratch folder; raises OSError where that cannot be read."""
+    found: dict[str, int] = {}
+    folder = scratch / _FOLDER
+    for path in sorted(folder.iterdir()) if folder.is_dir() else ():
+        with path.open("rb") as stream:
+            raw = stream.read(_STATE.size + _LONGEST)
+        if len(raw) > _STATE.size:  # The name stands behind the state; without one nothing was counted yet.
+            found[raw[_STATE.size :].decode("utf-8", "replace")] = _STATE.unpack_from(raw)[1]
+    return found
 
 
 class Meter:
     """Counts requests and spaces them out; safe to use from several threads and processes."""
 
-    def __init__(self, limits: Limits, folder: Path) -> None:
-        """The state is kept below `folder`, the run's scratch folder."""
+    def __init__(self, limits: Limits | None, folder: Path) -> None:
+        """The state is kept below `folder`, the run's scratch folder. Without limits it counts, and nobody waits."""
         self._limits = limits
-        self._folder = folder / "requests"
+        self._folder = folder / _FOLDER
         self._files: dict[str, Path] = {}
 
     def take(self, host: str, *, beyond: bool = False) -> float:
@@ -38,33 +53,33 @@ class Meter:
         `beyond` is for what undoes something: it may go out past the budget, at the rate.
         """
         host = host.lower().rstrip(".")
-        limit = self._limits.of(host)
-        if limit.requests is None and limit.per_second is None:
-            return 0.0
+        limit = self._limits.of(host) if self._limits is not None else None
         descriptor = os.open(self._file(host), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX)
             raw = os.pread(descriptor, _STATE.size, 0)
-            full_at, count = _STATE.unpack(raw) if len(raw) == _STATE.size else (0.0, 0)
-            if limit.requests is not None and count >= limit.requests and not beyond:
+            begun = len(raw) == _STATE.size
+            full_at, count = _STATE.unpack(raw) if begun else (0.0, 0)
+            if limit is not None and limit.requests is not None and count >= limit.requests and not beyond:
                 raise Spent(f"the budget of {limit.requests} requests to {host} in a run is used up (limits)")
             now, wait = time.monotonic(), 0.0
-            if limit.per_second is not None:
+            if limit is not None and limit.per_second is not None:
                 share = 1.0 / limit.per_second
                 full_at = max(full_at, now)
                 wait = max(0.0, full_at - now - (limit.burst - 1) * share)
                 full_at += share
-            os.pwrite(descriptor, _STATE.pack(full_at, count + 1), 0)
+            name = b"" if begun else host.encode("utf-8", "replace")[:_LONGEST]
+            os.pwrite(descriptor, _STATE.pack(full_at, count + 1) + name, 0)
         finally:
             os.close(descriptor)
         return wait
 
     def rate(self, host: str) -> float | None:
         """How many requests in a second the host gets at the most; None when that is not limited."""
-        return self._limits.of(host.lower().rstrip(".")).per_second
+        return self._limits.of(host.lower().rstrip(".")).per_second if self._limits is not None else None
 
     def _file(self, host: str) -> Path:
         if host not in self._files:
             self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-            self._files[host] = self._folder / hashlib.sha256(host.encode()).hexdigest()
+            self._files[host] = self._folder / hashlib.sha256(host.encode("utf-8", "replace")).hexdigest()
         return self._files[host]

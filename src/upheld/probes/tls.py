@@ -180,9 +180,8 @@ class Tls(Probe):
 
     def _waits(self) -> float:
         """The seconds by which the target's own limits on the rate draw a scan out."""
-        meter = self.session.meter
-        hosts = [one.host for one in self.target.endpoints if one.public and one.secure] if meter is not None else []
-        return sum(_HANDSHAKES / rate for host in hosts if meter is not None and (rate := meter.rate(host)) is not None)
+        hosts = [one.host for one in self.target.endpoints if one.public and one.secure]
+        return sum(_HANDSHAKES / rate for host in hosts if (rate := self.session.meter.rate(host)) is not None)
 
     def _scanned(self) -> dict[str, dict[str, Any]]:
         """The results by place, made at first need for all endpoints together; the instrument's control under ""."""
@@ -211,9 +210,10 @@ class Tls(Probe):
             "places": places,
             "ca": str(ca) if ca else None,
             "seconds": min(5.0, self.target.timeout_seconds),
+            "folder": str(self.session.scratch),
         }
-        if (limits := self.target.limits) is not None:
-            order |= {"limits": limits.model_dump(mode="json"), "folder": str(self.session.scratch)}
+        limits = self.target.limits
+        order["limits"] = limits.model_dump(mode="json") if limits is not None else None
         results: dict[str, dict[str, Any]] = {}
         for line in _run(order, self._seconds()).splitlines():
             try:

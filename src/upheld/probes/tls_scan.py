@@ -46,7 +46,7 @@ _AT_ONCE = threading.BoundedSemaphore(10)
 
 
 def main() -> None:
-    """Scan what stdin asks for: `places` (key, host, port, address), `ca` and `seconds` for each network operation."""
+    """Scan what stdin asks for: `places` (key, host, port, address), `ca`, `seconds` for each network operation, `limits` and the run's `folder`."""
     order = json.load(sys.stdin)
     fence.stay(_permits(order), lambda _name, _port: None)
     try:
@@ -66,24 +66,24 @@ def main() -> None:
 def _permits(order: dict[str, Any]) -> fence.Permits:
     """Lets through to the places that are asked for, each connection in its turn where the target limits the rate."""
     hosts = {(fence.canonical(place["address"]), place["port"]): place["host"] for place in order["places"]}
-    meter: Meter | None = None
-    if "limits" in order:
+    limits = None
+    if order["limits"] is not None:
         from upheld.target.manners import Limits  # noqa: PLC0415  (only where there are limits)
 
-        meter = Meter(Limits.model_validate(order["limits"]), Path(order["folder"]))
+        limits = Limits.model_validate(order["limits"])
+    meter = Meter(limits, Path(order["folder"]))
 
     def permits(address: str, port: int) -> bool:
         if (address, port) in _own:
             return True
         if (address, port) not in hosts:
             return False
-        if meter is not None:
-            try:
-                time.sleep(meter.take(hosts[address, port]))
-            except Unobservable as error:
-                # sslyze takes it for a fault of the network, as it does nothing else that could be raised here.
-                _spent[hosts[address, port]] = error.reason
-                raise fence.Fenced(error.reason) from error
+        try:
+            time.sleep(meter.take(hosts[address, port]))
+        except Unobservable as error:
+            # sslyze takes it for a fault of the network, as it does nothing else that could be raised here.
+            _spent[hosts[address, port]] = error.reason
+            raise fence.Fenced(error.reason) from error
         return True
 
     return permits

@@ -25,7 +25,7 @@ from upheld.probes.database import Database
 from upheld.probes.host import Host
 from upheld.probes.http import Http
 from upheld.probes.http_client import HttpClient
-from upheld.probes.meter import Meter
+from upheld.probes.meter import Meter, sent_in
 from upheld.probes.tls import Tls, TlsVersion
 from upheld.target.api import Answers
 from upheld.target.manners import Limits
@@ -114,11 +114,14 @@ def test_a_host_may_have_limits_of_its_own(counting: Counting, session_of: Sessi
     assert len(counting.at) == 4
 
 
-def test_without_limits_nothing_is_counted(counting: Counting, session_of: Sessions) -> None:
+def test_without_limits_it_is_counted_all_the_same(counting: Counting, session_of: Sessions) -> None:
     session = session_of(endpoints=[endpoint("www", counting.port, scheme="http")])
-    session.probe(Http).get(f"http://www.rivet.example:{counting.port}/")  # type: ignore[attr-defined]
-    assert session.meter is None
-    assert not session.scratch.exists()
+    assert sent_in(session.scratch) == {}
+    for host in ("www.rivet.example", "WWW.rivet.example."):
+        session.probe(Http).get(f"http://{host}:{counting.port}/")  # type: ignore[attr-defined]
+    assert session.meter.rate("www.rivet.example") is None
+    assert len(counting.at) == 2
+    assert sent_in(session.scratch) == {"www.rivet.example": 2}
 
 
 def test_waiting_for_a_turn_is_not_the_checks_time(session_of: Sessions, monkeypatch: pytest.MonkeyPatch) -> None:
