@@ -1,0 +1,67 @@
+"""The share of a fleet's limits that one attempt has, merged into those of its target: of each the smaller one counts."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from upheld import documents
+from upheld.fleet.plain import as_yaml
+from upheld.target.load import load_target
+from upheld.target.manners import BACKUP_STORE, DATABASE, MACHINE, HostLimit, Limits
+from upheld.target.model import Target
+
+_OTHERS = {"database": DATABASE, "backups": BACKUP_STORE, "host": MACHINE}
+
+
+def shared(file: Path, share: Mapping[str, Any]) -> bytes:
+    """The description in that file with its limits and this share of others; raises InputError where either is wrong."""
+    target, _ = load_target(file)
+    data = dict(documents.load(file).data)
+    merged = smaller(target.limits or Limits(), _limits(share), hosts_of(target))
+    data["limits"] = merged.model_dump(mode="json", exclude_none=True)
+    return as_yaml(data)
+
+
+def _limits(share: Mapping[str, Any]) -> Limits:
+    """A share as limits; in its `hosts` may also stand what the database, the backups and the machine are called."""
+    hosts = dict(share.get("hosts") or {})
+    others = {field: hosts.pop(name) for field, name in _OTHERS.items() if name in hosts}
+    return Limits.model_validate({**others, **share, "hosts": hosts})
+
+
+def hosts_of(target: Target) -> frozenset[str]:
+    """The hosts to which a description can give limits of their own."""
+    found = [one.host for one in target.endpoints]
+    found += [one.host for one in (target.internal.services if target.internal else ())]
+    found += [one.endpoint.host for one in (target.forge, target.advisories) if one is not None and one.endpoint]
+    return frozenset(one.lower().rstrip(".") for one in found)
+
+
+def smaller(one: Limits, other: Limits, hosts: frozenset[str]) -> Limits:
+    """Limits that keep to both, for each of these hosts and for all others."""
+    named = {name.lower().rstrip(".") for limits in (one, other) for name in limits.hosts}
+    default = _smaller(_bare(one), _bare(other))
+    for name in sorted(named - hosts):
+        # It can be given no limit of its own there, so that all others get this one too, rather than none.
+        default = _smaller(default, _smaller(one.of(name), other.of(name)))
+    return Limits(
+        **default.model_dump(),
+        hosts={name: _smaller(one.of(name), other.of(name)) for name in sorted(named & hosts)},
+        **{field: _smaller(one.of(name), other.of(name)) for field, name in _OTHERS.items()},
+    )
+
+
+def _bare(limits: Limits) -> HostLimit:
+    return HostLimit(requests=limits.requests, per_second=limits.per_second, burst=limits.burst)
+
+
+def _smaller(one: HostLimit, other: HostLimit) -> HostLimit:
+    rated = [limit for limit in (one, other) if limit.per_second is not None]
+    return HostLimit(
+        requests=min((limit.requests for limit in (one, other) if limit.requests is not None), default=None),
+        per_second=min((limit.per_second for limit in rated if limit.per_second is not None), default=None),
+        # Without a rate a burst says nothing.
+        burst=min((limit.burst for limit in rated), default=1),
+    )
