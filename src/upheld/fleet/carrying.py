@@ -111,6 +111,8 @@ def audit(job: Job, folder: Path, lease: Lease) -> int:
     temporary.mkdir(mode=0o700)
     command = [sys.executable, "-c", _AUDIT, "run", "--policy", job.policy, "--target", job.target]
     command += ["--out", RUN, "--ledger", "none", "--no-color", "-n", str(job.processes)]
+    if job.waivers:
+        command += ["--waivers", job.waivers]
     if job.claims:
         command += ["--claims", ",".join(job.claims)]
     environment = {

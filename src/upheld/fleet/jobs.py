@@ -45,7 +45,7 @@ class Packable(Protocol):
 class Job:
     """One attempt at the audit of one target: all that a worker needs for it which is no secret.
 
-    `files` are (path, content); `policy`, `target` and `waivers` (empty where there are none) name some of them. `share` has the
+    `files` are (path, content); `policy`, `target` and `waivers` (those besides the policy's own; empty where there are none) name some of them. `share` has the
     shape of a target's `limits`: what this attempt may send at the most. `ticket` lets it be started once.
     """
 

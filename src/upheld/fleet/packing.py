@@ -10,7 +10,6 @@ from __future__ import annotations
 import glob
 import os
 import re
-import tempfile
 from collections.abc import Collection, Mapping
 from copy import deepcopy
 from dataclasses import dataclass
@@ -25,7 +24,6 @@ from upheld.errors import InputError, Mistake
 from upheld.fleet.jobs import LEASE_SECONDS, TIME_LIMIT, Job, Packable
 from upheld.fleet.plain import as_yaml
 from upheld.policies import load as load_policy
-from upheld.policies.format import WaiverFile
 from upheld.policies.waivers import FILE_NAME
 from upheld.resources import check_folders
 from upheld.target.load import written_out
@@ -39,7 +37,7 @@ LARGEST_JOB = 64 << 20
 MOST_FILES = 1_000
 _KEY = b"PRIVATE KEY-----"
 _REFERENCE = re.compile(rb"""["']?\$ref["']?\s*:\s*["']?([^"'#\s{}\[\],]+)""")
-_SAME = ("claim", "check", "subject")
+_WAIVERS = "waivers/waivers.yaml"
 _TARGET = "target/target.yaml"
 Files = dict[str, bytes]
 
@@ -62,7 +60,7 @@ def pack(
     policy = _policy(member.policy.resolve())
     files = dict(policy.files)
     if member.waivers is not None:
-        files[policy.waivers] = _with_waivers(policy, member.waivers, member.name)
+        files[_WAIVERS] = _read(member.waivers)
     packing = _Packing(member, files)
     files[_TARGET] = as_yaml(packing.target())
     total = sum(map(len, files.values()))
@@ -77,7 +75,7 @@ def pack(
         files=tuple(files.items()),
         policy=policy.path,
         target=_TARGET,
-        waivers=policy.waivers if policy.waivers in files else "",
+        waivers=_WAIVERS if member.waivers is not None else "",
         claims=tuple(member.claims),
         share=dict(share),
         processes=processes,
@@ -92,36 +90,32 @@ def pack(
 
 @dataclass(frozen=True, slots=True)
 class _Policy:
-    """A policy as it travels: its files, where it stands among them, and where its waivers do or would."""
+    """A policy as it travels: its files, and where it stands among them."""
 
     files: Files
     path: str
-    waivers: str
-    movable: bool
-    """Whether the waivers travel with it: a policy may name them by an absolute path."""
 
 
 @lru_cache(maxsize=64)
 def _policy(path: Path) -> _Policy:
-    """The policy in that file; read once, so that a fleet has one and the same throughout."""
+    """The policy in that file, with its own waivers; read once, so that a fleet has one and the same throughout."""
     folders = check_folders(path)
     policy = load_policy(path, Catalogue.load(*folders), today=datetime.now(UTC).date())
     data = documents.load(path).data
     named = data.get("waivers") if isinstance(data, dict) else None
     waivers = _plain(path.parent / (named if isinstance(named, str) else FILE_NAME))
-    movable = not (isinstance(named, str) and Path(named).is_absolute())
-    sources = [path, *(_plain(Path(file)) for file in policy.files)]
-    root = Path(os.path.commonpath([file.parent for file in (*sources, *([waivers] if movable else []))]))
+    sources = {path, *(_plain(Path(file)) for file in policy.files)}
+    if waivers.exists():
+        sources.add(waivers)
+    root = Path(os.path.commonpath([file.parent for file in sources]))
 
     def place(file: Path) -> str:
         return f"policy/{file.relative_to(root).as_posix()}"
 
-    files = {place(file): _read(file) for file in sources}
-    if movable and (isinstance(named, str) or waivers.exists()):
-        files[place(waivers)] = _read(waivers)
+    files = {place(file): _read(file) for file in sorted(sources)}
     if len(folders) > 1:
         files |= {place(path.parent / file.relative_to(folders[1].parent)): _read(file) for file in _below(folders[1])}
-    return _Policy(files, place(path), place(waivers) if movable else "", movable)
+    return _Policy(files, place(path))
 
 
 def _plain(path: Path) -> Path:
@@ -145,26 +139,6 @@ def _read(path: Path) -> bytes:
     if len(content) > LARGEST_FOLDER:
         raise InputError([Mistake(str(path), 0, 0, "is too large", expected=f"at most {LARGEST_FOLDER:,} bytes")])
     return content
-
-
-def _with_waivers(policy: _Policy, more: Path, name: str) -> bytes:
-    """The policy's waivers and those of one member, which count where both are for the same thing."""
-    if not policy.movable:
-        message = "its policy names waivers by an absolute path, so that no others can be added to them"
-        raise InputError([Mistake(name, 0, 0, message, expected="a path relative to the policy")])
-    listed: dict[tuple[str, ...], Any] = {}
-    for content in (policy.files.get(policy.waivers), _read(more)):
-        if content is not None:
-            listed |= {tuple(str(entry.get(one)) for one in _SAME): entry for entry in _entries(content)}
-    return as_yaml({"waivers": list(listed.values())})
-
-
-def _entries(content: bytes) -> list[dict[str, Any]]:
-    with tempfile.TemporaryDirectory(prefix="upheld-waivers-") as folder:
-        file = Path(folder, FILE_NAME)
-        file.write_bytes(content)
-        document = documents.load(file)
-    return list(documents.validate(document, WaiverFile).model_dump(mode="json", exclude_none=True)["waivers"])
 
 
 # --- the target --------------------------------------------------------------------------------------------------------

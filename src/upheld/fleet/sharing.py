@@ -8,6 +8,7 @@ from typing import Any
 
 from upheld import documents
 from upheld.fleet.plain import as_yaml
+from upheld.probes.scope import Scope
 from upheld.target.load import load_target
 from upheld.target.manners import BACKUP_STORE, DATABASE, MACHINE, HostLimit, Limits
 from upheld.target.model import Target
@@ -19,7 +20,7 @@ def shared(file: Path, share: Mapping[str, Any]) -> bytes:
     """The description in that file with its limits and this share of others; raises InputError where either is wrong."""
     target, _ = load_target(file)
     data = dict(documents.load(file).data)
-    merged = smaller(target.limits or Limits(), _limits(share), hosts_of(target))
+    merged = smaller(target.limits or Limits(), _limits(share), _named(target))
     data["limits"] = merged.model_dump(mode="json", exclude_none=True)
     return as_yaml(data)
 
@@ -31,12 +32,9 @@ def _limits(share: Mapping[str, Any]) -> Limits:
     return Limits.model_validate({**others, **share, "hosts": hosts})
 
 
-def hosts_of(target: Target) -> frozenset[str]:
+def _named(target: Target) -> frozenset[str]:
     """The hosts to which a description can give limits of their own."""
-    found = [one.host for one in target.endpoints]
-    found += [one.host for one in (target.internal.services if target.internal else ())]
-    found += [one.endpoint.host for one in (target.forge, target.advisories) if one is not None and one.endpoint]
-    return frozenset(one.lower().rstrip(".") for one in found)
+    return frozenset(host for host, _ in Scope(target))
 
 
 def smaller(one: Limits, other: Limits, hosts: frozenset[str]) -> Limits:
