@@ -108,7 +108,7 @@ def steady(session: nox.Session) -> None:
 
 @nox.session
 def fuzz(session: nox.Session) -> None:
-    """Load 100,000 damaged policies and targets (or as many as UPHELD_FUZZ says) on all cores, and say how many a second."""
+    """Load 100,000 damaged policies, targets and fleets (or as many as UPHELD_FUZZ says) on all cores, and say how many a second."""
     session.install("-e", ".[all,dev]")
     inputs = os.environ.get("UPHELD_FUZZ", "100000")
     session.run("pytest", "tests/upheld/test_fuzz.py", "-n", "auto", *session.posargs, env={"UPHELD_FUZZ": inputs})

@@ -1,4 +1,4 @@
-"""Damaged policies and targets by the thousand: each is loaded, or refused with file, line and what was expected.
+"""Damaged policies, targets and fleets by the thousand: each is loaded, or refused with file, line and what was expected.
 
 A plain run takes a few hundred; `nox -s fuzz` takes 100,000 (`UPHELD_FUZZ`, the number for all tests together), in rounds that
 are spread over all cores: hypothesis remembers all that it has tried in one round, and takes longer and longer over it. Every input is
@@ -28,9 +28,12 @@ import yaml
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
+from upheld import documents
 from upheld.catalogue import Catalogue, make_check
 from upheld.doctor.advice import SAMPLE
-from upheld.errors import InputError
+from upheld.errors import InputError, Mistake
+from upheld.fleet.members import Fleet, load_fleet
+from upheld.fleet.policies import Known
 from upheld.policies import load
 from upheld.target.load import load_target
 from upheld.yaml_core import Limits, compose
@@ -38,8 +41,8 @@ from upheld.yaml_core import Limits, compose
 from ..fuzzing import told
 
 INPUTS = int(os.environ.get("UPHELD_FUZZ", "360"))
-DAMAGED, RESHAPED, BOMBS = 0.25, 0.22, 0.04
-"""The share that each test takes of them, once for policies and once for targets."""
+DAMAGED, RESHAPED, BOMBS, TAKEN_IN = 0.16, 0.14, 0.03, 0.01
+"""The share that each test takes of them: for policies, for targets and for fleets; and for what a fleet takes in, by each kind of file."""
 ROUND = 1_000
 """Inputs of one round."""
 SECONDS = 10.0
@@ -92,6 +95,41 @@ no_promise:
   - {sentence: "We take security seriously.", why: "an attitude"}
 """
 TARGET = SAMPLE.read_text(encoding="utf-8")
+FLEET = """# A fleet with everything that one may hold
+format: upheld-fleet/1
+name: production
+policy: policies.yaml
+at_once: 8
+limits: {per_second: 20.5, burst: 2, hosts: {www.acme.example: {requests: 500}}, database: {per_second: 1}}
+targets:
+  - name: acme
+    file: targets/acme.yaml
+    policy: policies.yaml
+    claims: [bare, everything]
+    waivers: waivers.yaml
+    overlay: {environment: production, ca: null, limits: {requests: 7}, endpoints: [{name: www, url: "https://www.acme.example"}]}
+  - glob: "targets/eu-*.yaml"
+    overlay: &limits {check_seconds: 30}
+  - {template: tenant.yaml, with: tenants.csv, overlay: *limits}
+  - template: tenant.yaml
+    with:
+      - {name: a, host: a.example, port: 443, address: 192.0.2.1, contact: a@b.example}
+      - {name: b, host: b.example, port: 8443, address: null, contact: null}
+"""
+TAKEN = {
+    "targets/acme.yaml": "upheld: target/1\nname: Acme\nenvironment: staging\nca: ca.pem\n",
+    "targets/eu-1.yaml": "{upheld: target/1, name: One, environment: staging}",
+    "tenant.yaml": """upheld: target/1
+name: $$ Tenant ${name}
+environment: staging
+endpoints:
+  - {name: www, url: "https://${host}:${port}/", address: "${address}"}
+limits: {hosts: {"${host}": {burst: 3}}}
+contact: ${contact}
+""",
+    "tenants.csv": 'name,host,port,address,contact\r\nc,"c.example",443,192.0.2.2,\r\n"d",d.example,80,,\r\n',
+    "waivers.yaml": "waivers: []\n",
+}
 
 
 @pytest.fixture(scope="module")
@@ -275,13 +313,18 @@ CONTROLS = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\x80-\x84\x86-\x9f]")
 LOADED = {"accepted": 0, "refused": 0, "seconds": 0.0}
 
 
-def asked(file: Path, raw: bytes, loading: Callable[[Path], object]) -> None:
-    """Load it; whatever comes must be a value, or mistakes that say where, what, and what was expected."""
+def asked(
+    file: Path, raw: bytes, loading: Callable[[Path], object], *, whole: Path | None = None, others: Path | None = None
+) -> None:
+    """Load it; whatever comes must be a value, or mistakes that say where, what, and what was expected.
+
+    `whole` is loaded where `file` is only a part of it; a mistake may stand in files below `others`, too.
+    """
     file.write_bytes(raw)
     began = time.process_time()
     try:
         with bounded():
-            loading(file)
+            loading(whole or file)
         LOADED["accepted"] += 1
         return
     except InputError as error:
@@ -289,23 +332,27 @@ def asked(file: Path, raw: bytes, loading: Callable[[Path], object]) -> None:
         LOADED["refused"] += 1
     finally:
         LOADED["seconds"] += time.process_time() - began
-    lines = (
-        raw.count(b"\n")
-        + raw.count(b"\r")
-        + raw.decode("utf-8", "replace").count("\x85")
-        + raw.decode("utf-8", "replace").count("\u2028")
-        + 2
-    )
     assert mistakes
+    lines: dict[str, int] = {}
     for one in mistakes:
         said = str(one)
-        assert one.file == str(file), said
-        assert 1 <= one.line <= lines or OF_THE_WHOLE_FILE.search(one.message), said
+        if one.file not in lines:
+            known = Path(one.file) == file or (others is not None and Path(one.file).resolve().is_relative_to(others))
+            assert known, said
+            lines[one.file] = lines_of(Path(one.file))
+        assert 1 <= one.line <= lines[one.file] or OF_THE_WHOLE_FILE.search(one.message), said
         assert one.column >= 1 or not one.line, said
         assert one.message
         assert one.expected or one.nearest or ": " in one.message, f"not said what was expected: {said}"
         assert len(said) < 5_000, said[:300]
         assert not CONTROLS.search(said), ascii(said)
+
+
+def lines_of(file: Path) -> int:
+    """How many lines it has at the most, by all that may end one."""
+    raw = file.read_bytes() if file.is_file() else b""
+    text = raw.decode("utf-8", "replace")
+    return raw.count(b"\n") + raw.count(b"\r") + text.count("\x85") + text.count("\u2028") + 2
 
 
 class Raw(bytes):
@@ -360,6 +407,7 @@ def many(strategy: st.SearchStrategy[bytes], share: float) -> Callable[[Callable
 
 POLICY_DATA = compose(POLICY, "policies.yaml", Limits()).data
 TARGET_DATA = compose(TARGET, "target.yaml", Limits()).data
+FLEET_DATA = compose(FLEET, "fleet.yaml", Limits()).data
 
 
 @many(damaged(POLICY), DAMAGED)
@@ -390,3 +438,61 @@ def test_reshaped_targets(tmp_path: Path, raw: bytes) -> None:
 @many(bombs(TARGET), BOMBS)
 def test_targets_that_are_bombs(tmp_path: Path, raw: bytes) -> None:
     asked(tmp_path / "target.yaml", raw, load_target)
+
+
+class Policies:
+    """The policies of a fleet: only POLICY itself, for policies are damaged by tests of their own."""
+
+    def __init__(self, folder: Path) -> None:
+        self.file = folder / "policies.yaml"
+
+    def policy(self, path: Path) -> Known:
+        if path == self.file:
+            return Known("", {"transit-tls12": {"own.is_kept"}, "everything": (), "bare": ()}, ["own.is_kept"])
+        raise InputError([Mistake(str(path), 0, 0, "the file does not exist", expected="a YAML file")])
+
+    def waivers(self, path: Path, known: Known) -> str:
+        return documents.load(path).digest
+
+
+@pytest.fixture
+def fleet(tmp_path: Path) -> Path:
+    """The path of a fleet in a folder with all that it takes in."""
+    (tmp_path / "targets").mkdir()
+    for name, text in TAKEN.items():
+        (tmp_path / name).write_text(text, encoding="utf-8", newline="")
+    (tmp_path / "fleet.yaml").write_text(FLEET, encoding="utf-8")
+    return tmp_path / "fleet.yaml"
+
+
+def load_undamaged(file: Path) -> Fleet:
+    return load_fleet(file, Policies(file.parent))
+
+
+def test_the_fleet_is_whole_before_it_is_damaged(fleet: Path) -> None:
+    assert [one.name for one in load_undamaged(fleet).members] == ["acme", "eu-1", "c", "d", "a", "b"]
+
+
+@many(damaged(FLEET), DAMAGED)
+def test_damaged_fleets(fleet: Path, raw: bytes) -> None:
+    asked(fleet, raw, load_undamaged, others=fleet.parent)
+
+
+@many(reshaped(FLEET_DATA, tuple(places(FLEET_DATA))), RESHAPED)
+def test_reshaped_fleets(fleet: Path, raw: bytes) -> None:
+    asked(fleet, raw, load_undamaged, others=fleet.parent)
+
+
+@many(bombs(FLEET), BOMBS)
+def test_fleets_that_are_bombs(fleet: Path, raw: bytes) -> None:
+    asked(fleet, raw, load_undamaged, others=fleet.parent)
+
+
+@many(damaged(TAKEN["tenant.yaml"]), TAKEN_IN)
+def test_damaged_templates(fleet: Path, raw: bytes) -> None:
+    asked(fleet.parent / "tenant.yaml", raw, load_undamaged, whole=fleet, others=fleet.parent)
+
+
+@many(damaged(TAKEN["tenants.csv"]), TAKEN_IN)
+def test_damaged_tables(fleet: Path, raw: bytes) -> None:
+    asked(fleet.parent / "tenants.csv", raw, load_undamaged, whole=fleet, others=fleet.parent)

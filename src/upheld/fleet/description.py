@@ -35,7 +35,7 @@ _ROWS: dict[str, Any] = {
     ]
 }
 _ONE_WAY: dict[str, Any] = {
-    "oneOf": [{"required": [way]} for way in WAYS],
+    "oneOf": [{"required": [way], "properties": {way: {"type": "string"}}} for way in WAYS],
     "dependentRequired": {"name": ["file"], "with": ["template"], "template": ["with"]},
 }
 
@@ -45,8 +45,9 @@ class TargetEntry(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True, json_schema_extra=_ONE_WAY)
 
-    name: Name | None = Field(
+    name: str | None = Field(
         default=None,
+        json_schema_extra={"pattern": NAME, "maxLength": LONGEST_NAME},
         description="With `file`: the target's name in the fleet; by default the file's, without its ending.",
     )
     file: Text | None = Field(default=None, description="The description of one target.")
@@ -67,7 +68,9 @@ class TargetEntry(BaseModel):
     )
     policy: Text | None = Field(default=None, description="The policy, where it is not the fleet's.")
     claims: tuple[Text, ...] | None = Field(
-        default=None, min_length=1, description="Only these claims (and those that decide them)."
+        default=None,
+        json_schema_extra={"minItems": 1},
+        description="Only these claims (and those that decide them).",
     )
     waivers: Text | None = Field(default=None, description="A file of waivers, in addition to the policy's own.")
     overlay: dict[str, Any] | None = Field(
@@ -95,4 +98,6 @@ class FleetFile(BaseModel):
         description="What each host is sent at the most by all targets of the fleet together, over all workers; what a target's own "
         "limits say holds besides.",
     )
-    targets: tuple[TargetEntry, ...] = Field(min_length=1, description="The targets, or where they come from.")
+    targets: tuple[TargetEntry, ...] = Field(
+        json_schema_extra={"minItems": 1}, description="The targets, or where they come from."
+    )

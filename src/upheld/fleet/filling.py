@@ -107,7 +107,10 @@ class Description(Document):
             for length in range(len(location), 0, -1):
                 if (name := self._bare.get(tuple(location[:length]))) is not None:
                     return self._row.part.document.where((*self._row.part.at, name, *location[length:]), key=key)
-        raw = self._raw(location)
+        return self._raw_where(self._raw(location), key=key)
+
+    def _raw_where(self, raw: Location, *, key: bool) -> tuple[str, int, int]:
+        """The same for what has not been filled in."""
         if self._overlay is not None and _is_over(self._base.data, self._overlay.data, raw):
             return self._overlay.document.where((*self._overlay.at, *raw), key=key)
         return self._base.where(raw, key=key)
@@ -141,8 +144,9 @@ class Description(Document):
             for key, value in node.items():
                 name = self._key(key, at) if "$" in key else key
                 if name in made:
-                    message = f"the key {shorten(key)} becomes {shorten(name)}, which there is already"
-                    self.wrong.append(self.mistake((*at, key), message, key=True, expected="a key of its own"))
+                    where = self._raw_where((*self._raw(at), key), key=True)
+                    message = f"a second key is {shorten(name)} once parameters are filled in"
+                    self.wrong.append(Mistake(*where, message, expected="a key of its own"))
                 if name != key:
                     self._keys_of[(*at, name)] = key
                 made[name] = self._filled(value, (*at, name))

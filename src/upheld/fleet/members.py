@@ -5,6 +5,7 @@ from __future__ import annotations
 import glob
 import hashlib
 import json
+import os
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
@@ -129,6 +130,9 @@ class _Loader:
         model, self.mistakes = check(document, FleetFile)
         data = document.data if isinstance(document.data, dict) else {}
         listed = data.get("targets")
+        if listed == []:
+            message = "the fleet has no targets"
+            self.mistakes.append(document.mistake(("targets",), message, expected="at least one target"))
         found: list[_Found] = []
         members: list[tuple[_Found, Member]] = []
         for index, entry in enumerate(listed if isinstance(listed, list) else []):
@@ -152,8 +156,10 @@ class _Loader:
         complete = tuple(member for _, member in members)
         if model.limits is not None:
             self._limited(document, model.limits, complete)
-        digests = [document.digest, *(f"{name}\0{digest}" for name, digest in sorted(self._digests.items()))]
-        digest = hashlib.sha256("\n".join([*digests, *(one.digest for one in complete)]).encode()).hexdigest()
+        # By names from the fleet's folder on, so that it is the same from wherever the command is given.
+        taken = {os.path.relpath(name, self.path.parent): digest for name, digest in self._digests.items()}
+        whole = json.dumps([document.digest, taken, [one.digest for one in complete]], sort_keys=True)
+        digest = hashlib.sha256(whole.encode()).hexdigest()
         return Fleet(model.name, self.path, digest, complete, model.at_once, model.limits)
 
     # --- expansion -------------------------------------------------------------------------------------------------
@@ -181,7 +187,7 @@ class _Loader:
             document = self._read(path, named)
             if document is not None and self._room(part, document, overlay):
                 name, place = path.stem, named
-                if entry.get("name") is not None:
+                if way == "file" and isinstance(entry.get("name"), str):
                     name, place = entry["name"], Within(part.document, (*part.at, "name"))
                 yield _Found(name, place, Description(document, overlay), path.resolve().parent)
 
@@ -298,6 +304,10 @@ class _Loader:
 
     def _claims(self, part: Within, listed: object, known: Known) -> tuple[str, ...]:
         names = [one for one in listed if isinstance(one, str)] if isinstance(listed, list) else []
+        if listed == []:
+            self.mistakes.append(
+                part.mistake(("claims",), "no claim is named", expected="at least one, or no 'claims'")
+            )
         for index, name in enumerate(names if isinstance(listed, list) and len(names) == len(listed) else []):
             if name not in known.checks_of:
                 message = f"the policy has no claim {shorten(name)}"

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Protocol
@@ -17,9 +19,10 @@ from upheld.resources import check_folders
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """What is to be known of a policy before anything is sent: the checks of each claim, the names of all checks, and its digest."""
+    """What is to be known of a policy before anything is sent: the checks of each claim, and the names of all checks."""
 
     digest: str
+    """Over its files, its waivers and the code of its checks."""
     checks_of: Mapping[str, Collection[str]]
     names: Collection[str]
     policy: Policy | None = None
@@ -44,13 +47,16 @@ class Policies:
 
     def policy(self, path: Path) -> Known:
         """The policy in that file; raises InputError with every mistake of it, or of the checks beside it."""
+        read(path)  # So that a name that no file can have is a mistake like any other.
         folders = check_folders(path)
         if folders not in self._catalogues:
             self._catalogues[folders] = Catalogue.load(*folders)
         catalogue = self._catalogues[folders]
         policy = load(path, catalogue, today=self._today)
         checks_of = {claim.id: {use.check for use in claim.uses} for claim in policy.claims}
-        return Known(policy.digest, checks_of, Names(catalogue), policy)
+        code = sorted({catalogue[check].code_digest for checks in checks_of.values() for check in checks})
+        whole = json.dumps([policy.digest, [asdict(one) for one in policy.waivers], code])
+        return Known(hashlib.sha256(whole.encode()).hexdigest(), checks_of, Names(catalogue), policy)
 
     def waivers(self, path: Path, known: Known) -> str:
         """The digest of a file of waivers for that policy, which must not repeat the policy's own; raises InputError with every mistake."""

@@ -140,8 +140,9 @@ def load_table(path: Path, limits: Limits = Limits()) -> Document:  # noqa: B008
             marks[id(rows)].append(places[0])
             marks[id(row)] = [place for each in places[: len(row)] for place in (each, each)]
     except csv.Error as error:
-        line = text.count("\n") + 1 if "end of data" in str(error) else error.args[1]
-        mistakes.append(Mistake(file, line, 1, f"no valid CSV: {error.args[0]}", expected="cells as RFC 4180 has them"))
+        mistakes.append(
+            Mistake(file, error.args[1], 1, f"no valid CSV: {error.args[0]}", expected="cells as RFC 4180 has them")
+        )
     if not heading and not mistakes:
         mistakes.append(Mistake(file, 1, 1, "the file is empty", expected="a row with the parameters' names"))
     if mistakes:
@@ -152,7 +153,7 @@ def load_table(path: Path, limits: Limits = Limits()) -> Document:  # noqa: B008
 def _cells(text: str) -> Iterator[tuple[list[str], list[_Place]]]:
     """Each row that is not blank, with the places of its cells."""
     lines = io.StringIO(text, newline="").readlines()  # As the reader counts them, which knows no other ends of lines.
-    reader = csv.reader(io.StringIO(text, newline=""), strict=True)
+    reader = csv.reader(io.StringIO(text, newline=""), strict=True, skipinitialspace=True)
     begun = 0
     while True:
         try:
