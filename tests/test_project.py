@@ -106,6 +106,12 @@ def blocks(page: str) -> list[str]:
     return re.findall(r"```yaml\n(.*?)```", (ROOT / page).read_text(encoding="utf-8"), re.DOTALL)
 
 
+def by_command(reset: str) -> str:
+    """The example with the program that stands in its comment in the place of the request."""
+    before, _, rest = reset.partition("  request:")
+    return before + rest[rest.index("  # command:") :].replace("  # command:", "  command:", 1)
+
+
 def test_the_examples_of_the_documentation_are_valid(tmp_path):
     from datetime import date
 
@@ -122,7 +128,13 @@ def test_the_examples_of_the_documentation_are_valid(tmp_path):
     assert [claim.id for claim in loaded.claims] == ["transit-tls12", "everything-encrypted"]
     (override,) = loaded.overrides
     assert (override.base, override.value) == ("TLS 1.2", "TLS 1.3")
-    target, manners, logins, rows, inferring, logs, mariadb, gitlab = blocks("docs/target.md")
+    target, manners, reset, logins, rows, inferring, logs, mariadb, gitlab = blocks("docs/target.md")
+    (tmp_path / "reset.yaml").write_text(reset, encoding="utf-8")
+    (tmp_path / "by-command.yaml").write_text(by_command(reset), encoding="utf-8")
+    for name, way in (("reset", "POST /testing/reset at api"), ("by-command", "the command ./manage.py")):
+        described_reset = load_target(tmp_path / f"{name}.yaml")[0].reset
+        assert described_reset is not None
+        assert described_reset.way == way
     (tmp_path / "rows.yaml").write_text(rows, encoding="utf-8")
     read_back = load_target(tmp_path / "rows.yaml")[0].api
     assert read_back is not None

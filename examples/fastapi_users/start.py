@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import shutil
 from collections.abc import Iterator
 
 from examples.certificates import one_server
@@ -23,6 +24,7 @@ def start(place: Place) -> Iterator[None]:
     }
     expired = place.run(place.program("python"), "site_app.py", given=json.dumps(given))
     place.secret("expired", expired.strip())
+    shutil.copy(place.folder / "accounts.sqlite3", place.folder / "seed.sqlite3")
     place.secret("database", f"sqlite:///{place.folder / 'accounts.sqlite3'}")
     argv = [place.program("uvicorn"), "site_app:app", "--host", "127.0.0.1", "--port", str(place.port(18500))]
     argv += ["--ssl-certfile", "certificates/server.pem", "--ssl-keyfile", "certificates/server.pem"]

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import secrets
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from upheld.errors import Unobservable
+from upheld.errors import InputError, Mistake, Unobservable
 from upheld.opening import open_session
-from upheld.probes.planted import left_behind
+from upheld.probes.planted import LeftBehind, busy, left_behind
+from upheld.reporting.text import safe
+from upheld.target.load import load_target
+from upheld.target.model import Environment, Target
+from upheld.target.reset import WholeReset
 
 if TYPE_CHECKING:
     from upheld.probes.base import Session
@@ -42,11 +46,27 @@ def leftovers(folder: Path) -> tuple[Leftover, ...]:
     return tuple(one for one in found if one.titles)
 
 
-def clean(target_file: Path, folder: Path, *, forget: bool = False) -> Iterator[Undone]:
+@dataclass(frozen=True, slots=True)
+class Reset:
+    """What became of a reset of the whole deployment: whether it was `begun`, whether it was seen to work, and what said so or why not.
+
+    `titles` are the things that could not be undone one by one before it.
+    """
+
+    begun: bool
+    done: bool
+    said: str
+    titles: tuple[str, ...]
+
+
+def clean(target_file: Path, folder: Path, *, forget: bool = False, reset: bool = False) -> Iterator[Undone | Reset]:
     """Undo what the journals in `folder` name, the last planted first. With `forget`, what cannot be undone is named no more.
 
-    Raises InputError when the target's description is wrong.
+    With `reset`, the whole deployment is put back afterwards, as the target describes it. Raises InputError when the target's
+    description is wrong, and before anything is undone when there may be no reset (`may_not_reset`).
     """
+    if reset and (why := may_not_reset(load_target(target_file)[0])):
+        raise InputError([Mistake("--reset", 0, 0, why)])
     # The probes come with it, and take a while to import.
     from upheld.probes.undoing import undo  # noqa: PLC0415
 
@@ -70,9 +90,55 @@ def clean(target_file: Path, folder: Path, *, forget: bool = False) -> Iterator[
                             journal.gone(number)
                         yield Undone(title, journal.at, done, said)
                     waiting = left
-            yield from _zone(session)
+                yield from _zone(session)
+                if reset:
+                    yield _reset(session, journals, folder)
         finally:
             session.close()
+
+
+def may_not_reset(target: Target) -> str:
+    """Why `upheld clean --reset` does nothing to this target, as a sentence; empty where it may."""
+    if target.environment is Environment.PRODUCTION:
+        return "the target is in production, which is never reset (environment: production)"
+    if target.reset is None:
+        return "the target does not say how it is reset: describe it under `reset` (docs/target.md)"
+    return ""
+
+
+def offered(file: Path) -> str:
+    """The command that resets the target in that file, and what it would do; empty where it may not be reset."""
+    target, _ = load_target(file)
+    return "" if target.reset is None or may_not_reset(target) else reset_words(file, target.reset)
+
+
+def reset_words(file: Path, reset: WholeReset) -> str:
+    """The command that resets the target in that file, and what it would do."""
+    return safe(f"upheld clean --target {file} --reset puts the whole deployment back by {reset.way}: {reset.state}")
+
+
+def _reset(session: Session, journals: Sequence[LeftBehind], folder: Path) -> Reset:
+    from upheld.probes.resetting import NotBegun, reset  # noqa: PLC0415
+
+    titles = tuple(session.redactor.text(planted.title) for one in journals for _, planted in one.planted)
+    if busy(folder) > len(journals):
+        return Reset(begun=False, done=False, said="a run is at work, which would lose what it looks at", titles=titles)
+
+    def begins() -> None:
+        # Also if this process ends in the middle of it: what things were called may be something else's from now on.
+        for one in journals:
+            one.reset_begins()
+
+    try:
+        said = reset(session, begins)
+    except NotBegun as error:
+        return Reset(begun=False, done=False, said=session.redactor.text(error.reason), titles=titles)
+    except Unobservable as error:
+        return Reset(begun=True, done=False, said=session.redactor.text(error.reason), titles=titles)
+    for one in journals:
+        for number, _ in one.planted:
+            one.gone(number)
+    return Reset(begun=True, done=True, said=said, titles=titles)
 
 
 def _zone(session: Session) -> Iterator[Undone]:

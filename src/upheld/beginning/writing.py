@@ -18,7 +18,7 @@ from upheld.drafting.writing import comment, page_lines, parameters_text, quoted
 from upheld.probes.inferring import Inferred
 from upheld.reporting.text import safe
 
-_UNSEEN = ("database", "logs", "registers", "host", "backups")
+_UNSEEN = ("database", "logs", "registers", "host", "backups", "reset")
 """Parts of which nothing can be seen from outside; the others follow from what a policy needs, and `upheld doctor` shows them."""
 
 

@@ -129,6 +129,8 @@ def run(
         console.print(f"results could not be kept as they came: {kept.fault.strerror}", markup=False)
     kept.finish(result, sent)
     _say_left(left, "this run left", source.file, console)
+    if left and (offer := audit.reset_offered()):
+        console.print(offer, markup=False)
     console.print(f"report: {out / 'report.html'}   evidence: {out / 'run.json'}", markup=False)
     added = recording.finish(result)
     if views:

@@ -24,7 +24,7 @@ from upheld.plugin.audit import Audit
 from upheld.policies import Policy
 from upheld.probes.base import Probe, Session
 from upheld.probes.trying import Asked, Trial, trials_of
-from upheld.target.model import Target
+from upheld.target.model import Environment, Target
 from upheld.target.references import unresolved
 
 _NAMED_PART = re.compile(r"the target describes no ([a-z ]+)|\(([a-z_]+)(?:\.[a-z_.]+)?\)")
@@ -110,6 +110,9 @@ class Diagnosis:
     """The parts that the description lacks, each with the claims that need it."""
     forbidden: tuple[str, ...]
     """The intrusive checks that a production target does not allow."""
+    reset: str | None = None
+    """How the whole deployment is reset when that is asked for; empty where checks may write and the target does not say how; None
+    where none writes, or where it may not be reset anyway."""
 
     @property
     def ready(self) -> bool:
@@ -150,8 +153,15 @@ def diagnose(audit: Audit, session: Session, asked: Asked) -> Diagnosis:
         claims=tuple(_claims(policy, audit.selected or [claim.id for claim in policy.claims], obstacles)),
         secrets=secrets,
         lacks=tuple((part, tuple(claims)) for part, claims in lacks.items()),
+        reset=_reset(target, any(one.marks.intrusive for one in checks.values())),
         forbidden=tuple(dict.fromkeys(one.check for one in planned if forbidden(one, target))),
     )
+
+
+def _reset(target: Target, writes: bool) -> str | None:
+    if not writes or target.environment is Environment.PRODUCTION:
+        return None
+    return "" if target.reset is None else target.reset.way
 
 
 def _kinds(checks: Iterable[Check]) -> list[type[Probe]]:

@@ -59,6 +59,9 @@ def _lines(diagnosis: Diagnosis) -> Iterator[str]:
     if uncovered:
         yield ""
         yield f"UNCOVERED: no check decides {', '.join(uncovered)}"
+    if diagnosis.reset:
+        yield ""
+        yield f"RESET: upheld clean --reset puts the whole deployment back, by {safe(diagnosis.reset)}; it is done only when asked for, and was not tried"
     yield from _advice(diagnosis)
     yield ""
     ready = sum(one.outlook is Outlook.READY for one in diagnosis.claims)
@@ -106,7 +109,8 @@ def _some(names: tuple[str, ...]) -> str:
 
 
 def _advice(diagnosis: Diagnosis) -> Iterator[str]:
-    if not (diagnosis.lacks or diagnosis.forbidden):
+    no_reset = diagnosis.reset == ""
+    if not (diagnosis.lacks or diagnosis.forbidden or no_reset):
         return
     yield ""
     yield "WHAT TO ADD TO THE TARGET (examples; see docs/target.md)"
@@ -116,3 +120,6 @@ def _advice(diagnosis: Diagnosis) -> Iterator[str]:
     if diagnosis.forbidden:
         yield "# intrusive checks, which run in production only where they are named:"
         yield f"allow_intrusive: [{', '.join(diagnosis.forbidden)}]"
+    if no_reset:
+        yield "# to put everything back at once, should checks leave something that cannot be undone (upheld clean --reset):"
+        yield example("reset")

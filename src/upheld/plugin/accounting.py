@@ -123,5 +123,7 @@ class Accounting:
             target = self.audit.source.file if self.audit.source else None
             count = sum(len(one.titles) for one in left)
             terminalreporter.write_line(f"left behind in the target: {count}; upheld clean --target {target} undoes it")
+            if offer := self.audit.reset_offered():
+                terminalreporter.write_line(offer)
         counts = {status.value: count for status, count in assemble(self.audit).counts().items() if count}
         terminalreporter.write_line("claims: " + ", ".join(f"{count} {name}" for name, count in counts.items()))

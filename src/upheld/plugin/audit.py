@@ -129,6 +129,14 @@ class Audit:
 
         return leftovers(self.journal)
 
+    def reset_offered(self) -> str:
+        """The command that puts the whole target back, and what it would do; empty where it may not, or ends with the run."""
+        if self.journal is None or self.source is None or self.source.file is None:
+            return ""
+        from upheld.cleaning import offered  # noqa: PLC0415  (as above)
+
+        return offered(self.source.file)
+
     @cached_property
     def brief(self) -> Brief:
         """What the processes that run checks must know; the target must have been started."""

@@ -20,6 +20,20 @@ def queried(data: Any, query: str) -> str:
     Raises Nothing when it matches nothing, and Unobservable when it matches several values or one of another kind. Both name
     places and kinds, never values, which may be secrets.
     """
+    value, place = _one(data, query)
+    if isinstance(value, bool) or not isinstance(value, str | int | float):
+        raise Unobservable(f"{query} matches {_kind(value)} at {place}, not a string or a number")
+    return str(value)
+
+
+def holds(data: Any, query: str, wanted: str | bool | float) -> bool:
+    """Whether the one value that `query` matches in `data` is the wanted one, of the same kind; raises as `queried` does for none and several."""
+    value, _ = _one(data, query)
+    return value == wanted and isinstance(value, bool) == isinstance(wanted, bool)
+
+
+def _one(data: Any, query: str) -> tuple[Any, str]:
+    """The one value that `query` matches, with its place."""
     import jsonpath_rfc9535  # noqa: PLC0415  (only targets with a query need it)
 
     try:
@@ -32,11 +46,7 @@ def queried(data: Any, query: str) -> str:
         places = ", ".join(node.path()[:_SHOWN_CHARACTERS] for node in nodes[:_SHOWN])
         more = ", …" if len(nodes) > _SHOWN else ""
         raise Unobservable(f"{query} matches {len(nodes)} values in the answer and must match one: {places}{more}")
-    value = nodes[0].value
-    if isinstance(value, bool) or not isinstance(value, str | int | float):
-        place = nodes[0].path()[:_SHOWN_CHARACTERS]
-        raise Unobservable(f"{query} matches {_kind(value)} at {place}, not a string or a number")
-    return str(value)
+    return nodes[0].value, nodes[0].path()[:_SHOWN_CHARACTERS]
 
 
 def _kind(value: object) -> str:

@@ -24,6 +24,8 @@ from typing import Any
 
 FORMAT = "upheld-planted/1"
 SUFFIX = ".planted.jsonl"
+RESET = "reset"
+"""What a thing becomes when a reset of the whole deployment begins: its identifier may be something else's afterwards."""
 _MOST = 1 << 20
 """Bytes that a line of a journal may have."""
 
@@ -35,7 +37,7 @@ class Planted:
     `what` is `object` (made by `operation` of the API, a `kind` of its recipes, with `id` once it is known, and until then
     `mark`, the SHA-256 of the canary in it), `row` (`id` in `id_column` of `table`), `file` (its absolute path), `call` (undone by
     calling `operation` of `api` as `identity` for `objects` with `body`), `credential` (of the flow `kind`, belonging to `id`),
-    or `left` (the target names no way to undo it).
+    `left` (the target names no way to undo it), or RESET (the deployment was reset since, or somebody began to).
     """
 
     what: str
@@ -211,6 +213,14 @@ class LeftBehind:
         os.write(self._descriptor, f"{json.dumps({'number': number, 'gone': True})}\n".encode())
         os.fsync(self._descriptor)
 
+    def reset_begins(self) -> None:
+        """Note that nothing of it can be undone by its identifier from now on, whatever becomes of the reset."""
+        lines = [json.dumps({"number": number, "reset": True}) for number in self._entries]
+        if lines:
+            os.write(self._descriptor, "".join(f"{one}\n" for one in lines).encode())
+            os.fsync(self._descriptor)
+        self._entries = {number: dataclasses.replace(one, what=RESET) for number, one in self._entries.items()}
+
     def close(self) -> None:
         """Let go of it; one that names nothing any more is removed."""
         if not self._entries:
@@ -276,6 +286,9 @@ def _entries(lines: list[dict[str, Any]]) -> dict[int, Planted]:
             found[-place] = Planted("left", f"something that line {place} of the journal told, which is damaged")
         elif line.get("gone"):
             found.pop(number, None)
+        elif line.get("reset"):
+            if number in found:
+                found[number] = dataclasses.replace(found[number], what=RESET)
         elif "what" in line:
             try:
                 found[number] = Planted(**{name: value for name, value in line.items() if name in _FIELDS})

@@ -12,6 +12,7 @@ from upheld.errors import Unobservable
 from upheld.probes.api import Api
 from upheld.probes.credential_flows import Credentials
 from upheld.probes.database import Database, table_of
+from upheld.probes.planted import RESET
 from upheld.probes.staff import Staff
 from upheld.probes.store_rows import as_text
 
@@ -32,6 +33,8 @@ def undo(session: Session, planted: Planted) -> str:
     """
     if _HIDDEN in f"{planted.id}{planted.objects}{planted.body}{planted.table}{planted.file}":
         raise Unobservable("a secret is needed for it, which the journal does not hold")
+    if planted.what == RESET:
+        raise Unobservable("a reset was begun since, so that what it was called may be something else by now")
     how = {"object": _object, "row": _row, "file": _file, "call": _call, "credential": _credential}.get(planted.what)
     if how is None:
         raise Unobservable("the target names no way to undo it")

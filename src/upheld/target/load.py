@@ -74,6 +74,10 @@ def _wrong_names(document: Document) -> Iterator[Mistake]:
     api = data.get("api")
     logins = api.get("logins") if isinstance(api, dict) else None
     known["logins"] = dict.fromkeys(logins if isinstance(logins, dict) else (), ())
+    staff = data.get("staff")
+    for at, entry in _entries(staff if isinstance(staff, dict) else {}, "identities"):
+        if isinstance(name := entry.get("name"), str):
+            known.setdefault("staff.identities", {})[name] = at
     references: list[tuple[Location, object, str, str]] = []
     if isinstance(api, dict):
         references.append((("api", "endpoint"), api.get("endpoint"), "endpoints", "endpoint"))
@@ -83,12 +87,26 @@ def _wrong_names(document: Document) -> Iterator[Mistake]:
             references.append(((*at, "login"), entry.get("login"), "logins", "login"))
     for at, entry in _entries(data, "canary_flows"):
         references.append(((*at, "identity"), entry.get("identity"), "identities", "identity"))
+    references += _of_reset(data)
     for at, name, part, what in references:
-        if isinstance(name, str) and name not in known[part]:
-            close = suggestions.nearest(name, known[part])
-            there = ", ".join(list(known[part])[:_SHOWN]) or f"a name that stands under {part}"
-            expected = "" if close else f"one of {there}" if known[part] else there
+        names = known.get(part, {})
+        if isinstance(name, str) and name not in names:
+            close = suggestions.nearest(name, names)
+            there = ", ".join(list(names)[:_SHOWN]) or f"a name that stands under {part}"
+            expected = "" if close else f"one of {there}" if names else there
             yield document.mistake(at, f"no {what} is called {shorten(name)}", expected=expected, nearest=close)
+
+
+def _of_reset(data: Mapping[str, Any]) -> Iterator[tuple[Location, object, str, str]]:
+    """What the reset names: where the name stands, the name, the part that it must stand in, and what that has."""
+    reset = data.get("reset")
+    for part in ("request", "ready"):
+        entry = reset.get(part) if isinstance(reset, dict) else None
+        if isinstance(entry, dict):
+            at = ("reset", part)
+            yield (*at, "endpoint"), entry.get("endpoint"), "endpoints", "endpoint"
+            yield (*at, "identity"), entry.get("identity"), "identities", "identity"
+            yield (*at, "staff"), entry.get("staff"), "staff.identities", "staff identity"
 
 
 def _unknown_checks(document: Document, checks: Collection[str]) -> Iterator[Mistake]:

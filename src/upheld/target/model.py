@@ -28,6 +28,7 @@ from upheld.target.network import Internal, Outbound, Receivers, SharedRoles, St
 from upheld.target.parts import DocumentFile, IpNetwork, Part
 from upheld.target.privileges import DatabaseAccess
 from upheld.target.registers import Attestations, Registers
+from upheld.target.reset import WholeReset
 from upheld.target.sessions import Browsing, Sessions
 from upheld.target.staff import Staff
 
@@ -97,6 +98,7 @@ class Target(Part):
     stores_searched: StoresSearched | None = None
     stored_passwords: StoredPasswords | None = None
     database_access: DatabaseAccess | None = None
+    reset: WholeReset | None = None
     samples: tuple[str, ...] = ()
     """What of this target is a recorded sample and not observed, shown wherever it is used."""
 

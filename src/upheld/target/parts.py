@@ -52,6 +52,20 @@ def _place(value: str) -> str:
     return value
 
 
+def _query(value: str) -> str:
+    if not value.startswith("$"):
+        raise PydanticCustomError("jsonpath", "a JSONPath query (RFC 9535), which begins with $")
+    return _place(value)
+
+
+def _pattern(value: str) -> str:
+    try:
+        re.compile(value)
+    except (re.error, RecursionError, OverflowError) as error:
+        raise PydanticCustomError("pattern", "no regular expression: {why}", {"why": str(error)}) from None
+    return value
+
+
 def _url(value: str) -> str:
     parts = urlsplit(value)
     if parts.scheme not in {"http", "https"} or not parts.hostname:
@@ -95,6 +109,10 @@ LocalPath = Annotated[str, Lies.HERE]
 LocalPattern = Annotated[str, Lies.PATTERN]
 Place = Annotated[str, AfterValidator(_place)]
 """Where an answer holds a value: a JSONPath query, which begins with `$`, or what the field names beside it."""
+Query = Annotated[str, AfterValidator(_query)]
+"""A JSONPath query (RFC 9535)."""
+Pattern = Annotated[str, AfterValidator(_pattern)]
+"""A regular expression of Python's."""
 SecretRef = Annotated[str, BeforeValidator(_reference), Lies.SECRET]
 """A reference to a secret: `env:NAME` or `file:PATH`."""
 Template = Annotated[Any, AfterValidator(_no_literal_secrets)]

@@ -245,6 +245,30 @@ def test_an_intrusive_check_in_production_must_be_allowed_by_name(tmp_path: Path
     assert f"allow_intrusive: [{intrusive}]" in as_text(found)
 
 
+def test_no_reset_is_missed_only_where_checks_may_write(tmp_path: Path):
+    intrusive = next(one.id for one in CATALOGUE if one.marks.intrusive and not one.parameters.model_fields)
+    reading = next(one.id for one in CATALOGUE if not one.marks.intrusive and not one.parameters.model_fields)
+    reset = {"state": "the seed", "command": {"run": ["./reset.sh"]}}
+    for check, parts, wanted, words in (
+        (intrusive, {}, "", "(upheld clean --reset):"),
+        (
+            intrusive,
+            {"reset": reset},
+            "the command ./reset.sh",
+            "RESET: upheld clean --reset puts the whole deployment back, by the command ./reset.sh",
+        ),
+        (intrusive, {"environment": "production"}, None, ""),
+        (intrusive, {"environment": "production", "allow_intrusive": [intrusive]}, None, ""),
+        (reading, {}, None, ""),
+    ):
+        found = diagnosed(policy_of(tmp_path, claim=check), str(target_of(tmp_path, **parts)))
+        assert found.reset == wanted
+        assert json.loads(as_json(found))["reset"] == wanted
+        assert words in as_text(found)
+        assert (example("reset") in as_text(found)) is (wanted == "")
+        assert words or "--reset" not in as_text(found)
+
+
 def test_a_secret_that_is_not_there_leaves_doubt(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.delenv("NOT_THERE", raising=False)
     pki = Pki(tmp_path)
