@@ -120,6 +120,28 @@ def test_the_example_expands_to_its_targets(example: Fleet) -> None:
     assert found["joiner"].place == f"{EXAMPLE / 'tenants.csv'}:4:1"
 
 
+def test_the_guide_shows_the_example_as_it_is() -> None:
+    guide = (ROOT / "docs" / "fleet.md").read_text(encoding="utf-8")
+    for name in ("fleet.yaml", "tenant.yaml"):
+        assert f"```yaml\n{(EXAMPLE / name).read_text(encoding='utf-8')}```" in guide
+    model = schema.fleet_schema()
+    fields = {*model["properties"], *model["$defs"]["TargetEntry"]["properties"]}
+    assert {name for name in fields if f"| `{name}` |" not in guide} == set()
+
+
+def test_the_guide_shows_what_is_really_said(tmp_path: Path) -> None:
+    folder = tmp_path / "fleet"
+    shutil.copytree(EXAMPLE, folder)
+    for file, before, after in (("fleet.yaml", "contact", "contcat"), ("tenants.csv", "192.0.2.17", "florist")):
+        text = (folder / file).read_text(encoding="utf-8")
+        (folder / file).write_text(text.replace(before, after), encoding="utf-8")
+    with pytest.raises(InputError) as caught:
+        load_fleet(folder / "fleet.yaml")
+    guide = (ROOT / "docs" / "fleet.md").read_text(encoding="utf-8")
+    for one in caught.value.mistakes:
+        assert f"    {str(one).replace(f'{folder}/', '')}\n" in guide
+
+
 def test_each_member_is_a_target_that_could_stand_in_a_file_of_its_own(example: Fleet, tmp_path: Path) -> None:
     for one in example.members:
         file = tmp_path / f"{one.name}.yaml"
