@@ -197,6 +197,11 @@ def inline(value: Plain) -> str:
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 
+def anchor_text(text: str) -> str:
+    """What `text` is called in a link to a part of the page, where no other part is called alike."""
+    return re.sub(r"[^a-z0-9.]+", "-", text.lower()).strip("-")
+
+
 class _Making:
     """What the parts of one page share: the names that lead to them, and the characters that may still be spent."""
 
@@ -209,7 +214,7 @@ class _Making:
 
     def anchor(self, text: str) -> str:
         """A name for a part of the page that no other part has."""
-        return unused(re.sub(r"[^a-z0-9.]+", "-", text.lower()).strip("-"), self._taken)
+        return unused(anchor_text(text), self._taken)
 
     def claim(self, claim: ClaimResult) -> ClaimView:
         """One claim as it is shown."""
