@@ -10,6 +10,7 @@ import pytest
 
 from upheld import Finding, LeftOut, NotObserved, Unobservable
 from upheld.catalogue import Catalogue
+from upheld.probes.staff import Staff
 
 from ..staff_console import PEOPLE, SEEDS, StaffConsole, secret_values
 from ..two_tenants import TwoTenants
@@ -171,6 +172,42 @@ def test_without_identities_to_burn_nothing_is_burnt(run: Any, name: str) -> Non
     ]  # fmt: skip
     with pytest.raises(Unobservable, match="no throw-away identity"):
         run(name, identities=kept)
+
+
+@pytest.mark.parametrize("name", [CODES, PASSWORD])
+def test_sessions_of_staff_are_found_by_queries(run: Any, name: str) -> None:
+    login = StaffConsole(TwoTenants(Path("x")), Path("x")).target()["staff"]["login"]
+    first, second = login["steps"]
+    steps = [{**first, "gives": {"challenge": "$.challenge"}}, second]
+    found = run(name, login={**login, "steps": steps, "token": "$[?length(@) > 20]", "expires_in": "$.expires_in"})
+    assert passed(found)
+    assert not failed(found) + unseen(found)
+
+
+@pytest.mark.parametrize(
+    ("part", "words"),
+    [
+        ({"token": "$.*"}, r"$.* matches 2 values in the answer and must match one: $['session'], $['expires_in']"),
+        ({"token": "$.nothing"}, "finish answered 200"),
+        ({"expires_in": "$.*"}, r"$.* matches 2 values"),
+        ({"gives": "$.nothing"}, "$.nothing matches nothing in the answer"),
+    ],
+)
+def test_a_query_of_staff_that_is_not_clear_opens_nothing(
+    session_of: Callable[..., Any], tmp_path: Path, part: dict[str, Any], words: str
+) -> None:
+    with TwoTenants(tmp_path / "security.log").serving() as notes:
+        console = StaffConsole(notes, tmp_path / "mail")
+        with console.serving():
+            login = console.target()["staff"]["login"]
+            first, second = login["steps"]
+            steps = [{**first, "gives": {"challenge": part.get("gives", "/challenge")}}, second]
+            rest = {name: one for name, one in part.items() if name != "gives"}
+            described = console.target(login={**login, "steps": steps, **rest})
+            staff = session_of(secret_values=secret_values(), **described).probe(Staff)
+            with pytest.raises(Unobservable) as caught:
+                staff.send("me", identity=next(iter(PEOPLE)), objects={})
+    assert words in caught.value.reason
 
 
 def test_codes_count_once_in_a_run_whatever_process_asks(session_of: Callable[..., Any], tmp_path: Path) -> None:

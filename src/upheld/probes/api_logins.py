@@ -77,7 +77,7 @@ class Begun:
             data = self.answer.json()
         except Unobservable:
             return ""
-        return _held(data, pointer)
+        return held(data, pointer)
 
 
 @dataclass(frozen=True)
@@ -287,8 +287,7 @@ class Logins:
                 if answer.status >= 400 or matches(self._api.limited, answer):
                     return answers
                 for name, pointer in one.gives.items():
-                    data = answer.json()
-                    values[name] = queried(data, pointer) if pointer.startswith("$") else str(at(data, pointer))
+                    values[name] = value_at(answer.json(), pointer)
                     self._hide(values[name], f"{name}-{identity.name}")
         return answers
 
@@ -353,31 +352,38 @@ class Logins:
             return cookies.get(name, "")
         if where == "header":
             return answer.header(name) or ""
-        return _token_at(answer, login.token)
+        return text_at(answer, login.token)
 
 
-def _token_at(answer: Answer, place: str) -> str:
+def text_at(answer: Answer, place: str) -> str:
+    """The text that an answer holds at a JSON pointer or query; empty for none. Raises Unobservable for a query that is not clear."""
     try:
         data = answer.json()
         token = None if place.startswith("$") else at(data, place)
     except Unobservable:
         return ""
     if place.startswith("$"):
-        return _held(data, place)
+        return held(data, place)
     return token if isinstance(token, str) else ""
 
 
-def _held(data: Any, place: str) -> str:
-    """What is at a JSON pointer or query, as text; empty for nothing. Raises Unobservable for a query that is not clear."""
+def value_at(data: Any, place: str) -> str:
+    """What is at a JSON pointer or query, as text; raises Unobservable for nothing, and for a query that is not clear."""
+    return queried(data, place) if place.startswith("$") else str(at(data, place))
+
+
+def held(data: Any, place: str) -> str:
+    """As `value_at`; empty for nothing, and for null."""
     if place.startswith("$"):
         try:
             return queried(data, place)
         except Nothing:
             return ""
     try:
-        return str(at(data, place))
+        value = at(data, place)
     except Unobservable:
         return ""
+    return "" if value is None else str(value)
 
 
 def _cookie(login: Login) -> str:

@@ -11,16 +11,18 @@ _SHOWN_CHARACTERS = 80
 
 
 class Nothing(Unobservable):
-    """The query matches nothing in this answer."""
+    """The query matches nothing in this answer, or null."""
 
 
 def queried(data: Any, query: str) -> str:
     """The one string or number that `query` matches in `data`, as text.
 
-    Raises Nothing when it matches nothing, and Unobservable when it matches several values or one of another kind. Both name
+    Raises Nothing when it matches nothing or null, and Unobservable when it matches several values or one of another kind. Both name
     places and kinds, never values, which may be secrets.
     """
     value, place = _one(data, query)
+    if value is None:
+        raise Nothing(f"{query} matches null at {place}, not a string or a number")
     if isinstance(value, bool) or not isinstance(value, str | int | float):
         raise Unobservable(f"{query} matches {_kind(value)} at {place}, not a string or a number")
     return str(value)
@@ -50,8 +52,6 @@ def _one(data: Any, query: str) -> tuple[Any, str]:
 
 
 def _kind(value: object) -> str:
-    if value is None:
-        return "null"
     if isinstance(value, bool):
         return "a boolean"
     return "an array" if isinstance(value, list) else "an object"

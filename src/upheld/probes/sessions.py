@@ -14,7 +14,7 @@ from upheld.errors import Unobservable
 from upheld.probes import forging
 from upheld.probes.account_changes import AccountChange, AccountChanges
 from upheld.probes.api import Actor, Api, Reply
-from upheld.probes.api_logins import account_of, at
+from upheld.probes.api_logins import account_of, at, held, value_at
 from upheld.probes.api_requests import build, fill, generated
 from upheld.probes.base import Probe, look
 from upheld.probes.forging import Forgery
@@ -249,11 +249,8 @@ class Sessions(Probe):
         if not reply.worked:
             return Refreshed(reply.status, "", rotated=False)
         data = answer.json()
-        try:
-            refresh = str(at(data, described.refresh_token))
-        except Unobservable:
-            refresh = ""
-        made = self._keep(known.identity, str(at(data, described.token)), refresh, known.credential)
+        refresh = held(data, described.refresh_token)
+        made = self._keep(known.identity, value_at(data, described.token), refresh, known.credential)
         return Refreshed(reply.status, made, rotated=bool(refresh) and refresh != known.refresh)
 
     @look

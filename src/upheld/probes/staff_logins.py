@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from upheld.errors import Refused, Unobservable
-from upheld.probes.api_logins import at
+from upheld.probes.api_logins import held, text_at, value_at
 from upheld.probes.api_requests import fill, generated, url_of
 from upheld.probes.staff_codes import Code, Codes
 from upheld.probes.waiting import patient
@@ -141,12 +141,12 @@ class StaffLogins:
             if not 200 <= answer.status < 300 or self._staff.api.refused.match(answer.status, answer.text):
                 return Login(answer, statuses, "", handed_out)
             for name, pointer in step.gives.items():
-                value = str(at(answer.json(), pointer))
+                value = value_at(answer.json(), pointer)
                 self.hide(value, f"{name}-{identity.name}")
                 values[name] = handed_out[name] = value
         if answer is None:
             raise Unobservable("the target describes no step of the login")
-        session = _text_at(answer, described.token) if len(statuses) == len(described.steps) else ""
+        session = text_at(answer, described.token) if len(statuses) == len(described.steps) else ""
         if session:
             self.hide(session, f"session-{identity.name}")
         return Login(answer, statuses, session, handed_out)
@@ -157,8 +157,8 @@ class StaffLogins:
             step = self._staff.login.steps[login.steps - 1].operation
             raise Refused(f"the login of {identity.name} gave no session: {step} answered {login.answer.status}")
         try:
-            lifetime = float(at(login.answer.json(), self._staff.login.expires_in))
-        except (Unobservable, TypeError, ValueError):
+            lifetime = float(held(login.answer.json(), self._staff.login.expires_in))
+        except ValueError:
             lifetime = _ASSUMED_SECONDS
         now = time.monotonic()
         return _Open(self.sent_as(login.session), now + lifetime * _MARGIN, now)
@@ -206,11 +206,3 @@ def _asks_for_code(body: Any) -> bool:
     if isinstance(body, list | tuple):
         return any(_asks_for_code(item) for item in body)
     return isinstance(body, str) and _CODE in body
-
-
-def _text_at(answer: Answer, pointer: str) -> str:
-    try:
-        found = at(answer.json(), pointer)
-    except Unobservable:
-        return ""
-    return found if isinstance(found, str) else ""

@@ -7,19 +7,19 @@ from typing import Literal
 from pydantic import model_validator
 from pydantic_core import PydanticCustomError
 
-from upheld.target.parts import Name, Part, SecretRef, Template
+from upheld.target.parts import Name, Part, Place, SecretRef, Template
 
 
 class Refresh(Part):
     """How a refresh token is exchanged; `{refresh_token}` in the body is the token.
 
-    `token` and `refresh_token` point into the answer (JSON pointers).
+    `token` and `refresh_token` say where the answer holds the new ones: a JSON pointer, or a JSONPath query (RFC 9535, begins with `$`).
     """
 
     operation: str
     json_body: Template = {"refresh_token": "{refresh_token}"}
-    token: str = "/access_token"
-    refresh_token: str = "/refresh_token"
+    token: Place = "/access_token"
+    refresh_token: Place = "/refresh_token"
 
 
 class Revoke(Part):
@@ -45,8 +45,8 @@ class Sessions(Part):
     other_values: dict[str, str] = {}
     """What logins hand out beside the access token that looks like a refresh token and is none, with the reason: by its place,
     which is a JSON pointer, `header NAME` or `cookie NAME` (`cookie device: names the browser`)."""
-    refresh_token: str = "/refresh_token"
-    """Where the login's answer holds the refresh token."""
+    refresh_token: Place = "/refresh_token"
+    """Where the login's answer holds the refresh token: a JSON pointer, or a JSONPath query."""
     refresh: Refresh | None = None
     revoke: Revoke | None = None
     expired: tuple[SecretRef, ...] = ()

@@ -7,30 +7,32 @@ from pydantic_core import PydanticCustomError
 
 from upheld.target.access import RoleChange
 from upheld.target.api import Account, Answers, Api, Totp
-from upheld.target.parts import LocalPattern, Name, Part, Template
+from upheld.target.parts import LocalPattern, Name, Part, Place, Template
 
 
 class LoginStep(Part):
-    """One request of a login. `gives` says where its JSON answer holds what later steps send, by name (`challenge: /challenge`).
+    """One request of a login.
 
-    In the body the identity's values and secrets, what earlier steps gave and `{code}` (the second factor's code) are filled in.
+    `gives` says where its JSON answer holds what later steps send, by name (`challenge: /challenge`): a JSON pointer, or a JSONPath
+    query (RFC 9535, begins with `$`). In the body the identity's values and secrets, what earlier steps gave and `{code}` (the second
+    factor's code) are filled in.
     """
 
     operation: Name
     json_body: Template = Field(alias="json")
-    gives: dict[str, str] = {}
+    gives: dict[str, Place] = {}
 
 
 class StaffLogin(Part):
-    """How an account of staff gets a session: a request for each factor. `token` is where the last answer holds the session.
+    """How an account of staff gets a session: a request for each factor.
 
-    `header` and `value` say how it is sent. `ends` is the operation that logs out, `unauthenticated` what is answered to
+    `token` is where the last answer holds the session, and `expires_in` its lifetime in seconds: JSON pointers or JSONPath queries. `header` and `value` say how it is sent. `ends` is the operation that logs out, `unauthenticated` what is answered to
     whoever has no session.
     """
 
     steps: tuple[LoginStep, ...] = Field(min_length=1)
-    token: str
-    expires_in: str = "/expires_in"
+    token: Place
+    expires_in: Place = "/expires_in"
     header: str = "Authorization"
     value: str = "Bearer {session}"
     ends: Name | None = None

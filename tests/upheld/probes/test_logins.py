@@ -78,7 +78,12 @@ class Server:
             if json.loads(body).get("password") != PASSWORD:
                 return self._json(200, {"credentials": []})
             kinds = [{"type": one, "value": self._session()} for one in ("refresh", "access")]
-            return self._json(200, {"credentials": kinds, "life": {"seconds": 1}})
+            return self._json(200, {"credentials": kinds, "life": {"seconds": 1, "none": None}})
+        if where.path == "/exchange":
+            if json.loads(body).get("refresh") not in self.sessions:
+                return self._json(401, {})
+            kinds = [{"type": one, "value": self._session()} for one in ("refresh", "access")]
+            return self._json(200, {"credentials": kinds, "again": None})
         if where.path == "/first":
             if json.loads(body).get("password") != PASSWORD:
                 return self._json(401, {})
@@ -154,7 +159,7 @@ def logging_in(session_of: Callable[..., Any]) -> Iterator[Callable[[dict[str, A
 
     with contextlib.ExitStack() as stack:
 
-        def make(login: dict[str, Any]) -> tuple[Any, Server]:
+        def make(login: dict[str, Any], **sessions: Any) -> tuple[Any, Server]:
             server = Server()
             port = stack.enter_context(web(server, takes_body=True))
             given = {"password": "env:ADA_PASSWORD", "key": "env:ADA_KEY", "awkward": "env:ADA_AWKWARD"}
@@ -167,10 +172,14 @@ def logging_in(session_of: Callable[..., Any]) -> Iterator[Callable[[dict[str, A
                 api={
                     "endpoint": "api",
                     "logins": {"l": login},
-                    "declared": {"me": {"call": "GET /me"}, "page": {"call": "GET /page"}},
+                    "declared": {
+                        "me": {"call": "GET /me"},
+                        "page": {"call": "GET /page"},
+                        "exchange": {"call": "POST /exchange", "public": True},
+                    },
                 },
                 access={"unauthenticated": {"statuses": [401], "location": "^/login"}},
-                sessions={"whoami": "me", "identity": "ada", "token": "opaque"},
+                sessions={"whoami": "me", "identity": "ada", "token": "opaque", **sessions},
             )
             return session, server
 
@@ -308,6 +317,52 @@ def test_a_query_that_does_not_match_one_value_is_said_without_the_values(
 def test_a_lifetime_is_found_by_a_query(logging_in: Any) -> None:
     session, _ = logging_in({**LOGINS["value among others"], "expires_in": "$.life.seconds"})
     assert session.probe(Sessions).issue("ada").told_seconds == 1
+
+
+REFRESH = "$.credentials[?@.type=='refresh'].value"
+ACCESS = "$.credentials[?@.type=='access'].value"
+
+
+def test_a_refresh_token_is_found_and_exchanged_by_queries(logging_in: Any) -> None:
+    exchange = {"operation": "exchange", "json_body": {"refresh": "{refresh_token}"}, "token": ACCESS}
+    for again, rotated in ((REFRESH, True), ("$.nothing", False), ("$.again", False), ("/again", False)):
+        refresh = {**exchange, "refresh_token": again}
+        session, _ = logging_in(LOGINS["value among others"], refresh_token=REFRESH, refresh=refresh)
+        probe = session.probe(Sessions)
+        issued = probe.issue("ada")
+        assert issued.has_refresh_token
+        made = probe.refresh(issued.handle)
+        assert (made.worked, made.rotated) == (True, rotated)
+        assert probe.use(made.handle).worked
+
+
+@pytest.mark.parametrize(
+    ("described", "words"),
+    [
+        ({"refresh_token": "$..value"}, r"\$\.\.value matches 2 values in the answer"),
+        ({"refresh": {"token": "$..value", "refresh_token": REFRESH}}, r"\$\.\.value matches 2 values in the answer"),
+        ({"refresh": {"token": ACCESS, "refresh_token": "$..value"}}, r"\$\.\.value matches 2 values in the answer"),
+        ({"refresh": {"token": "$.nothing", "refresh_token": REFRESH}}, r"\$\.nothing matches nothing in the answer"),
+        ({"refresh": {"token": "$.again", "refresh_token": REFRESH}}, r"\$\.again matches null"),
+    ],
+)
+def test_a_refresh_token_that_a_query_does_not_tell_decides_nothing(
+    logging_in: Any, described: dict[str, Any], words: str
+) -> None:
+    if "refresh" in described:
+        exchange = {"operation": "exchange", "json_body": {"refresh": "{refresh_token}"}}
+        described = {"refresh": {**exchange, **described["refresh"]}}
+    session, server = logging_in(LOGINS["value among others"], **{"refresh_token": REFRESH, **described})
+    probe = session.probe(Sessions)
+    with pytest.raises(Unobservable, match=words) as caught:
+        probe.refresh(probe.issue("ada").handle)
+    assert not any(one in str(caught.value) for one in server.sessions)
+
+
+def test_null_is_no_refresh_token(logging_in: Any) -> None:
+    for place in ("$.life.none", "/life/none", "$.nothing", "/nothing"):
+        session, _ = logging_in(LOGINS["value among others"], refresh_token=place)
+        assert not session.probe(Sessions).issue("ada").has_refresh_token
 
 
 @pytest.mark.parametrize("value", [None, True, [], {}])

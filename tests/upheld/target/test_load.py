@@ -175,6 +175,23 @@ def test_a_wrong_query_of_a_login_is_said_with_its_line(file: Path) -> None:
 
 
 @pytest.mark.parametrize(
+    "part",
+    [
+        'sessions: {whoami: me, identity: owner, refresh_token: "$.a["}',
+        'sessions: {whoami: me, identity: owner, refresh: {operation: again, token: "$.a["}}',
+        'sessions: {whoami: me, identity: owner, refresh: {operation: again, refresh_token: "$.a["}}',
+        'staff: {me: me, api: {endpoint: api, openapi: /s.json}, login: {token: "$.a[", steps: [{operation: a, json: {}}]}}',
+        'staff: {me: me, api: {endpoint: api, openapi: /s.json}, login: {token: /a, expires_in: "$.a[", steps: [{operation: a, json: {}}]}}',
+        'staff: {me: me, api: {endpoint: api, openapi: /s.json}, login: {token: /a, steps: [{operation: a, json: {}, gives: {b: "$.a["}}]}}',
+    ],
+)
+def test_a_wrong_query_of_sessions_and_of_staff_is_said_with_its_line(file: Path, part: str) -> None:
+    file.write_text(f"{WHOLE}{part}\n")
+    found = [one for one in mistakes(file) if "no JSONPath query" in one]
+    assert [one.partition(":")[2].split(":")[0] for one in found] == [str(WHOLE.count("\n") + 1)]
+
+
+@pytest.mark.parametrize(
     ("before", "after", "line"),
     [
         ("password: env:OWNER", "password: hunter2-the-secret", 19),
