@@ -30,10 +30,15 @@ def hosts_of(target: Target) -> frozenset[str]:
         hosts.add(f"{DATABASE} {min(target.shared_roles.roles.values())}")
     if target.backups is not None:
         hosts.add(f"{BACKUP_STORE} {target.backups.store}")
-    ways = [target.host.connection if target.host is not None else None]
+    ways = [_way(target.host.connection, target.host.cluster)] if target.host is not None else []
     # Journals and outputs of containers are read by commands, on this machine where no other one is named.
-    ways += [log.connection or log.cluster or (None if log.path else "local://") for log in target.logs]
+    ways += [_way(log.connection, log.cluster) or (None if log.path else "local://") for log in target.logs]
     return frozenset(hosts | {f"{MACHINE} {_machine(way)}" for way in ways if way is not None})
+
+
+def _way(connection: str | None, cluster: str | None) -> str | None:
+    """The URL of what commands are really sent to: for pods it is their cluster's API."""
+    return cluster if cluster is not None and (connection is None or connection.startswith("kubectl:")) else connection
 
 
 def _machine(way: str) -> str:

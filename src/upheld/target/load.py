@@ -117,7 +117,8 @@ def _unknown_checks(document: Document, checks: Collection[str]) -> Iterator[Mis
     for index, name in enumerate(listed if isinstance(listed, list) else []):
         if isinstance(name, str) and name not in checks:
             close = suggestions.nearest(name, checks)
-            yield document.mistake(("allow_intrusive", index), f"no check is called {shorten(name)}", nearest=close)
+            message, expected = f"no check is called {shorten(name)}", "" if close else "the name of a check"
+            yield document.mistake(("allow_intrusive", index), message, expected=expected, nearest=close)
 
 
 def _unknown_hosts(document: Document, target: Target) -> Iterator[Mistake]:
@@ -129,7 +130,9 @@ def _unknown_hosts(document: Document, target: Target) -> Iterator[Mistake]:
     for name in target.limits.hosts if target.limits else ():
         if name.lower().rstrip(".") not in {one.lower().rstrip(".") for one in known}:
             message, close = f"the target names no host {shorten(name)}", suggestions.nearest(name, known)
-            yield document.mistake(("limits", "hosts", name), message, key=True, nearest=close)
+            expected = "" if close else "a host that the target names"
+            place = ("limits", "hosts", name)
+            yield document.mistake(place, message, key=True, expected=expected, nearest=close)
 
 
 def _literal_secrets(document: Document) -> Iterator[Mistake]:

@@ -313,6 +313,8 @@ def test_what_is_sent_something_besides_http_is_told_apart_by_where_it_is() -> N
                 {"name": "b", "path": "/var/log/b", "connection": "ssh://db1.acme.example"},
                 {"name": "c", "journald": {"unit": "x"}},
                 {"name": "d", "docker": {"container": "shop"}, "connection": "docker://web"},
+                {"name": "e", "kubectl": {"selector": "app=x"}, "cluster": "https://K8S.example:6443"},
+                {"name": "f", "path": "/x", "connection": "kubectl://pod", "cluster": "https://k8s.example:6443"},
             ],
         }
     )
@@ -325,6 +327,7 @@ def test_what_is_sent_something_besides_http_is_told_apart_by_where_it_is() -> N
         "the host db1.acme.example",
         "the host local://",
         "the host docker://web",
+        "the host k8s.example",
     }
     assert {limited_as(one) for one in hosts} == {"www.acme.example", "forge.example", *KINDS}
 

@@ -146,6 +146,10 @@ def test_limits_are_of_hosts_that_something_is_sent_to(file: Path) -> None:
     assert mistakes(file) == [
         "target.yaml:27:5: the target names no host 'api.exmaple.com'; did you mean 'api.example.com'?"
     ]
+    file.write_text(WHOLE + "limits: {hosts: {qqq: {requests: 9}}}\nallow_intrusive: [qqq]\n")
+    with pytest.raises(InputError) as caught:
+        load_target(file, ["tls.refuses_old_versions"])
+    assert [one.expected for one in caught.value.mistakes] == ["a host that the target names", "the name of a check"]
     file.write_text(WHOLE + "limits: {hosts: {API.example.com: {requests: 9}}}\n")
     limits = load_target(file)[0].limits
     assert limits is not None
