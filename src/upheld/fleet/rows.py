@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import json
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -14,12 +15,13 @@ from upheld import documents
 from upheld.documents import Document, shorten
 from upheld.errors import InputError, Mistake
 from upheld.fleet.filling import PARAMETER, Row, Within
-from upheld.yaml_core import Limits, Tree
+from upheld.yaml_core import Limits, Tree, compose
 
 TABLE = ".csv"
 EXPECTED = "a list of mappings, or a CSV, YAML or JSON file"
 
 _NAME = "name"
+_SURROGATES = re.compile(r"(?<!\\)((?:\\\\)*)(\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2})")
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +45,7 @@ def rows_of(given: Within, folder: Path) -> tuple[list[Row], list[Mistake], str]
     path = folder / given.data
     table = path.suffix.lower() == TABLE
     try:
-        document = load_table(path) if table else documents.load(path)
+        document = load_table(path) if table else _load_list(path)
     except InputError as error:
         return [], [told_at(given, one) for one in error.mistakes], ""
     rows, mistakes = _checked(Within(document), untyped=table)
@@ -88,6 +90,18 @@ def _checked(part: Within, *, untyped: bool) -> tuple[list[Row], list[Mistake]]:
 def _no_parameter(row: Within, key: str) -> Mistake:
     message = f"{shorten(key)} cannot be the name of a parameter"
     return row.mistake((key,), message, key=True, expected="a letter, then letters, digits, _ and -")
+
+
+def _load_list(path: Path, limits: Limits = Limits()) -> Document:  # noqa: B008  (frozen)
+    """The document in a YAML or JSON file, which is YAML but for one thing: it may write a character as two surrogates."""
+    text, digest = documents.read(path, limits, "YAML or JSON")
+    if path.suffix.lower() == ".json":
+        text = _SURROGATES.sub(lambda found: f"{found[1]}\\U{_character(found[2]):08X}", text)
+    return Document(compose(text, str(path), limits), str(path), digest)
+
+
+def _character(escaped: str) -> int:
+    return ord(json.loads(f'"{escaped}"'))
 
 
 # --- tables --------------------------------------------------------------------------------------------------------

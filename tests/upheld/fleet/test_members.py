@@ -277,6 +277,18 @@ def test_what_looks_like_a_number_in_a_table_stays_the_text_that_it_is(project: 
     assert one.target["vantage"] == {"name": "0042/1.10"}
 
 
+def test_json_is_read_as_json_is_written(project: Project) -> None:
+    project.write("tenant.yaml", TARGET.replace("Acme", "${note}"))
+    notes = ["\U0001f600 é \\ud83d\\ude00 \\", "\\\U0001f600/\t"]
+    listed = [{"name": f"t{number}", "note": note} for number, note in enumerate(notes)]
+    project.write("rows.json", json.dumps(listed, indent="\t").replace("/", "\\/"))
+    found = project.members("  - {template: tenant.yaml, with: rows.json}\n")
+    assert [one.target["name"] for one in found.values()] == notes
+    project.write("rows.json", '[{"name": "a", "note": "\\ud83d"}]')
+    (said,) = project.mistakes("  - {template: tenant.yaml, with: rows.json}\n")
+    assert said.startswith("rows.json:1:")
+
+
 def test_parameters_fill_texts_keys_and_overlays_and_are_never_read_as_yaml_or_filled_again(project: Project) -> None:
     project.write("tenant.yaml", TARGET.replace("Acme", "$$5 ${name} $ ${odd} $$${name}") + "samples: ${samples}\n")
     odd = '"\\"]: {x: !!y ${name}"'
