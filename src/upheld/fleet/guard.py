@@ -34,7 +34,6 @@ def main() -> None:
     order = json.loads(sys.argv[1])
     # Whatever the audit leaves behind in sessions of its own becomes a child of this process, which can end it then.
     _prctl(_PR_SET_CHILD_SUBREAPER, 1)
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)
     process = subprocess.Popen(
         order["command"],
         cwd=order["folder"],
@@ -44,6 +43,9 @@ def main() -> None:
         start_new_session=True,
         preexec_fn=_die_with_parent,  # noqa: PLW1509  (this process has one thread)
     )
+    signal.signal(
+        signal.SIGTERM, signal.SIG_IGN
+    )  # Not before: the audit would ignore it too, and not end when it is asked to.
     _say({"group": process.pid})
     watch = _Watch(process, order)
     watch.to_the_end()

@@ -70,9 +70,7 @@ class Heart:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         """Take all tickets back, tell the workers so if that can be done, and beat no more."""
-        self._over.set()
-        if self._thread.is_alive():
-            self._thread.join(2 * _ANSWER)
+        self.fall_silent()
         with self._lock:
             self._good.clear()
         with suppress(Lost):  # Then the workers hear nothing any more, which ends their leases.
@@ -111,6 +109,12 @@ class Heart:
                 queue.close()
             except Exception as error:  # What cannot be told to a scheduler that is gone need not be told.
                 self.fault = error
+
+    def fall_silent(self) -> None:
+        """Beat no more, and tell nobody: what a controller does that has died."""
+        self._over.set()
+        if self._thread.is_alive():
+            self._thread.join(2 * _ANSWER)
 
     def _go_on(self) -> None:
         while not self._over.wait(self._every):
