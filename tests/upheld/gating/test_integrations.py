@@ -15,6 +15,7 @@ import pytest
 import yaml
 
 from ...loopback import ROOT, free_port
+from ...offline import copied, without_index
 from .conftest import PLAIN, Project
 
 ACTION = ROOT / "action.yml"
@@ -116,7 +117,7 @@ def test_the_hook_keeps_a_commit_out(project: Project) -> None:
     subprocess.run(validated, check=True, timeout=60, capture_output=True)
     (hook,) = yaml.safe_load(HOOKS.read_text())
     assert hook.pop("additional_dependencies") == [".[code]"]
-    # As it is offered, but for the environment: the one that pre-commit would make comes from a package index.
+    # As it is offered, but for the environment, which is made in the next test.
     local = {**hook, "language": "system"}
     project.write(".pre-commit-config.yaml", yaml.safe_dump({"repos": [{"repo": "local", "hooks": [local]}]}))
     project.commit()
@@ -132,6 +133,36 @@ def test_the_hook_keeps_a_commit_out(project: Project) -> None:
     project.write("app/a.py", PLAIN)
     assert bash(project, run, **home).returncode == 0
     assert project.git("status", "--porcelain") == "M app/a.py"
+
+
+def test_pre_commit_makes_the_environment_of_the_hook_and_runs_it(project: Project) -> None:
+    """As it is offered, with its language and what it needs besides; what is installed here already stands for the index."""
+    offered = project.beside / "offered"
+    copied(offered)
+    names = {f"GIT_{who}_{what}": "x@example.com" for who in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")}
+    for words in (("init", "-q", "."), ("add", "-A"), ("commit", "-q", "-m", "offered")):
+        subprocess.run(["git", *words], cwd=offered, check=True, env={**os.environ, **names}, timeout=60)
+    head = subprocess.run(["git", "rev-parse", "HEAD"], cwd=offered, check=True, capture_output=True, text=True)
+    taken = {"repo": str(offered), "rev": head.stdout.strip(), "hooks": [{"id": "upheld-gate"}]}
+    project.write(".pre-commit-config.yaml", yaml.safe_dump({"repos": [taken]}))
+    project.commit()
+    home = project.beside / "pre-commit"
+    environ = {**os.environ, **without_index(project.beside / "others"), **names, "PRE_COMMIT_HOME": str(home)}
+    command = [sys.executable, "-m", "pre_commit", "run", "--hook-stage", "pre-commit", "--color", "never"]
+
+    def committed() -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            command, cwd=project.folder, env=environ, capture_output=True, text=True, check=False, timeout=300
+        )
+
+    done = committed()
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert list(home.glob("repo*/py_env-*/lib/python3*/site-packages/upheld/cli/gate.py"))
+    project.write("app/a.py", PLAIN)
+    project.git("add", "-A")
+    done = committed()
+    assert done.returncode == 1, done.stdout + done.stderr
+    assert "app/a.py:1: breaks “Promise 1.”" in done.stdout
 
 
 def test_the_worked_example_of_the_page(project: Project) -> None:
