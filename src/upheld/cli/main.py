@@ -34,6 +34,7 @@ _OWN = {
     "draft": ("upheld.cli.draft", "draft"),
     "run": ("upheld.cli.run", "run"),
     "gate": ("upheld.cli.gate", "gate"),
+    "fleet": ("upheld.cli.fleet", "fleet"),
     "export": ("upheld.cli.export", "export_run"),
     "list": ("upheld.cli.show", "list_everything"),
     "explain": ("upheld.cli.show", "explain"),

@@ -136,9 +136,13 @@ class Admitting:
             found.append(Admission(one.name, shares))
         return found
 
-    def ended(self, name: str, sent: Mapping[str, int], now: float) -> None:
-        """A target is through, and nothing of it sends any more; what it did not send of its share is given back."""
-        self._leave(name, sent, lambda share: now + share.burst / share.per_second if share.per_second else now)
+    def ended(self, name: str, sent: Mapping[str, int], now: float, *, again: bool = False) -> None:
+        """Nothing of an attempt sends any more; what it did not send of its share is given back. `again`: it is to be tried once more."""
+        one, _ = self._leave(
+            name, sent, lambda share: now + share.burst / share.per_second if share.per_second else now
+        )
+        if again:
+            self._await(Wanted(one.name, one.hosts, one.own))
 
     def lost(self, name: str, now: float, *, again: bool) -> None:
         """Nothing is known of an attempt any more: it may send until its lease has run out. `again`: it is to be tried once more."""

@@ -30,6 +30,8 @@ _PROGRESS_FORMAT = "upheld-fleet-progress/1"
 _MISTAKES_SHOWN = 20
 BEGUN, STARTED, ENDED, RECORDED = "begun", "started", "ended", "recorded"
 """The events: the fleet's run, an attempt's beginning and its end, and that its run is in the ledger."""
+UNKNOWN = "the controller was ended before the attempt was"
+"""How an attempt ended of which no end is known."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,12 +149,11 @@ class Standing:
     started: str
     ran: Mapping[str, Ended]
     attempts: Mapping[str, tuple[Attempt, ...]]
+    """All that were begun; of those of which no end is known that is said."""
     spent: Mapping[str, int]
     """Requests that each host was sent by attempts that ended, and may have been sent by those of which no end is known."""
     open: Mapping[str, frozenset[str]]
     """The targets whose attempt has no known end, with the hosts that it had a share of."""
-    alive: float
-    """When the controller was last known to be alive, in seconds since 1970."""
     end: int
     """Where the last whole line ends, in bytes; what follows was torn off by a crash."""
 
@@ -161,7 +162,6 @@ def standing(folder: Path) -> Standing | None:
     """What the journal in a fleet's folder says; None where there is none. Raises InputError for one that is damaged."""
     path = folder / PROGRESS
     try:
-        alive = path.stat().st_mtime
         with path.open("rb") as stream:
             events, end = _whole_lines(stream, path)
     except FileNotFoundError:
@@ -174,7 +174,7 @@ def standing(folder: Path) -> Standing | None:
     if first.get("event") != BEGUN or first.get("format") != _PROGRESS_FORMAT:
         raise InputError([Mistake(str(path), 1, 1, "is no journal of a fleet's run that this version can read")])
     try:
-        return _told(first, rest, alive, end)
+        return _told(first, rest, end)
     except (KeyError, TypeError, ValueError) as error:
         raise InputError([Mistake(str(path), 0, 0, f"is damaged: {type(error).__name__}: {error}")]) from error
 
@@ -184,33 +184,38 @@ class _Telling:
     ran: dict[str, Ended] = field(default_factory=dict)
     attempts: dict[str, tuple[Attempt, ...]] = field(default_factory=dict)
     spent: dict[str, int] = field(default_factory=dict)
-    open: dict[tuple[str, int], dict[str, int | None]] = field(default_factory=dict)
+    open: dict[tuple[str, int], tuple[Attempt, dict[str, int | None]]] = field(default_factory=dict)
 
     def take(self, one: Mapping[str, Any]) -> None:
         kind, name = one["event"], str(one["member"])
         if kind == STARTED:
-            self.open[name, int(one["attempt"])] = {str(host): count for host, count in one["share"].items()}
+            begun = Attempt(str(one["worker"]), "", str(one["at"]), 0.0, UNKNOWN)
+            self.open[name, int(one["attempt"])] = begun, {str(host): count for host, count in one["share"].items()}
         elif kind == ENDED:
             self.open.pop((name, int(one["attempt"])), None)
             self.add(one["sent"])
             made = Attempt(**one["made"])
-            self.attempts[name] = (*self.attempts.get(name, ()), made)
+            self.made(name, made)
             if one["run"]:
                 self.ran[name] = Ended(one["digest"], one["run"], int(one["code"]), made.seconds, recorded=False)
         elif kind == RECORDED and name in self.ran:
             self.ran[name] = replace(self.ran[name], recorded=True)
+
+    def made(self, name: str, attempt: Attempt) -> None:
+        self.attempts[name] = (*self.attempts.get(name, ()), attempt)
 
     def add(self, sent: Mapping[str, int | None]) -> None:
         for host, count in sent.items():
             self.spent[host] = self.spent.get(host, 0) + int(count or 0)
 
 
-def _told(first: Mapping[str, Any], rest: Iterable[Mapping[str, Any]], alive: float, end: int) -> Standing:
+def _told(first: Mapping[str, Any], rest: Iterable[Mapping[str, Any]], end: int) -> Standing:
     telling = _Telling()
     for one in rest:
         telling.take(one)
     still: dict[str, frozenset[str]] = {}
-    for (name, _), share in telling.open.items():
+    for (name, _), (begun, share) in telling.open.items():
+        telling.made(name, begun)
         telling.add(share)
         still[name] = still.get(name, frozenset()) | share.keys()
     return Standing(
@@ -222,7 +227,6 @@ def _told(first: Mapping[str, Any], rest: Iterable[Mapping[str, Any]], alive: fl
         attempts=telling.attempts,
         spent=telling.spent,
         open=still,
-        alive=alive,
         end=end,
     )
 
@@ -263,9 +267,9 @@ class Journal:
         """Say which fleet's run this is."""
         self._note(BEGUN, format=_PROGRESS_FORMAT, id=run, fleet=fleet, digest=digest, started=started)
 
-    def started(self, member: str, attempt: int, worker: str, share: Mapping[str, int | None]) -> None:
+    def started(self, member: str, attempt: int, worker: str, at: str, share: Mapping[str, int | None]) -> None:
         """Say, before anything is sent, that an attempt begins, and how many requests it may send each host that has a limit."""
-        self._note(STARTED, member=member, attempt=attempt, worker=worker, share=dict(share))
+        self._note(STARTED, member=member, attempt=attempt, worker=worker, at=at, share=dict(share))
 
     def ended(
         self, member: str, attempt: int, made: Attempt, sent: Mapping[str, int], ran: tuple[str, str, int] | None = None
@@ -280,10 +284,6 @@ class Journal:
     def recorded(self, member: str) -> None:
         """Say that the run of a target is in the ledger."""
         self._note(RECORDED, member=member)
-
-    def alive(self) -> None:
-        """Leave a trace of being alive: the file's time, from which a resumed run knows when the workers must have stopped."""
-        os.utime(self._stream.fileno())
 
     def close(self) -> None:
         """End writing."""

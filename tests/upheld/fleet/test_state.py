@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import os
 
 import pytest
 
@@ -20,15 +19,15 @@ def journal(folder):
     """One target ran and is in the ledger, one ran, one was lost and is under way again, one is under way for the first time."""
     with Journal(folder) as made:
         made.begin("r1", "production", "d" * 64, "2026-03-02T09:30:00.000Z")
-        made.started("acme", 1, MADE.worker, {"acme.example": 50})
+        made.started("acme", 1, MADE.worker, MADE.started, {"acme.example": 50})
         made.ended("acme", 1, MADE, {"acme.example": 20}, ("a" * 64, "run-acme", 1))
         made.recorded("acme")
-        made.started("eu", 1, LOST.worker, {"eu.example": 30, "shared.example": None})
+        made.started("eu", 1, LOST.worker, LOST.started, {"eu.example": 30, "shared.example": None})
         made.ended("eu", 1, LOST, {"eu.example": 30})
-        made.started("us", 1, MADE.worker, {})
+        made.started("us", 1, MADE.worker, MADE.started, {})
         made.ended("us", 1, MADE, {}, ("b" * 64, "run-us", 0))
-        made.started("eu", 2, MADE.worker, {"eu.example": 10, "shared.example": None})
-        made.started("asia", 1, MADE.worker, {"shared.example": None})
+        made.started("eu", 2, MADE.worker, MADE.started, {"eu.example": 10, "shared.example": None})
+        made.started("asia", 1, MADE.worker, MADE.started, {"shared.example": None})
     return folder / state.PROGRESS
 
 
@@ -40,7 +39,8 @@ def test_what_stands_is_told(tmp_path):
         "acme": ("run-acme", 1, True),
         "us": ("run-us", 0, False),
     }
-    assert found.attempts == {"acme": (MADE,), "eu": (LOST,), "us": (MADE,)}
+    begun = Attempt(MADE.worker, "", MADE.started, 0.0, state.UNKNOWN)
+    assert found.attempts == {"acme": (MADE,), "eu": (LOST, begun), "us": (MADE,), "asia": (begun,)}
     assert found.spent == {"acme.example": 20, "eu.example": 40, "shared.example": 0}, "what is not known was sent"
     assert found.open == {
         "eu": frozenset({"eu.example", "shared.example"}),
@@ -97,15 +97,6 @@ def test_a_journal_of_another_format_is_refused(tmp_path, first):
 def test_there_may_be_no_journal(tmp_path):
     assert standing(tmp_path) is None
     assert standing(tmp_path / "nowhere") is None
-
-
-def test_the_journals_time_says_when_its_writer_was_alive(tmp_path):
-    path = journal(tmp_path)
-    os.utime(path, (1000, 1000))
-    assert standing(tmp_path).alive == 1000
-    with Journal(tmp_path, standing(tmp_path)) as more:
-        more.alive()
-    assert standing(tmp_path).alive > 1000
 
 
 def test_only_what_was_audited_with_the_same_is_taken_over(tmp_path):
