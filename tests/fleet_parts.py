@@ -34,7 +34,12 @@ def cluster(workers: int = 2) -> Iterator[Client]:
 
     with (
         LocalCluster(
-            n_workers=workers, threads_per_worker=4, host="127.0.0.1", dashboard_address=None, memory_limit=0
+            n_workers=workers,
+            threads_per_worker=4,
+            host="127.0.0.1",
+            dashboard_address=None,
+            scheduler_kwargs={"dashboard_address": "127.0.0.1:0", "dashboard": False},
+            memory_limit=None,
         ) as local,
         Client(local) as client,
     ):
