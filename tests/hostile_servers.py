@@ -71,6 +71,13 @@ POSTGRESQL: dict[str, Says] = {
 }
 
 
+LET_IN = message(b"R", bytes(4)) + b"".join(
+    message(b"S", one)
+    for one in (b"server_version\x0017.2\0", b"client_encoding\0UTF8\0", b"standard_conforming_strings\0on\0")
+) + message(b"Z", b"I")  # fmt: skip
+"""What a PostgreSQL server says to somebody whom it asks for no password."""
+
+
 def of_postgresql(says: Says) -> Callable[[socket.socket, threading.Event], None]:
     """What a server does with each connection: it lets anybody in, and answers the first statement as it likes."""
 
@@ -80,16 +87,53 @@ def of_postgresql(says: Says) -> Callable[[socket.socket, threading.Event], None
             while struct.unpack("!II", connection.recv(8))[1] != 196608:
                 connection.sendall(b"N")  # No TLS, and no encryption by GSSAPI.
             connection.recv(4_096)
-            parameters = b"".join(
-                message(b"S", one)
-                for one in (
-                    b"server_version\x0017.2\0",
-                    b"client_encoding\0UTF8\0",
-                    b"standard_conforming_strings\0on\0",
-                )
-            )
-            connection.sendall(message(b"R", bytes(4)) + parameters + message(b"Z", b"I"))
+            connection.sendall(LET_IN)
             connection.recv(65_536)
+            says(connection, stop)
+
+    return behave
+
+
+def asked_for_tls(connection: socket.socket) -> None:
+    """Say yes to PostgreSQL's request for TLS."""
+    while struct.unpack("!II", connection.recv(8))[1] != 80877103:
+        connection.sendall(b"N")  # No encryption by GSSAPI.
+    connection.sendall(b"S")
+
+
+def _dripped_handshake(connection: socket.socket, stop: threading.Event) -> None:
+    for byte in b"\x16\x03\x03\x3f\xff" + bytes(16_000):
+        connection.sendall(bytes([byte]))
+        if stop.wait(0.2):
+            return
+
+
+def _endless_handshake(connection: socket.socket, stop: threading.Event) -> None:
+    while not stop.is_set():
+        connection.sendall(b"\x16\x03\x03\x40\x00" + b"\x02\xff\xff\xff" + bytes(16_380))
+
+
+def _warnings(connection: socket.socket, stop: threading.Event) -> None:
+    while not stop.is_set():
+        connection.sendall(b"\x15\x03\x03\x00\x02\x01\x5a" * 1_000)
+
+
+HANDSHAKES: dict[str, Says] = {
+    "silence": _silence,
+    "a drip": _dripped_handshake,
+    "a message without end": _endless_handshake,
+    "warnings": _warnings,
+    "garbage": _garbage,
+}
+"""What may come where a handshake should."""
+
+
+def with_handshake(says: Says) -> Callable[[socket.socket, threading.Event], None]:
+    """What a PostgreSQL server does with each connection that asks for TLS: whatever it likes, in the place of a handshake."""
+
+    def behave(connection: socket.socket, stop: threading.Event) -> None:
+        with contextlib.suppress(OSError, struct.error):
+            asked_for_tls(connection)
             says(connection, stop)
 
     return behave
@@ -114,7 +158,17 @@ def _selected(connection: socket.socket, stop: threading.Event) -> None:
         connection.sendall(many)
 
 
+def _dripped_rows(connection: socket.socket, stop: threading.Event) -> None:
+    column = b"\x03def\0\0\0\x01n\x01n\x0c" + struct.pack("<HIBHBH", 45, 1_000, 253, 0, 0, 0)
+    connection.sendall(_packet(b"\x01", 1) + _packet(column, 2) + _packet(b"\xfe\0\0\x02\0", 3))
+    for number in range(4, 1_000):
+        connection.sendall(_packet(b"\x01x", number % 256))
+        if stop.wait(0.2):
+            return
+
+
 MYSQL: dict[str, Says] = {
+    "rows that drip": _dripped_rows,
     "silence": _silence,
     "a drip": _dripped,
     "rows without end": _selected,

@@ -18,6 +18,8 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.kdf.hkdf import HKDFExpand
 
+from hostile_servers import LET_IN, asked_for_tls
+
 ALERT, HANDSHAKE, DATA = 21, 22, 23
 LARGEST = 16_384
 Says = Callable[["Records", threading.Event], None]
@@ -93,10 +95,33 @@ FLOODS: dict[str, Says] = {
 }  # fmt: skip
 
 
-def behaving(certificate: Path, says: Says) -> Callable[[socket.socket, threading.Event], None]:
-    """What a server does with each connection: a true handshake, the request awaited, then what it says."""
+def _keys_and_reading(records: Records, stop: threading.Event) -> None:
+    """Ask for new keys without end, and read what is sent for that: each answer is a sign of life, and none is an answer."""
+
+    def read() -> None:
+        with contextlib.suppress(OSError):
+            while records.sock.recv(65_536):
+                pass
+
+    threading.Thread(target=read, daemon=True).start()
+    while not stop.is_set():
+        records.renew(asks=True)
+
+
+KEYS_AND_READING: Says = _keys_and_reading
+
+
+def behaving(
+    certificate: Path, says: Says, before: Callable[[socket.socket], None] | None = None
+) -> Callable[[socket.socket, threading.Event], None]:
+    """What a server does with each connection: a true handshake, the request awaited, then what it says.
+
+    `before` is what goes before the handshake, where a protocol asks for TLS first.
+    """
 
     def behave(connection: socket.socket, stop: threading.Event) -> None:
+        if before is not None:
+            before(connection)
         with tempfile.TemporaryDirectory() as folder, contextlib.suppress(OSError, ValueError):
             context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
             context.load_cert_chain(certificate)
@@ -113,3 +138,17 @@ def behaving(certificate: Path, says: Says) -> Callable[[socket.socket, threadin
                     says(Records(bare, bytes.fromhex(secret)), stop)
 
     return behave
+
+
+def of_postgresql(
+    certificate: Path, says: Says, *, logged_in: bool
+) -> Callable[[socket.socket, threading.Event], None]:
+    """A PostgreSQL server that speaks TLS: it floods before the login's answer, or lets anybody in and floods at the first statement."""
+
+    def then(records: Records, stop: threading.Event) -> None:
+        if logged_in:
+            records.send(DATA, LET_IN)
+            records.sock.recv(65_536)
+        says(records, stop)
+
+    return behaving(certificate, then, asked_for_tls)

@@ -7,6 +7,7 @@ swallowed it, would hold a driver for ever or fill the memory: drivers wait with
 from __future__ import annotations
 
 import contextlib
+import math
 import os
 import socket
 import struct
@@ -18,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
 
-from upheld.probes.cutting import Watchdog, cut_after
+from upheld.probes.cutting import LATE, Watchdog, cut_after
 
 if TYPE_CHECKING:
     from sqlalchemy.engine import Engine
@@ -45,8 +46,7 @@ class Guard:
         """Whether an answer is bounded in size; not where it is read in pieces."""
         self._connection = weakref.ref(connection)
         self._on_cut = on_cut
-        self.reading = False
-        """Whether PyMySQL waits for something just now."""
+        self._waiting: bool | None = None
         self._socket = _twin(connection)
         self._since = time.monotonic()
         self._sent, self._received = self._counted()
@@ -54,14 +54,19 @@ class Guard:
         if self._socket is not None:
             _watchdog.add(self)
 
+    def tells(self, *, waits: bool, asked: bool = False) -> None:
+        """A driver that says when it waits for its server is believed from then on; `asked`: for the answer to something new."""
+        if asked:
+            self._begin()
+        self._waiting = waits
+
     def look(self) -> None:
         """Cut the connection, if that is due."""
-        now, (sent, received) = time.monotonic(), self._counted()
-        if sent != self._sent or self._idle():
-            self._since, self._sent, self._received, self._memory = now, sent, received, _memory()
+        if self._waiting is False or (self._waiting is None and self._idle()):
+            self._begin()
             return
-        limit = self.seconds * 1.25 + 2
-        if now - self._since > limit:
+        limit, received = self.seconds * 1.25 + 2, self._counted()[1]
+        if time.monotonic() - self._since > limit:
             self._cut(f"no answer within the time limit (the connection was cut after {limit:.0f} s)")
         elif self.bounded and received - self._received > ANSWER_LIMIT:
             self._cut(f"an answer is larger than {ANSWER_LIMIT >> 20} MiB")
@@ -74,11 +79,17 @@ class Guard:
             self._socket.close()
             self._socket = None
 
+    def _begin(self) -> None:
+        self._since, self._memory = time.monotonic(), _memory()
+        self._sent, self._received = self._counted()
+
     def _idle(self) -> bool:
-        """Whether no statement is in progress, by libpq; of PyMySQL, which does not tell, whether it waits for nothing just now."""
-        connection = self._connection()
-        status = getattr(getattr(connection, "pgconn", None), "transaction_status", None)
-        return not self.reading if status is None else int(status) != _ACTIVE
+        """Whether a driver that does not tell has sent something since, or no statement is in progress by libpq.
+
+        What is sent is no sign where the driver tells: within TLS a server can have an answer sent without end (RFC 8446 §4.6.3).
+        """
+        status = getattr(getattr(self._connection(), "pgconn", None), "transaction_status", None)
+        return self._counted()[0] != self._sent or (status is not None and int(status) != _ACTIVE)
 
     def _counted(self) -> tuple[int, int]:
         """Bytes sent and received so far; zeroes where this system does not count them."""
@@ -106,17 +117,18 @@ def watch(engine: Engine, seconds: float, on_cut: Callable[[str], None]) -> None
 
     def opened(connection: Any, _record: Any) -> None:
         guard = _guards[connection] = Guard(connection, seconds, on_cut)
-        read = getattr(connection, "_read_bytes", None)
-        if read is not None:
-            connection._read_bytes = _telling(guard, read)  # noqa: SLF001  (the driver has no name for it)
+        for name, asks in _WAITS.get(type(connection).__module__.partition(".")[0], {}).items():
+            setattr(connection, name, _telling(guard, getattr(connection, name), asks=asks))
 
     def closed(connection: Any, _record: Any) -> None:
         if (guard := _guards.pop(connection, None)) is not None:
             guard.close()
 
     def connects(dialect: Any, _record: Any, arguments: Any, named: dict[str, Any]) -> Any:
+        if dialect.driver == "psycopg":
+            return _through_libpq(dialect, arguments, named, seconds, on_cut)
         if dialect.driver != "pymysql" or "unix_socket" in named:
-            return None  # libpq keeps to its own time limit when it connects.
+            return None
         return _connected(dialect, arguments, named, seconds, on_cut)
 
     sa.event.listen(engine, "do_connect", connects)
@@ -124,15 +136,88 @@ def watch(engine: Engine, seconds: float, on_cut: Callable[[str], None]) -> None
     sa.event.listen(engine, "close", closed)
 
 
-def _telling(guard: Guard, read: Callable[[int], bytes]) -> Callable[[int], bytes]:
-    def reads(length: int) -> bytes:
-        guard.reading = True
-        try:
-            return read(length)
-        finally:
-            guard.reading = False
+_WAITS = {"psycopg": {"wait": True}, "pymysql": {"_execute_command": True, "_read_bytes": False}}
+"""The methods of each driver's connection in which it waits for its server, and whether that is for the answer to something new."""
 
-    return reads
+
+def _telling(guard: Guard, method: Callable[..., Any], *, asks: bool) -> Callable[..., Any]:
+    def tells(*arguments: Any, **named: Any) -> Any:
+        guard.tells(waits=True, asked=asks)
+        try:
+            return method(*arguments, **named)
+        finally:
+            guard.tells(waits=False)
+
+    return tells
+
+
+class _Connecting:
+    """Watches a connection that libpq is making: its own time limit ends no flood that its TLS never comes back from."""
+
+    def __init__(self, seconds: float, on_cut: Callable[[str], None]) -> None:
+        self._seconds = seconds
+        self._on_cut = on_cut
+        self._until = time.monotonic() + seconds + LATE
+        self._memory = _memory()
+        self._socket: socket.socket | None = None
+
+    def over(self, number: int) -> None:
+        """Watch the socket of that file number, which may be another one each time."""
+        before, self._socket = self._socket, socket.socket(fileno=os.dup(number))
+        if before is not None:
+            before.close()
+        _watchdog.add(self)
+
+    def look(self) -> None:
+        """Cut the connection, if that is due."""
+        why = ""
+        if time.monotonic() > self._until:
+            why = f"no answer within the time limit (the connection was cut after {self._seconds:.0f} s)"
+        elif _memory() - self._memory > MEMORY_LIMIT:
+            why = f"connecting takes more than {MEMORY_LIMIT >> 20} MiB of memory"
+        sock = self._socket
+        if why and sock is not None:
+            self._until = math.inf
+            self._on_cut(why)
+            with contextlib.suppress(OSError):
+                sock.shutdown(socket.SHUT_RDWR)
+
+    def close(self) -> None:
+        """Watch it no more."""
+        sock, self._socket = self._socket, None
+        if sock is not None:
+            sock.close()
+
+
+def _through_libpq(
+    dialect: Any, arguments: Any, named: dict[str, Any], seconds: float, on_cut: Callable[[str], None]
+) -> Any:
+    """A connection of psycopg, made under the eyes of the watchdog."""
+    made: Any = dialect.loaded_dbapi.Connection
+    limit = max(2.0, seconds)
+
+    class Watched(made):  # type: ignore[misc]
+        @classmethod
+        def _connect_gen(cls, *given: Any, **more: Any) -> Any:
+            steps = made._connect_gen(*given, **more)  # noqa: SLF001  (where the driver tells which socket it waits for)
+            watched = _Connecting(limit, on_cut)
+            try:
+                step = next(steps)
+                while True:
+                    watched.over(step[0])
+                    try:
+                        ready = yield step
+                    except Exception as error:  # What the driver means to stop it by.
+                        step = steps.throw(error)
+                    else:
+                        step = steps.send(ready)
+            except StopIteration as end:
+                return end.value
+            finally:
+                watched.close()
+                steps.close()
+
+    return Watched.connect(*arguments, **named)
 
 
 def _connected(

@@ -8,9 +8,11 @@ from typing import Any
 
 import pytest
 
-from hostile_servers import MYSQL, POSTGRESQL, of_mysql, of_postgresql
-from loopback import raw
+from hostile_servers import HANDSHAKES, MYSQL, POSTGRESQL, of_mysql, of_postgresql, with_handshake
+from loopback import Pki, raw
 from processes import peak_bytes, said
+from tls_floods import FLOODS, KEYS_AND_READING
+from tls_floods import of_postgresql as of_postgresql_tls
 
 MEMORY = 1 << 30
 """Bytes that the process which reads may have in memory at its peak."""
@@ -144,6 +146,39 @@ def meet_all(folder: str) -> None:
     print(json.dumps({"found": found, "peak": peak_bytes()}))
 
 
+def meet_tls(folder: str, *left_out: str) -> None:
+    """As `meet_all`, of PostgreSQL servers that speak TLS, or should."""
+    from upheld.errors import Unobservable
+    from upheld.probes.base import Session
+    from upheld.probes.database import Database
+    from upheld.probes.scope import Scope
+    from upheld.redaction import Redactor
+    from upheld.target.model import Target
+
+    certificate = Pki(Path(folder)).issue("db.example")
+    servers = {f"handshake, {name}": with_handshake(says) for name, says in HANDSHAKES.items()}
+    for name, says in {**FLOODS, READ: KEYS_AND_READING}.items():
+        servers[f"login, {name}"] = of_postgresql_tls(certificate, says, logged_in=False)
+        servers[f"statement, {name}"] = of_postgresql_tls(certificate, says, logged_in=True)
+    found: dict[str, Any] = {}
+    for name, behave in servers.items():
+        if name in left_out:
+            continue
+        with raw(behave) as port:
+            (Path(folder) / "url").write_text(f"postgresql://u:p@127.0.0.1:{port}/d?sslmode=require")
+            description = {"name": "hostile", "environment": "reference", "database": {"url": "file:url"}}
+            target = Target.model_validate({**description, "timeout_seconds": 1})
+            session = Session(target, Redactor(), Scope(target), Path(folder), target_folder=Path(folder))
+            probe = session.probe(Database)
+            assert isinstance(probe, Database)
+            try:
+                found[name] = str(probe.login_roles())
+            except Unobservable as unobservable:
+                found[name] = f"unobservable: {unobservable.reason}"
+            session.close()
+    print(json.dumps({"found": found, "peak": peak_bytes()}))
+
+
 def test_a_server_whose_answers_do_not_end_is_cut_off(tmp_path: Path) -> None:
     """No such server would ever let go of a driver: it waits without a limit of its own, and takes an answer whole."""
     script = f"from tests.upheld.probes.test_hostile_databases import meet_all; meet_all({str(tmp_path)!r})"
@@ -151,8 +186,35 @@ def test_a_server_whose_answers_do_not_end_is_cut_off(tmp_path: Path) -> None:
     found = printed["found"]
     assert len(found) == len(POSTGRESQL) + 2 * len(MYSQL)
     assert all(came.startswith("unobservable: ") for came in found.values()), found
-    for name in ("postgresql, silence", "postgresql, a drip", "mysql, silence", "mysql, a drip"):
+    for name in (
+        "postgresql, silence",
+        "postgresql, a drip",
+        "mysql, silence",
+        "mysql, a drip",
+        "mysql, rows that drip",
+    ):
         assert "time limit" in found[name] or "timed out" in found[name], found[name]
     for name in ("postgresql, rows without end", "postgresql, a value of a gigabyte", "mysql, rows without end"):
         assert "is larger than" in found[name] or "time limit" in found[name], found[name]
+    assert printed["peak"] < MEMORY
+
+
+READ = "new keys asked for, with answers that are read"
+LONG = ("tickets", "new keys", "new keys asked for", "silence", READ)
+SAME = {f"{when}, {one}" for when in ("login", "statement") for one in LONG} - {"login, tickets", f"statement, {READ}"}
+"""What takes its time, and shows what others show too."""
+
+
+@pytest.mark.parametrize("left_out", [sorted(SAME), pytest.param([], marks=pytest.mark.exhaustive)])
+def test_tls_that_floods_or_drips_is_cut_off(left_out: list[str], tmp_path: Path) -> None:
+    """libpq's own time limit does not end a flood that OpenSSL passes over without coming back, before the login as after it."""
+    given = ", ".join(map(repr, (str(tmp_path), *left_out)))
+    script = f"from tests.upheld.probes.test_hostile_databases import meet_tls; meet_tls({given})"
+    printed = json.loads(said(script, seconds=300))
+    found = printed["found"]
+    assert len(found) == len(HANDSHAKES) + 2 * (len(FLOODS) + 1) - len(left_out)
+    assert all(came.startswith("unobservable: ") and len(came) < 600 for came in found.values()), found
+    for name, came in found.items():
+        if name.partition(", ")[2] in LONG:
+            assert "time limit" in came, (name, came)
     assert printed["peak"] < MEMORY
