@@ -22,7 +22,7 @@ from upheld.fleet.account import Folder
 from upheld.fleet.admitting import Admission, Admitting
 from upheld.fleet.book import Book, Told
 from upheld.fleet.jobs import Job, Outcome
-from upheld.fleet.leases import Beats, Heart, Lost
+from upheld.fleet.leases import EVERY, Beats, Heart, Lost
 from upheld.fleet.members import Fleet, Member
 from upheld.fleet.packing import pack
 from upheld.fleet.placing import SchedulerLost, Workers
@@ -107,7 +107,8 @@ class _Driving:
         self._admitting = self._admission(before)
         over: Over | None = None
         try:
-            with Heart(self._client, f"{self._folder.run}-{secrets.token_hex(4)}") as self._heart:
+            name, every = f"{self._folder.run}-{secrets.token_hex(4)}", min(EVERY, self._terms.lease / 5)
+            with Heart(self._client, name, every) as self._heart:
                 over = self._driven()
         except Lost as error:  # Before anything was given to anybody.
             over = _lost_scheduler(error)
@@ -307,13 +308,13 @@ class _Driving:
         """Nothing is known of it any more: its ticket is taken back, and it is tried again once nobody can still act on it."""
         again = self._again(one)
         self._close(one, outcome, reason, lost=True)
-        self._admitting.lost(one.member.name, time.monotonic(), again=again)
         try:
             self._heart.revoke(one.ticket)
-            if outcome is None:
-                one.future.cancel(reason="lost", callback_timeout=5)
-        except Exception as error:  # Of a scheduler that is being lost, which is seen at the next look.
+        except Lost as error:  # It is seen at the next look; what the workers hear meanwhile is no new beat.
             self._say(f"{one.member.name}: its attempt could not be taken back: {error}")
+        one.future.release()  # Which cancels what nobody else waits for, and waits for no answer.
+        # Only from now on nobody hears of the ticket any more, however long it took to take it back.
+        self._admitting.lost(one.member.name, time.monotonic(), again=again)
         self._tell(one, reason, again=again)
 
     def _again(self, one: Under) -> bool:

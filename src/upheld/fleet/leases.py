@@ -1,7 +1,7 @@
 """Tickets, beats and leases: an attempt is started once, and goes on only while its controller is heard to want it.
 
 The controller's heart writes a beat to the scheduler every two seconds: a new number, and the tickets that are good. A worker that has
-seen no new beat with its own ticket for the length of the lease, counted from before it asked for the last one, stops. So whoever
+seen no new beat with its own ticket for the length of the lease, counted from before the last one can have been written, stops. So whoever
 takes a ticket back, and waits for a lease and a margin, knows that nothing is sent under it any more, even by a worker
 that he cannot reach.
 """
@@ -145,6 +145,8 @@ class Lease:
         self.reason = ""
         """Why it ended; empty while it holds."""
         self._last: object = None
+        self._asked = began
+        """When it was asked for what was heard last: what is new after it was written after it."""
         self._heard: list[Callable[[], None]] = []
 
     def holds(self) -> bool:
@@ -160,15 +162,20 @@ class Lease:
         self._tell()
 
     def hear(self, beat: object, asked: float) -> None:
-        """Take in what was read when it was asked for at `asked`."""
+        """Take in what was read when it was asked for at `asked`, one after the other.
+
+        A beat may be old when it is read for the first time, and whoever wrote it dead since: it counts from when what was read before it was asked for.
+        """
         if not isinstance(beat, dict) or not self.holds():
             return
         if self.ticket not in beat.get("good", ()):
             self.end("the controller took it back")
-        elif beat.get("number") != self._last:
+            return
+        if beat.get("number") != self._last:
             self._last = beat.get("number")
-            self.until = max(self.until, asked + self.seconds)
+            self.until = max(self.until, self._asked + self.seconds)
             self._tell()
+        self._asked = asked
 
     def listen(self, heard: Callable[[], None]) -> None:
         """Call `heard`, from another thread, whenever `until` changes or the lease ends."""
@@ -213,7 +220,7 @@ class Following:
         from distributed import Variable  # noqa: PLC0415  (only where there is a cluster)
 
         variable = Variable(self._beats.name, client=client)
-        pause, patience = min(EVERY / 2, self._seconds / 5), min(_ANSWER, self._seconds / 3)
+        pause, patience = min(EVERY / 2, self._seconds / 10), min(_ANSWER, self._seconds / 3)
         while not self._over.is_set() and lease.holds():
             asked = now()
             try:
