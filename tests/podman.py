@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import shutil
+import signal
 import subprocess
 import tempfile
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 _PROGRAMS = ("sh", "cat", "tail", "stat", "sleep", "env")
@@ -125,6 +128,27 @@ class Podman:
         if done.returncode:
             raise RuntimeError(done.stdout.strip()[-300:] or f"it ended with {done.returncode}")
         return done.stdout
+
+    @contextlib.contextmanager
+    def serving(self) -> Iterator[str]:
+        """The URL of a socket at which it speaks the API of Docker's engine, for the block."""
+        path = self._folder / "docker.sock"
+        with subprocess.Popen(
+            [str(self.bin / "podman"), "system", "service", "--time=0", f"unix://{path}"],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
+        ) as service:
+            try:
+                deadline = time.monotonic() + 20
+                while not path.exists():
+                    if service.poll() is not None or time.monotonic() > deadline:
+                        raise RuntimeError("podman serves no socket")
+                    time.sleep(0.01)
+                yield f"unix://{path}"
+            finally:
+                os.killpg(service.pid, signal.SIGTERM)
 
     def stop(self) -> None:
         """Remove every container that was started here."""

@@ -7,13 +7,13 @@ import re
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from typing import IO, TYPE_CHECKING, Any
 
 from upheld.errors import Unobservable
 from upheld.probes.log_commands import OneAfterAnother, output_of, shown, streamed
-from upheld.probes.log_places import Reach, last_stamp, left, moment, next_stamp, stamp_of
+from upheld.probes.log_places import Reach, in_whole_seconds, last_stamp, left, moment, next_stamp, stamp_of
 
 if TYPE_CHECKING:
     from upheld.target.logs import Container
@@ -39,6 +39,9 @@ class ContainerLog:
         stamp = last_stamp(text)
         if stamp is None:
             raise Unobservable(f"the engine gives no time of its last line: {shown(text.decode('utf-8', 'replace'))}")
+        if stamp and in_whole_seconds(stamp):
+            # Whatever bears it too was written before the mark, for the engine's clock is past it now; Podman's is such an engine to Docker's client.
+            time.sleep(1.0)
         return f"{self._identifier} {stamp}"
 
     def kept_from(self) -> datetime | None:
@@ -51,13 +54,14 @@ class ContainerLog:
                     pass
         if not stamp:
             return None
-        oldest = moment(stamp)
+        # Where an engine tells whole seconds only, something older may be gone that bore the same one.
+        oldest = moment(stamp) + timedelta(seconds=in_whole_seconds(stamp))
         return min(oldest, self._made) if self._keeps_all else oldest
 
     def time_of(self, place: str) -> datetime | None:
-        """The time of a line."""
+        """The time of a line, or where the engine tells whole seconds only the end of its second."""
         stamp = place.partition(" ")[2]
-        return moment(stamp) if stamp else None
+        return moment(stamp) + timedelta(seconds=in_whole_seconds(stamp)) if stamp else None
 
     def lost(self, place: str) -> str:
         """Whether it is another container by now, with the output of the earlier one gone."""

@@ -169,9 +169,19 @@ def instant(stamp: str) -> tuple[datetime, int]:
     return moment(stamp).replace(microsecond=0), int(fraction[1].ljust(9, "0")) if fraction else 0
 
 
+def in_whole_seconds(stamp: str) -> bool:
+    """Whether a stamp tells no fraction of its second: what else was written in that second bears the same one."""
+    return "." not in stamp
+
+
 def next_stamp(stamp: str) -> str:
-    """The stamp one nanosecond later: what is asked for since then leaves out the line that bears the stamp."""
+    """The stamp one nanosecond later: what is asked for since then leaves out the line that bears the stamp.
+
+    Of one in whole seconds it is the next second, so that it leaves out all that was written in that one.
+    """
     whole, nanoseconds = instant(stamp)
+    if in_whole_seconds(stamp):
+        return f"{whole + timedelta(seconds=1):%Y-%m-%dT%H:%M:%S}.000000000Z"
     whole += timedelta(seconds=(nanoseconds + 1) // 10**9)
     return f"{whole:%Y-%m-%dT%H:%M:%S}.{(nanoseconds + 1) % 10**9:09d}Z"
 
