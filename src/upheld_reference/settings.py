@@ -32,7 +32,7 @@ class Settings:
     """How long a link to set a password of staff works."""
     rate_limit_requests: int = 30
     """How many requests one client or one account may make to one route within a window."""
-    rate_limit_window_seconds: int = 2
+    rate_limit_window_seconds: int = 1
     """The length of the rate limit's window."""
     lockout_failures: int = 5
     """How many bad logins in a row lock an account."""

@@ -11,14 +11,24 @@ from uuid import uuid4
 import httpx
 import pytest
 
-REQUESTS, WINDOW_SECONDS = 30, 2
+REQUESTS, WINDOW_SECONDS = 30, 1
+MOST = 8 * REQUESTS
+"""Requests after which there is no limit; a slow machine may need several windows to meet one."""
 
 
 def flood(client: httpx.Client, method: str, path: Callable[[int], str] | str, **request: Any) -> list[httpx.Response]:
+    """The answers up to the first that is limited."""
     paths = path if callable(path) else lambda _: path
     # Whole URLs, because httpx refuses to join a path that begins with two slashes.
     server = str(client.base_url).rstrip("/")
-    return [client.request(method, server + paths(number), **request) for number in range(REQUESTS + 5)]
+    return until_limited(lambda number: client.request(method, server + paths(number), **request))
+
+
+def until_limited(send: Callable[[int], httpx.Response]) -> list[httpx.Response]:
+    answers: list[httpx.Response] = []
+    while len(answers) < MOST and not limited(answers[-1:]):
+        answers.append(send(len(answers)))
+    return answers
 
 
 def limited(responses: list[httpx.Response]) -> list[httpx.Response]:
@@ -39,8 +49,9 @@ def violations(rivet: Any) -> set[str]:
         spoofed = "X-Forwarded-For", "X-Real-IP", "Forwarded"
         for header in spoofed:
             time.sleep(WINDOW_SECONDS)
-            answers = [client.get("/v1/me", headers={header: f"203.0.113.{n}"}) for n in range(REQUESTS + 5)]
-            if not limited(answers):
+            if not limited(
+                until_limited(lambda n, by=header: client.get("/v1/me", headers={by: f"203.0.113.{n % 250}"}))
+            ):
                 found.add(f"{header} trusted")
     identity = rivet.identity("globex-burn3")
     body = {"email": identity["email"], "password": identity["password"]}
@@ -73,7 +84,8 @@ def test_it_recovers_after_the_time_that_it_says(rivet: Any) -> None:
     time.sleep(WINDOW_SECONDS)
     with rivet.client() as client:
         responses = flood(client, "GET", "/v1/me")
-        assert [response.status_code for response in responses[:REQUESTS]] == [401] * REQUESTS
+        assert {response.status_code for response in responses[:-1]} == {401}
+        assert len(responses) > REQUESTS
         last = responses[-1]
         assert (last.status_code, last.json()) == (429, {"error": "too many requests"})
         time.sleep(int(last.headers["Retry-After"]))
@@ -86,9 +98,8 @@ def test_an_account_has_one_limit_for_all_its_tokens(rivet: Any) -> None:
     tokens = [rivet.call("POST", "/v1/tokens", json=body).json()["access_token"] for _ in range(2)]
     time.sleep(WINDOW_SECONDS)
     with rivet.client() as client:
-        for number in range(REQUESTS + 1):
-            response = client.get("/v1/me", headers={"Authorization": f"Bearer {tokens[number % 2]}"})
-    assert response.status_code == 429
+        answers = until_limited(lambda n: client.get("/v1/me", headers={"Authorization": f"Bearer {tokens[n % 2]}"}))
+    assert limited(answers)
 
 
 @pytest.mark.parametrize(
@@ -112,10 +123,9 @@ def test_another_method_gives_no_further_budget(rivet: Any) -> None:
     with rivet.client() as client:
         assert limited(flood(client, "GET", "/v1/me"))
         assert client.head("/v1/me").status_code == 429, "HEAD is a GET without its body"
-        answers = [
-            client.request(("OPTIONS", "POST", "PUT", "DELETE")[number % 4], "/v1/me") for number in range(REQUESTS + 1)
-        ]
-    assert answers[-1].status_code == 429, "the methods that the path does not serve are one"
+        methods = "OPTIONS", "POST", "PUT", "DELETE"
+        answers = until_limited(lambda n: client.request(methods[n % 4], "/v1/me"))
+    assert limited(answers), "the methods that the path does not serve are one"
 
 
 def test_a_lock_ends_and_a_good_login_clears_the_count(rivet: Any) -> None:

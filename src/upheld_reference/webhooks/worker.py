@@ -13,8 +13,8 @@ from upheld_reference.logs import app_log
 from upheld_reference.webhooks import queue
 from upheld_reference.webhooks.sending import Sender
 
-_AT_ONCE = 32
-_BUSY = 4
+_AT_ONCE = 64
+_BUSY = 16
 """A workspace with so many deliveries under way gets no further ones until one of them has ended."""
 
 
