@@ -86,7 +86,7 @@
     if (!shows.some((one) => one.checked)) shows[0].checked = true;
     text.value = kept.get("text") ?? "";
     claim.selectedIndex = option(claim, kept.get("claim"));
-    if (ORDERS[kept.get("order")]) order.value = kept.get("order");
+    if (Object.hasOwn(ORDERS, kept.get("order") ?? "")) order.value = kept.get("order");
     sort();
     filter();
   };
