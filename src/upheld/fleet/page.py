@@ -49,7 +49,10 @@ LETTERS: dict[Status | None, str] = {
     Status.UPHELD: "U",
 }
 """The classes of the heat map's cells."""
-_CELLS = {one: Markup('<td class="{}">{}</td>').format(letter, saying.word(one)) for one, letter in LETTERS.items()}
+_CELLS = {
+    one: Markup('<td role="cell" class="{}">{}</td>').format(letter, saying.word(one))
+    for one, letter in LETTERS.items()
+}
 
 
 @dataclass(frozen=True, slots=True)

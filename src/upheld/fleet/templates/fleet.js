@@ -55,10 +55,11 @@
     remember(want);
   };
 
+  const names = new Intl.Collator(undefined, { numeric: true });
   const ORDERS = {
     place: (a, b) => a.place - b.place,
     unlike: (a, b) => b.unlike - a.unlike || a.place - b.place,
-    name: (a, b) => a.name.localeCompare(b.name, undefined, { numeric: true }),
+    name: (a, b) => names.compare(a.name, b.name),
   };
   const sort = () => {
     for (const table of tables) {
