@@ -133,6 +133,7 @@ def seen(page: Path, runs: int, filters: Sequence[tuple[str, str]] = FILTERS) ->
         for _ in range(runs):
             tab: Any = browser.new_page()
             tab.goto(page.as_uri())
+            tab.wait_for_function("() => performance.getEntriesByType('paint').length")
             found.setdefault("first paint", []).append(tab.evaluate(PAINT))
             tab.wait_for_timeout(2000)  # As somebody reads before they filter; meanwhile the page reads its claims.
             for id_, value in filters:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
@@ -31,6 +32,7 @@ RANKS: tuple[Status | None, ...] = (
 """Every status best first, and where what was not observed stands among them: worse than all but refuted."""
 WORST_FIRST: tuple[Status | None, ...] = tuple(reversed(RANKS))
 _HOLDS = frozenset({Status.UPHELD, Status.ATTESTED})
+_DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 _LONGEST = 2_000
 """Characters of one text that are kept to be shown."""
 
@@ -165,7 +167,7 @@ def summarise(run: FleetRun, folder: Path, hosts: Mapping[str, Collection[str]] 
 
     A target whose run cannot be read, or is another than its account says, is not observed, with the reason.
     """
-    collected = Collected()
+    collected = Collected(run.finished[:10])
     for member in run.members:
         found = _read(member, folder)
         if isinstance(found, told.Told):
@@ -210,9 +212,10 @@ class _Policy:
 
 
 class Collected:
-    """What is kept of the runs that were read."""
+    """What is kept of the runs that were read; `day` (RFC 3339) is that on which waivers are judged."""
 
-    def __init__(self) -> None:
+    def __init__(self, day: str) -> None:
+        self._day = day
         self._policies: dict[str, _Policy] = {}
         self._defects: dict[tuple[str, str, str], _Defect] = {}
         self._unseen: dict[tuple[str, bool], tuple[dict[str, None], dict[str, None]]] = {}
@@ -267,7 +270,7 @@ class Collected:
             made = _Defect(claim.statement, check.id, check.title, what[:_LONGEST], came[:_LONGEST])
             self._defects[member.policy, claim.id, mark] = made
         before = made.on.get(member.name)
-        waived = any(_covers(one, check.id, about) for one in claim.waivers)
+        waived = any(self._covers(one, check.id, about) for one in claim.waivers)
         made.on[member.name] = Occurrence(
             member.name,
             member.folder,
@@ -277,6 +280,11 @@ class Collected:
             (before.findings if before else 0) + 1,
             (before.waived if before else 0) + waived,
         )
+
+    def _covers(self, waiver: Waiver, check: str, about: str) -> bool:
+        """Whether a waiver names that finding and counts on the day; one whose date cannot be read does not."""
+        counts = not waiver.expired and _DAY.fullmatch(waiver.expires) is not None and waiver.expires >= self._day
+        return counts and waiver.check in {"", check} and waiver.subject in {"", about}
 
     def summary(self, run: FleetRun) -> Summary:
         """What it all comes to."""
@@ -304,10 +312,6 @@ class Collected:
         ]
         unseen.sort(key=lambda one: (bool(one.claims), -len(one.targets) * len(one.claims or "1"), one.reason))
         return Summary(run, parts, tuple(groups), tuple(unseen))
-
-
-def _covers(waiver: Waiver, check: str, about: str) -> bool:
-    return not waiver.expired and waiver.check in {"", check} and waiver.subject in {"", about}
 
 
 def _part(name: str, policy: _Policy) -> PolicyPart:

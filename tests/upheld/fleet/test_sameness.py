@@ -124,3 +124,11 @@ def test_what_holds_nothing_particular_stays_as_it_is(text: str, hosts: set[str]
     if "‹" not in text and not re.search(r"\d|[a-z0-9-]+\.[a-z]", text):
         assert made == text
     assert "‹‹" not in made or "‹" in text
+
+
+@pytest.mark.parametrize(
+    "part", ["/tmp/a", "a", "1", "1,", "ab1", "‹", "127.0.0.1:", "2026-01-01 ", "api.acme.example."]
+)
+def test_texts_of_any_length_cost_time_that_grows_with_them(part: str) -> None:
+    for text in (part * 50_000, part + part[-1] * 200_000 + "!"):
+        assert observed(text, ACME)

@@ -136,6 +136,14 @@ def test_findings_of_one_target_that_are_the_same_are_counted(tmp_path: Path) ->
     assert summary.lines[0].worst is R
 
 
+def test_a_waiver_that_has_lapsed_since_the_run_counts_for_nothing(tmp_path: Path) -> None:
+    for number, (expires, waived) in enumerate({"2026-03-02": 1, "2026-03-01": 0, "later": 0}.items()):
+        waiver = Waiver("tls", "later", "someone", expires)
+        found = sample.claim(R, failing("x"), id="tls", waivers=(waiver,))
+        (group,) = of(tmp_path / str(number), {"t": (found,)}).groups
+        assert group.on[0].waived == waived, expires
+
+
 def test_a_check_that_failed_without_a_finding_is_a_defect_too(tmp_path: Path) -> None:
     check = dataclasses.replace(failing("x"), findings=(), reason="it says so")
     (group,) = of(tmp_path, {"t": (sample.claim(R, check, id="tls"),)}).groups
