@@ -26,6 +26,7 @@
   const text = byId("with-text");
   const claim = byId("with-claim");
   const order = byId("order");
+  const at = byId("at");
 
   const wanted = () => ({ status: shows.find((one) => one.checked)?.value ?? "", text: text.value.trim(), claim: claim.value });
   const matches = (row, want, words, at) => {
@@ -52,6 +53,7 @@
     const of = want.claim ? `, in ${claim.selectedOptions[0].textContent}${want.status ? "" : ": not upheld"}` : "";
     said.textContent = hidden ? `Showing ${shown} of ${rows.length} targets${of}; hidden by this filter: ${hidden}, of which ${broken} break a promise.` : "";
     said.classList.toggle("warns", broken > 0);
+    at.textContent = "";
     remember(want);
   };
 
@@ -99,13 +101,13 @@
   };
 
   // --- the cells ----------------------------------------------------------------------------------------------------
-  const at = byId("at");
   const tell = (cell) => {
     const row = cell.parentElement;
     const table = row.closest("table");
     const head = table.tHead.rows[0].cells[cell.cellIndex];
     const statement = byId(head.dataset.claim)?.querySelector("p")?.textContent ?? "";
-    at.textContent = `${named(row.cells[0])}: ${named(head)} is ${line(cell.textContent)}. “${line(statement)}”`;
+    const reason = row.dataset.reason ? ` (${line(row.dataset.reason)})` : "";
+    at.textContent = `${named(row.cells[0])}: ${named(head)} is ${line(cell.textContent)}${reason}. “${line(statement)}”`;
   };
   let current = null;
   const focus = (cell) => {
