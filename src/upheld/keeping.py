@@ -59,6 +59,7 @@ class RunFolder:
         self.folder = folder
         self.fault: OSError | None = None
         """Why results could not be added to the journal any more; the run goes on."""
+        self._run = ""
         self._journal: IO[bytes] | None = None
         self._made = False
         self._replaced = False
@@ -72,7 +73,7 @@ class RunFolder:
             self._begin(run)
 
     def _begin(self, run: Run) -> None:
-        self._made = not self.folder.exists()
+        self._run, self._made = run.id, not self.folder.exists()
         self.folder.mkdir(parents=True, exist_ok=True)
         started = dataclasses.replace(run, complete=False, notes=(*run.notes, self._note()))
         for left in self.folder.glob(".*.part"):  # Of a run that was killed while it wrote.
@@ -127,11 +128,15 @@ class RunFolder:
             self.fault = error
             self._close()
 
-    def finish(self, run: Run, sent: Mapping[str, int]) -> None:
-        """Write the reports of the whole run, and what it `sent` to each host; raises NotWritten where that cannot be done, and then all that was kept stays."""
+    def counted(self, sent: Mapping[str, int]) -> None:
+        """Write how many requests went to each host, whatever becomes of the run; raises NotWritten where that cannot be done."""
+        with _writing(self.folder):
+            write_sent(self.folder, self._run, sent)
+
+    def finish(self, run: Run) -> None:
+        """Write the reports of the whole run; raises NotWritten where that cannot be done, and then all that was kept stays."""
         self._close()
         with _writing(self.folder):
-            write_sent(self.folder, run.id, sent)
             write_reports(run, self.folder)
             (self.folder / JOURNAL).unlink(missing_ok=True)
 

@@ -118,16 +118,15 @@ def run(
             recording.begin(assemble(audit, INTERRUPTED))
             _say_left(audit.left_before, "an earlier run left", source.file, console)
             audit.listeners += [kept.note, progress.update]
-            engine(audit, count)
-            stopping.ignored()
+            _work(audit, count, kept, stopping)
         finally:
             progress.stop()
         left = [one for one in audit.left_now() if one not in audit.left_before]
-        result, sent = assemble(audit), audit.sent()
+        result = assemble(audit)
     terminal.summary(result, console)
     if kept.fault is not None:
         console.print(f"results could not be kept as they came: {kept.fault.strerror}", markup=False)
-    kept.finish(result, sent)
+    kept.finish(result)
     _say_left(left, "this run left", source.file, console)
     if left and (offer := audit.reset_offered()):
         console.print(offer, markup=False)
@@ -138,6 +137,15 @@ def run(
     code = exit_code(result) if added else 4
     context.exit(code)
     return code
+
+
+def _work(audit: Audit, workers: int, kept: RunFolder, stopping: terminating) -> None:
+    """Let the engine run the plan; what was sent is told whether it comes to its end or not."""
+    try:
+        engine(audit, workers)
+        stopping.ignored()
+    finally:
+        kept.counted(audit.sent())
 
 
 def engine(audit: Audit, workers: int) -> None:

@@ -22,7 +22,7 @@ from typing import IO, Any
 from upheld import __version__
 from upheld.fleet import guard
 from upheld.fleet.archives import NotPacked, pack_folder
-from upheld.fleet.jobs import RUN, Job, Kind, Outcome, lay_out
+from upheld.fleet.jobs import RUN, Job, Kind, Outcome, lay_out, machine
 from upheld.fleet.leases import Beats, Following, Lease, Lost
 from upheld.probes.meter import sent_in
 from upheld.sent import read_sent
@@ -31,10 +31,15 @@ Work = Callable[[Job, Path, Lease], int]
 
 GRACE = 10.0
 """Seconds in which an audit that is asked to end may undo what it planted; never more than the lease leaves."""
+_ELSEWHERE = (
+    "the target has parts that are looked at on the machine itself (a connection local://, docker://, podman:// or lxc://, or a "
+    "log without one), and this worker is on another machine than the controller"
+)
 _TEMPORARY = "tmp"
 _SHOWN = 2_000
 _AUDIT = "from upheld.cli.main import main; main()"
 _DECIDED = frozenset({0, 1, 3})
+_FAULT = 4
 
 
 class NotDone(Exception):
@@ -70,10 +75,12 @@ def carry_out(job: Job, beats: Beats, work: Work | None = None) -> Outcome:
 
     if job.version != __version__:
         return came_to("failed", f"the worker has upheld {__version__}, and the controller {job.version}")
+    if job.machine and job.machine != machine():
+        return came_to("failed", _ELSEWHERE)
     try:
         with Following(beats, job.ticket, job.lease) as lease, _scratch() as folder:
             kind, reason, code = _done(job, folder, lease, work or audit)
-            sent, known = _sent(folder)
+            sent, known = _sent(folder, code)
             archive = b""
             try:
                 archive = pack_folder(folder / RUN)
@@ -216,8 +223,8 @@ class _scratch:  # noqa: N801  (used as a context manager, named like one)
         shutil.rmtree(self._folder, ignore_errors=True)
 
 
-def _sent(folder: Path) -> tuple[dict[str, int], bool]:
-    """What was sent to each host: as the run tells it, else as its meters stood when it was ended."""
+def _sent(folder: Path, code: int | None) -> tuple[dict[str, int], bool]:
+    """What was sent to each host, and whether that is all: as the run tells it, else as its meters stood when it was killed."""
     told = read_sent(folder / RUN)
     if told is not None:
         return told, True
@@ -226,7 +233,8 @@ def _sent(folder: Path) -> tuple[dict[str, int], bool]:
     for scratch in scratches:
         for host, count in sent_in(scratch).items():
             counted[host] = counted.get(host, 0) + count
-    return counted, bool(scratches)
+    # One that told nothing, and left no scratch folder, had not come so far that it sends; unless it failed to tell.
+    return counted, bool(scratches) or code != _FAULT
 
 
 def _with(what: str, said: str) -> str:

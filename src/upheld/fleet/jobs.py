@@ -5,8 +5,11 @@ Nothing secret is in a job. References (`env:NAME`, `file:PATH`) travel as they 
 
 from __future__ import annotations
 
+import hashlib
 import os
+import socket
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Any, Literal, Protocol
@@ -64,6 +67,8 @@ class Job:
     time_limit: float = TIME_LIMIT
     modified: tuple[tuple[str, int], ...] = field(default=(), repr=False)
     """When files were changed, in nanoseconds since 1970, where that says something of them (how old a register is)."""
+    machine: str = ""
+    """The machine that it must run on, for a target whose host is the controller's own; empty for any."""
     version: str = __version__
 
 
@@ -105,6 +110,15 @@ def lay_out(job: Job, folder: Path) -> None:
         from upheld.fleet.sharing import shared  # noqa: PLC0415  (only where an audit begins)
 
         target.write_bytes(shared(target, job.share))
+
+
+def machine() -> str:
+    """What tells this machine, as long as it runs, from others."""
+    said = [socket.gethostname()]
+    for place in ("/etc/machine-id", "/proc/sys/kernel/random/boot_id"):
+        with suppress(OSError):
+            said.append(Path(place).read_text("ascii", "replace").strip())
+    return hashlib.sha256("\n".join(said).encode()).hexdigest()
 
 
 def _parts(path: str) -> tuple[str, ...]:

@@ -21,12 +21,14 @@ from typing import Any
 from upheld import documents
 from upheld.catalogue import Catalogue
 from upheld.errors import InputError, Mistake
-from upheld.fleet.jobs import LEASE_SECONDS, TIME_LIMIT, Job, Packable
+from upheld.fleet.hosts import hosts_of
+from upheld.fleet.jobs import LEASE_SECONDS, TIME_LIMIT, Job, Packable, machine
 from upheld.fleet.plain import as_yaml
 from upheld.policies import load as load_policy
 from upheld.policies.waivers import FILE_NAME
 from upheld.resources import check_folders
 from upheld.target.load import written_out
+from upheld.target.manners import MACHINE
 from upheld.target.model import Target
 from upheld.target.parts import Lies
 from upheld.target.places import Location, Named, named_paths
@@ -38,6 +40,7 @@ MOST_FILES = 1_000
 _KEY = b"PRIVATE KEY-----"
 _REFERENCE = re.compile(rb"""["']?\$ref["']?\s*:\s*["']?([^"'#\s{}\[\],]+)""")
 _WAIVERS = "waivers/waivers.yaml"
+_HERE = frozenset({"local", "docker", "podman", "lxc"})
 _TARGET = "target/target.yaml"
 Files = dict[str, bytes]
 
@@ -82,6 +85,7 @@ def pack(
         lease=lease,
         time_limit=time_limit,
         modified=tuple(packing.modified.items()),
+        machine=machine() if packing.stays else "",
     )
 
 
@@ -153,7 +157,10 @@ class _Packing:
         self._files = files
         self._number = 0
         self.modified: dict[str, int] = {}
-        named = list(named_paths(_validated(member)))
+        target = _validated(member)
+        named = list(named_paths(target))
+        self.stays = any(_local(host) for host in hosts_of(target))
+        """Whether something of it is looked at on the controller's machine itself."""
         self._secret = {
             _plain(self._base / one.value.removeprefix("file:")).resolve()
             for one in named
@@ -256,6 +263,12 @@ class _Packing:
     def _next(self) -> str:
         self._number += 1
         return f"files/{self._number:03}"
+
+
+def _local(host: str) -> bool:
+    """Whether one of `hosts_of` is this machine, or a container on it."""
+    kind, _, way = host.rpartition(" ")
+    return kind == MACHINE and way.partition("://")[0] in _HERE
 
 
 def _validated(member: Packable) -> Target:

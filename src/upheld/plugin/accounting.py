@@ -89,7 +89,8 @@ class Accounting:
         if not self.config.option.collectonly:
             self.audit.reconcile(self._why_not(session))
             if self.kept is not None:
-                self.kept.finish(assemble(self.audit), self.audit.sent())
+                self.kept.counted(self.audit.sent())
+                self.kept.finish(assemble(self.audit))
         return result
 
     def pytest_collectreport(self, report: pytest.CollectReport) -> None:

@@ -6,7 +6,6 @@ import os
 import pickle
 import signal
 import sys
-import tempfile
 import threading
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
@@ -67,8 +66,14 @@ HERE = {"Content-Type": "text/plain"}
 
 
 @pytest.fixture(scope="module")
-def client() -> Iterator[Any]:
+def temporary(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("workers")
+
+
+@pytest.fixture(scope="module")
+def client(temporary: Path) -> Iterator[Any]:
     with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("TMPDIR", str(temporary))
         patch.setenv("UPHELD_TEST_TOKEN", "the-workers-own")
         with parts.cluster() as client:
             yield client
@@ -100,15 +105,16 @@ def asking(folder: Path, port: int, checks: str = ASKS, more: str = "") -> Path:
     return made
 
 
-def test_an_audit_runs_on_a_worker_and_comes_back_whole(client: Any, heart: Heart, tmp_path: Path) -> None:
+def test_an_audit_runs_on_a_worker_and_comes_back_whole(
+    client: Any, heart: Heart, tmp_path: Path, temporary: Path
+) -> None:
     with web({"/": (200, HERE, b"here")}) as port:
         one = member(asking(tmp_path / "project", port))
-        before = set(Path(tempfile.gettempdir()).glob("upheld-*"))
         outcome = done(client, heart, job(heart, one))
         assert (outcome.kind, outcome.code, outcome.reason) == ("ran", 0, "")
         assert outcome.worker.startswith("tcp://127.0.0.1:")
         assert (outcome.sent, outcome.sent_known) == ({"www.rivet.example": 1}, True)
-        assert set(Path(tempfile.gettempdir()).glob("upheld-*")) == before
+        assert not list(temporary.glob("upheld-*"))
     unpack_folder(outcome.archive, tmp_path / "back")
     run = run_json.read(tmp_path / "back" / "run.json")
     assert (run.complete, [claim.status.value for claim in run.claims]) == (True, ["upheld"])
@@ -224,6 +230,7 @@ def test_wrong_input_is_no_verdict_and_says_what_is_wrong(client: Any, heart: He
     ("changed", "reason"),
     [
         ({"version": "0.0.1"}, "the worker has upheld"),
+        ({"machine": "another"}, "this worker is on another machine than the controller"),
         ({"files": (("../../elsewhere", b""),)}, "../../elsewhere: is no path within a job"),
         ({"files": (("/tmp/elsewhere", b""),)}, "/tmp/elsewhere: is no path within a job"),
         ({"share": {"per_second": -1}}, "greater than 0"),

@@ -20,7 +20,7 @@ from upheld import documents
 from upheld.catalogue import Catalogue
 from upheld.errors import InputError
 from upheld.fleet import packing
-from upheld.fleet.jobs import Job, lay_out
+from upheld.fleet.jobs import Job, lay_out, machine
 from upheld.fleet.packing import pack
 from upheld.fleet.plain import as_yaml
 from upheld.fleet.sharing import smaller
@@ -268,6 +268,25 @@ def test_arguments_that_are_paths_become_whole(base: Path, laid: Laid) -> None:
     assert target.backups.restore is not None
     assert target.backups.restore.command == (str(base / "bin/restore"), "--to", "{folder}", "a/b", "/usr/bin/x")
     assert target.backups.store == "s3://shop/db"
+
+
+@pytest.mark.parametrize(
+    ("parts", "stays"),
+    [
+        ({}, False),
+        ({"host": {"connection": "local://"}}, True),
+        ({"host": {"connection": "docker://web"}}, True),
+        ({"host": {"connection": "ssh://a@db.example"}}, False),
+        ({"logs": [{"name": "journal", "journald": {"unit": "shop.service"}}]}, True),
+        (
+            {"logs": [{"name": "journal", "journald": {"unit": "shop.service"}, "connection": "ssh://a@db.example"}]},
+            False,
+        ),
+    ],
+)
+def test_what_is_looked_at_on_the_machine_itself_is_bound_to_it(base: Path, parts: dict[str, Any], stays: bool) -> None:
+    job = packed(member(base, target={"name": "t", "environment": "staging", **parts}))
+    assert job.machine == (machine() if stays else "")
 
 
 # --- shares ------------------------------------------------------------------------------------------------------------
