@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path, PurePosixPath
 from urllib.parse import quote
@@ -32,6 +32,8 @@ MOST_TOGETHER = 40
 """Defects that one entry spells out."""
 MOST_LINKS = 20_000
 """Links from defects to targets' reports that the page holds; further targets are named without one."""
+MOST_NAMES = 200_000
+"""Names of targets in the list of defects: more than a browser cares to carry stand in the table of defects alone."""
 MOST_ROWS = 2_000
 """Targets of one policy that the map shows, the worst of them; all targets stand in the table."""
 MOST_LISTED = 200
@@ -68,8 +70,10 @@ class Entry:
     """The defects of one claim and check that exactly the same targets have, side by side; each is told, and none stands for another."""
 
     groups: tuple[Group, ...]
+    count: int
+    """How many targets there are."""
     on: tuple[tuple[Occurrence, str], ...]
-    """The targets, each with the address of its report where it is linked to."""
+    """The targets that are named, which are all where the page can carry it, each with the address of its report where it is linked to."""
     waived: int
 
     @property
@@ -195,16 +199,24 @@ def entries(groups: Sequence[Group]) -> tuple[Entry, ...]:
     for group in groups:
         key = (group.policy, group.claim, group.check, *(one.target for one in group.on))
         together.setdefault(key, []).append(group)
-    left = MOST_LINKS
+    links, names = MOST_LINKS, MOST_NAMES
     made: list[Entry] = []
     for same in together.values():
-        on = same[0].on
-        linked = max(0, min(left, len(on)))
-        left -= linked
-        addresses = [report_of(one, f"finding-{one.fingerprint}" if one.fingerprint else "") for one in on[:linked]]
-        addresses += [""] * (len(on) - linked)
+        count = len(same[0].on)
+        on = [_together([group.on[number] for group in same]) for number in range(min(count, max(0, names)))]
+        names -= len(on)
+        addresses = [
+            report_of(one, f"finding-{one.fingerprint}" if one.fingerprint else "") for one in on[: max(0, links)]
+        ]
+        links -= len(addresses)
+        shown = tuple(zip(on, [*addresses, *[""] * (len(on) - len(addresses))], strict=True))
         waived = sum(
-            all(group.on[number].waived == group.on[number].findings for group in same) for number in range(len(on))
+            all(one.waived == one.findings for one in each) for each in zip(*(group.on for group in same), strict=True)
         )
-        made.append(Entry(tuple(same), tuple(zip(on, addresses, strict=True)), waived))
+        made.append(Entry(tuple(same), count, shown, waived))
     return tuple(made)
+
+
+def _together(found: Sequence[Occurrence]) -> Occurrence:
+    """What stands beside one target's name for the several defects of an entry."""
+    return replace(found[0], findings=sum(one.findings for one in found), waived=sum(one.waived for one in found))

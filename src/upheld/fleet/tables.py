@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
 from upheld.answering.questionnaires import harmless
 from upheld.exporting import writing
@@ -16,6 +16,8 @@ from upheld.reporting.text import safe
 
 _MOST = 50
 """Lines of one kind that the Markdown shows; the others are counted."""
+_NAMES = 500
+"""Targets that one line of the Markdown names; a job's summary takes 1 MiB."""
 _TEXT = 300
 
 
@@ -71,7 +73,7 @@ def _apart(summary: Summary) -> Iterator[str]:
 
 def _groups(summary: Summary) -> Iterator[str]:
     for group in summary.groups:
-        names = ", ".join(_plain(one.target) for one in group.on)
+        names = _names([one.target for one in group.on])
         what = f"{_plain(group.subject or group.title)}: {_plain(group.observed)}"
         yield (
             f"- **{several(len(group.on), 'target')}**, {group.severity.value}, {_plain(group.claim)} ({_plain(group.check)}): {what}  \n  {names}"
@@ -81,8 +83,13 @@ def _groups(summary: Summary) -> Iterator[str]:
 def _unseen(summary: Summary) -> Iterator[str]:
     for one in summary.unseen:
         about = several(len(one.claims), "claim") if one.claims else "all claims"
-        names = ", ".join(map(_plain, one.targets))
+        names = _names(one.targets)
         yield f"- {several(len(one.targets), 'target')}, {about}: {_plain(one.reason)}  \n  {names}"
+
+
+def _names(targets: Sequence[str]) -> str:
+    more = f" and {several(len(targets) - _NAMES, 'more target')}" if len(targets) > _NAMES else ""
+    return ", ".join(map(_plain, targets[:_NAMES])) + more
 
 
 def _plain(text: str) -> str:

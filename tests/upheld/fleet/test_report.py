@@ -16,7 +16,7 @@ from markdown_it import MarkdownIt
 
 from upheld.fleet import page, report, saying
 from upheld.fleet.summary import RANKS, Summary, summarise
-from upheld.model import Status, Verdict
+from upheld.model import Status, Verdict, Waiver
 from upheld.reporting import html
 
 from ..reporting import sample
@@ -189,10 +189,39 @@ def test_defects_of_the_same_targets_stand_side_by_side_and_none_for_another(tmp
     both = sample.claim(R, sample.check(Verdict.FAIL, *found), id="rbac")
     one = sample.claim(R, sample.check(Verdict.FAIL, *found[:1]), id="rbac")
     summary = summarise(fleet(tmp_path, {"x": (both,), "y": (both,), "z": (one,)}), tmp_path)
-    assert [(len(entry.groups), len(entry.on)) for entry in page.entries(summary.groups)] == [(1, 3), (5, 2)]
+    assert [(len(entry.groups), entry.count) for entry in page.entries(summary.groups)] == [(1, 3), (5, 2)]
     text = words(parse(page.render(summary)).find("ol", "defects")[0])
     for letter in "abcdef":
         assert f"role {letter} may {letter}" in text
+
+
+def test_what_is_waived_of_several_defects_is_counted_over_all_of_them(tmp_path: Path) -> None:
+    found = [sample.finding(Verdict.FAIL, f"role {letter}", observed="may") for letter in "ab"]
+    check = sample.check(Verdict.FAIL, *found)
+    part = Waiver("rbac", "later", "someone", "2030-01-01", subject="role a")
+    runs = {
+        name: (sample.claim(R, check, id="rbac", waivers=waivers),)
+        for name, waivers in {
+            "none": (),
+            "part": (part,),
+            "all": (Waiver("rbac", "later", "someone", "2030-01-01"),),
+        }.items()
+    }
+    (entry,) = page.entries(summarise(fleet(tmp_path, runs), tmp_path).groups)
+    notes = {one.target: saying.occurrence(one) for one, _ in entry.on}
+    assert notes == {"none": "2 findings", "part": "2 findings, 1 waived", "all": "2 findings, waived"}
+    assert entry.waived == 1
+
+
+def test_names_that_a_page_cannot_carry_are_counted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(page, "MOST_NAMES", 4)
+    monkeypatch.setattr(page, "MOST_LINKS", 2)
+    both = (refuted("a", "said"), refuted("b", "said", claim="other"))
+    summary = summarise(fleet(tmp_path, dict.fromkeys("xyz", both)), tmp_path)
+    first, second = page.entries(summary.groups)
+    assert [bool(address) for _, address in first.on] == [True, True, False]
+    assert (second.count, len(second.on)) == (3, 1)
+    assert "2 targets in fleet-defects.csv" in words(parse(page.render(summary)))
 
 
 def test_a_fleet_of_which_nothing_was_seen_is_never_green(tmp_path: Path) -> None:
