@@ -354,7 +354,12 @@ def test_an_end_of_the_lease_is_told_at_once_and_needs_no_telling(tmp_path: Path
 
 
 def test_no_audit_goes_on_without_its_guard_or_its_worker(tmp_path: Path) -> None:
-    for name, victim in (("guard", "os.kill(child, 9)"), ("worker", "os.kill(os.getpid(), 9)")):
+    stands_still = f"os.kill(os.getpid(), {signal.SIGSTOP:d})"
+    for name, victim, lease in (
+        ("guard", "os.kill(child, 9)", 1000.0),
+        ("worker", "os.kill(os.getpid(), 9)", 1000.0),
+        ("worker that stands still", stands_still, 3.0),
+    ):
         file = tmp_path / name
         script = f"""
 import os, threading, time
@@ -369,10 +374,12 @@ def kill():
     {victim}
 
 threading.Thread(target=kill).start()
-ended = guarded(forever(Path({str(file)!r}), deaf=True), Path({str(tmp_path)!r}), os.environ, Lease("t", 1000.0, now()), 1000.0)
+ended = guarded(forever(Path({str(file)!r}), deaf=True), Path({str(tmp_path)!r}), os.environ, Lease("t", {lease}, now()), 1000.0)
 print(ended.how)
 """
         with swept(file), left_of(script, stdout=-1) as process:
+            until(lambda file=file: file.exists() and not runs(pid_in(file)))  # type: ignore[misc]
+            if name == "worker that stands still":
+                process.kill()
             said = process.communicate(timeout=parts.SECONDS)[0]
             assert said == (b"unguarded\n" if name == "guard" else b"")
-            until(lambda file=file: not runs(pid_in(file)))  # type: ignore[misc]
