@@ -6,8 +6,9 @@ import dataclasses
 import difflib
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, date, datetime, timedelta
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -156,7 +157,8 @@ def diff(before: str, now: str, as_json: bool, ledger: str | None) -> None:
 
     BEFORE and NOW are folders of runs, or in the ledger the number of an entry, the beginning of a run's id, or `latest`.
     """
-    first, second = (_record(one, ledger) for one in (before, now))
+    kept = _Kept(ledger)
+    first, second = (kept.record(one) for one in (before, now))
     found = compare(first, second)
     if as_json:
         _print_json({"before": _head_of(first), "now": _head_of(second), **dataclasses.asdict(found)})
@@ -221,15 +223,28 @@ def _known(claim: str, rows: Sequence[Row]) -> None:
         )
 
 
-def _record(named: str, ledger: str | None) -> Record:
-    path = Path(named)
-    if path.exists():
-        from upheld.keeping import standing  # noqa: PLC0415  (reading a run needs what the other commands do not)
-        from upheld.ledger.taking import recorded  # noqa: PLC0415  (likewise)
+class _Kept:
+    """Runs by their folders or their names in a ledger, which is opened and listed once, where one is asked for by name."""
 
-        return recorded(standing(path), path if path.is_dir() else path.parent)
-    found = opened(ledger)
-    return found.record(found.find(named).seq)
+    def __init__(self, ledger: str | None) -> None:
+        self._named = ledger
+
+    @cached_property
+    def _ledger(self) -> Ledger:
+        return opened(self._named)
+
+    @cached_property
+    def _rows(self) -> list[Row]:
+        return self._ledger.runs()
+
+    def record(self, named: str) -> Record:
+        path = Path(named)
+        if path.exists():
+            from upheld.keeping import standing  # noqa: PLC0415  (reading a run needs what the other commands do not)
+            from upheld.ledger.taking import recorded  # noqa: PLC0415  (likewise)
+
+            return recorded(standing(path), path if path.is_dir() else path.parent)
+        return self._ledger.record(self._ledger.find(named, self._rows).seq)
 
 
 def _refuted(ledger: Ledger, rows: Sequence[Row], claim: str) -> dict[str, Any] | None:
@@ -374,5 +389,11 @@ def _first(last: date, days: int) -> str:
     return (last - timedelta(days=days - 1)).isoformat()
 
 
-def _print_json(value: object) -> None:
-    click.echo(json.dumps(value, indent=1, ensure_ascii=True))
+def _print_json(value: Mapping[str, Any]) -> None:
+    """A line for each key, and for each item of a list: indented any further, long lists would take long to be written."""
+    dumps = json.JSONEncoder(ensure_ascii=True).encode
+    lines = []
+    for key, one in value.items():
+        items = ",\n".join(f"  {dumps(item)}" for item in one) if isinstance(one, list | tuple) else ""
+        lines.append(f" {dumps(key)}: " + (f"[\n{items}\n ]" if items else dumps(one)))
+    click.echo("{\n" + ",\n".join(lines) + "\n}")

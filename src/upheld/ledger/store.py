@@ -186,9 +186,12 @@ class Ledger:
                 )
             yield entry, whole
 
-    def find(self, named: str) -> Row:
-        """The run of that entry's number, id, beginning of an id, or `latest`; raises InputError where it names none, or several."""
-        runs = self.runs()
+    def find(self, named: str, among: Sequence[Row] | None = None) -> Row:
+        """The run of that entry's number, id, beginning of an id, or `latest`; raises InputError where it names none, or several.
+
+        `among` are all its runs, where they were read already.
+        """
+        runs = self.runs() if among is None else among
         if named == "latest" and runs:
             return runs[-1]
         number = named.removeprefix("#")
