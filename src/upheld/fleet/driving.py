@@ -95,6 +95,8 @@ class _Driving:
         self._carry_out, self._stop, self._say = carry_out, stop, say
         self._folder, self._journal, self._taking, self._book = folder, journal, taking, book
         self._under: dict[str, Under] = {}
+        self._untold: list[tuple[Under, bool]] = []
+        """Attempts that were lost, of which the workers do not know yet that they were; whether each is to be tried again."""
         self._tried: dict[str, int] = {}
         """Attempts at each target in this part of the run."""
 
@@ -175,9 +177,10 @@ class _Driving:
         """Do what is to be done at this moment; False where nothing is left."""
         self._take_what_came()
         self._look_after_workers()
+        self._take_back()
         for name, reason in self._admitting.hopeless():
             self._book.not_observed(name, reason)
-        if not self._admitting.waiting and not self._under:
+        if not self._admitting.waiting and not self._under and not self._untold:
             return False
         if self._stop.is_set():
             raise Over("the fleet's run was stopped", fault=False)
@@ -207,15 +210,18 @@ class _Driving:
         if since is not None and now - since > self._terms.patience:
             raise Over(f"there was no worker for {self._terms.patience:g} s", fault=False)
 
+    def _unanswered(self, error: Exception) -> None:
+        try:
+            self._workers.unanswered(error)
+        except SchedulerLost as lost:
+            raise _lost_scheduler(lost) from error
+
     def _start_some(self) -> None:
         free = self._workers.room(one.worker for one in self._under.values())
         if self._fleet.at_once is not None:
             free = min(free, self._fleet.at_once - len(self._under))
         for admitted in self._admitting.admit(time.monotonic(), free):
-            try:
-                self._start(admitted)
-            except Lost as error:
-                raise _lost_scheduler(error) from error
+            self._start(admitted)
 
     def _start(self, admitted: Admission) -> None:
         member = self._book.members[admitted.name]
@@ -227,17 +233,19 @@ class _Driving:
             self._admitting.ended(member.name, {}, time.monotonic())
             self._book.not_observed(member.name, f"what it needs cannot be put together: {error}")
             return
-        ticket, now = self._heart.issue(), datetime.now(UTC)
+        try:
+            ticket, now = self._heart.issue(), datetime.now(UTC)
+        except Lost as error:
+            self._admitting.ended(member.name, {}, time.monotonic(), again=True)
+            self._unanswered(error)
+            return
         self._journal.started(member.name, number, worker, timestamp(now), leases_of(admitted.shares))
-        future = self._client.submit(
-            self._carry_out,
-            replace(job, ticket=ticket),
-            self._heart.beats,
-            key=f"upheld-{member.name}-{number}-{ticket[-8:]}",
-            workers=[worker],
-            pure=False,
-            retries=0,
-        )
+        key = f"upheld-{member.name}-{number}-{ticket[-8:]}"
+        given = (self._carry_out, replace(job, ticket=ticket), self._heart.beats)
+        try:
+            future = self._client.submit(*given, key=key, workers=[worker], pure=False, retries=0)
+        except Exception as error:  # What Dask raises where the connection has just gone; the attempt has no known end.
+            raise _lost_scheduler(error) from error
         self._tried[member.name] = self._tried.get(member.name, 0) + 1
         self._under[member.name] = Under(
             member, number, ticket, worker, future, admitted, digest_of(job), now, time.monotonic()
@@ -308,14 +316,22 @@ class _Driving:
         """Nothing is known of it any more: its ticket is taken back, and it is tried again once nobody can still act on it."""
         again = self._again(one)
         self._close(one, outcome, reason, lost=True)
-        try:
-            self._heart.revoke(one.ticket)
-        except Lost as error:  # It is seen at the next look; what the workers hear meanwhile is no new beat.
-            self._say(f"{one.member.name}: its attempt could not be taken back: {error}")
+        self._untold.append((one, again))
         one.future.release()  # Which cancels what nobody else waits for, and waits for no answer.
-        # Only from now on nobody hears of the ticket any more, however long it took to take it back.
-        self._admitting.lost(one.member.name, time.monotonic(), again=again)
+        self._take_back()
         self._tell(one, reason, again=again)
+
+    def _take_back(self) -> None:
+        """Tell the workers which attempts were lost: only from then on it is known how long whoever has one may go on."""
+        while self._untold:
+            one, again = self._untold[0]
+            try:
+                self._heart.revoke(one.ticket)
+            except Lost as error:
+                self._unanswered(error)
+                return
+            self._untold.pop(0)
+            self._admitting.lost(one.member.name, time.monotonic(), again=again)
 
     def _again(self, one: Under) -> bool:
         return self._tried[one.member.name] < self._terms.attempts
@@ -346,7 +362,7 @@ class _Driving:
         else:
             made = Attempt(one.worker, "", timestamp(one.started), round(time.monotonic() - one.since, 3), how)
         self._book.attempted(name, made)
-        self._journal.ended(name, one.number, made, sent, ran)
+        self._journal.ended(name, one.number, made, sent, ran, lost=lost)
         if not lost:
             self._heart.retire(one.ticket)
         return sent

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
 
-from upheld.errors import InputError, Mistake
+from upheld.errors import InputError, Mistake, UpheldError
 from upheld.fleet.cluster import NoCluster, other, versions
 
 if TYPE_CHECKING:
@@ -18,9 +18,11 @@ _ANSWER = 10.0
 """Seconds that the scheduler has for an answer."""
 _AGAIN = 5.0
 """Seconds after which a worker is asked again that did not say which version it has."""
+_SILENCE = 30.0
+"""Seconds for which a scheduler may not answer: it may be busy, or this machine may have slept."""
 
 
-class SchedulerLost(Exception):
+class SchedulerLost(UpheldError):
     """The scheduler does not answer any more; the words say how that was seen."""
 
 
@@ -34,6 +36,8 @@ class Workers:
         self._refused: set[str] = set()
         self._ask_again: dict[str, float] = {}
         self._looked = -_EVERY
+        self._silent: float | None = None
+        """Since when the scheduler has not answered; None where it has."""
         self.none_since: float | None = None
         """Since when there is no worker that could be given anything; None while there is one."""
 
@@ -41,12 +45,16 @@ class Workers:
         """Wait for the first worker. Raises InputError where the versions differ, NoCluster where none comes, SchedulerLost."""
         began = self._clock()
         while not self._threads and not stopped():
-            self._threads = self._ask()
+            self._threads = self._ask() or {}
             if not self._threads:
                 if self._clock() - began > patience:
                     raise NoCluster(f"the cluster has no worker, and none came within {patience:g} s")
                 time.sleep(0.1)
-        found = versions(self._client, list(self._threads), _ANSWER)
+        try:
+            found = versions(self._client, self._threads, _ANSWER)
+        except Exception as error:  # Of the workers or of the way there; Dask raises many kinds of them.
+            said = str(error) or type(error).__name__
+            raise NoCluster(f"the workers do not say which version of upheld they have: {said}") from error
         if wrong := other(found):
             expected = "the same version of upheld, with its extra fleet, on every worker"
             raise InputError(Mistake("--scheduler", 0, 0, one, expected=expected) for one in wrong)
@@ -60,7 +68,10 @@ class Workers:
         if now - self._looked < _EVERY:
             return set()
         self._looked = now
-        before, self._threads = self._threads, self._ask()
+        there = self._ask()
+        if there is None:
+            return set()
+        before, self._threads = self._threads, there
         self._meet([one for one in self._threads if one not in self._good | self._refused], now)
         self._good &= self._threads.keys()
         self.none_since = None if self._good else self.none_since or now
@@ -98,8 +109,19 @@ class Workers:
         self._refused |= refused
         self._good |= found.keys() - refused
 
-    def _ask(self) -> dict[str, int]:
-        try:
-            return dict(self._client.nthreads(callback_timeout=_ANSWER))
-        except Exception as error:  # Dask raises many kinds of them for a connection that is gone.
+    def unanswered(self, error: Exception) -> None:
+        """The scheduler did not answer; raises SchedulerLost where it has not for long, or the connection is gone."""
+        now = self._clock()
+        self._silent = self._silent if self._silent is not None else now
+        if self._client.status != "running" or now - self._silent > _SILENCE:
             raise SchedulerLost(str(error) or type(error).__name__) from error
+
+    def _ask(self) -> dict[str, int] | None:
+        """The workers with their threads; None where the scheduler does not answer at this moment."""
+        try:
+            found = dict(self._client.nthreads(callback_timeout=_ANSWER))
+        except Exception as error:  # Dask raises many kinds of them for a connection that is gone.
+            self.unanswered(error)
+            return None
+        self._silent = None
+        return found

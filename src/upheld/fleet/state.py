@@ -153,7 +153,8 @@ class Standing:
     spent: Mapping[str, int]
     """Requests that each host was sent by attempts that ended, and may have been sent by those of which no end is known."""
     open: Mapping[str, frozenset[str]]
-    """The targets whose attempt has no known end, with the hosts that it had a share of."""
+    """The targets an attempt at which may still be under way somewhere, with the hosts that it had a share of: no end of it is known, or
+    its worker was lost and it was not tried again since."""
     end: int
     """Where the last whole line ends, in bytes; what follows was torn off by a crash."""
 
@@ -185,14 +186,18 @@ class _Telling:
     attempts: dict[str, tuple[Attempt, ...]] = field(default_factory=dict)
     spent: dict[str, int] = field(default_factory=dict)
     open: dict[tuple[str, int], tuple[Attempt, dict[str, int | None]]] = field(default_factory=dict)
+    lost: dict[str, frozenset[str]] = field(default_factory=dict)
 
     def take(self, one: Mapping[str, Any]) -> None:
         kind, name = one["event"], str(one["member"])
         if kind == STARTED:
+            self.lost.pop(name, None)  # Whoever tries again has waited for the lease of what was lost.
             begun = Attempt(str(one["worker"]), "", str(one["at"]), 0.0, UNKNOWN)
             self.open[name, int(one["attempt"])] = begun, {str(host): count for host, count in one["share"].items()}
         elif kind == ENDED:
             self.open.pop((name, int(one["attempt"])), None)
+            if one["lost"]:
+                self.lost[name] = frozenset(one["sent"])
             self.add(one["sent"])
             made = Attempt(**one["made"])
             self.made(name, made)
@@ -213,7 +218,7 @@ def _told(first: Mapping[str, Any], rest: Iterable[Mapping[str, Any]], end: int)
     telling = _Telling()
     for one in rest:
         telling.take(one)
-    still: dict[str, frozenset[str]] = {}
+    still = dict(telling.lost)
     for (name, _), (begun, share) in telling.open.items():
         telling.made(name, begun)
         telling.add(share)
@@ -272,13 +277,31 @@ class Journal:
         self._note(STARTED, member=member, attempt=attempt, worker=worker, at=at, share=dict(share))
 
     def ended(
-        self, member: str, attempt: int, made: Attempt, sent: Mapping[str, int], ran: tuple[str, str, int] | None = None
+        self,
+        member: str,
+        attempt: int,
+        made: Attempt,
+        sent: Mapping[str, int],
+        ran: tuple[str, str, int] | None = None,
+        *,
+        lost: bool = False,
     ) -> None:
-        """Say how an attempt ended and what it sent; `ran` is the digest of what travelled, the run's id, and its exit code."""
+        """Say how an attempt ended and what counts as sent; `ran` is the digest of what travelled, the run's id, and its exit code.
+
+        `lost`: it is not waited for any more, and may still be under way.
+        """
         digest, run, code = ran or ("", "", -1)
         plain = {name: getattr(made, name) for name in Attempt.__dataclass_fields__}
         self._note(
-            ENDED, member=member, attempt=attempt, made=plain, sent=dict(sent), digest=digest, run=run, code=code
+            ENDED,
+            member=member,
+            attempt=attempt,
+            made=plain,
+            sent=dict(sent),
+            digest=digest,
+            run=run,
+            code=code,
+            lost=lost,
         )
 
     def recorded(self, member: str) -> None:

@@ -159,6 +159,7 @@ def test_a_fleet_is_audited_on_this_machine_and_interrupted_in_order(servers):
     assert states(folder)["held"] == ("ran", 0)
     assert len(servers.asked) > asked
     assert len(ledger_of(folder)) == 4
+    assert "Browsers stay with HTTPS." in (folder / "out" / "report.html").read_text(encoding="utf-8")
 
 
 @contextlib.contextmanager

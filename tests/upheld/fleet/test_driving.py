@@ -301,6 +301,29 @@ def test_what_is_no_folder_of_a_fleet_is_left_alone(driven, tmp_path):
         driven(fleets.loaded(tmp_path, ["t11-one"]))
 
 
+def test_workers_with_another_version_are_given_nothing(driven, client, place, tmp_path):
+    from upheld import __version__
+    from upheld.fleet.placing import Workers
+
+    (worker, *_) = client.nthreads()
+    client.run(fleets.pretend, "0.0.1", workers=[worker])
+    try:
+        with pytest.raises(InputError, match=rf"{worker} has upheld 0\.0\.1, this machine has upheld"):
+            driven(fleets.loaded(tmp_path, ["t13-one"]))
+        said = []
+        workers = Workers(client, said.append)
+        workers.look()
+        assert said == [
+            f"the worker {worker} has upheld 0.0.1, this machine has upheld {__version__}: it is given nothing"
+        ]
+        assert workers.best([]) not in {None, worker}
+        assert workers.room([]) == 1
+    finally:
+        client.run(fleets.pretend, __version__)
+    assert not fleets.noted(place, "t13-one")
+    assert not (tmp_path / "out" / state.PROGRESS).exists()
+
+
 def test_a_ledger_that_fails_is_a_fault_and_the_run_is_added_when_it_is_resumed(driven, place, tmp_path):
     ledger = ledgers.made(tmp_path / "ledger.sqlite")
     (tmp_path / "ledger.sqlite").rename(tmp_path / "away")

@@ -23,7 +23,7 @@ def journal(folder):
         made.ended("acme", 1, MADE, {"acme.example": 20}, ("a" * 64, "run-acme", 1))
         made.recorded("acme")
         made.started("eu", 1, LOST.worker, LOST.started, {"eu.example": 30, "shared.example": None})
-        made.ended("eu", 1, LOST, {"eu.example": 30})
+        made.ended("eu", 1, LOST, {"eu.example": 30, "shared.example": 0}, lost=True)
         made.started("us", 1, MADE.worker, MADE.started, {})
         made.ended("us", 1, MADE, {}, ("b" * 64, "run-us", 0))
         made.started("eu", 2, MADE.worker, MADE.started, {"eu.example": 10, "shared.example": None})
@@ -46,6 +46,17 @@ def test_what_stands_is_told(tmp_path):
         "eu": frozenset({"eu.example", "shared.example"}),
         "asia": frozenset({"shared.example"}),
     }
+
+
+def test_a_lost_attempt_may_be_under_way_until_it_was_tried_again(tmp_path):
+    journal(tmp_path)
+    path = tmp_path / state.PROGRESS
+    lines = path.read_bytes().splitlines(keepends=True)
+    again = next(number for number, line in enumerate(lines) if b'"attempt":2' in line)
+    path.write_bytes(b"".join(lines[:again]))
+    assert standing(tmp_path).open == {"eu": frozenset({"eu.example", "shared.example"})}
+    path.write_bytes(b"".join(lines[: again - 1]))
+    assert standing(tmp_path).open.keys() == {"eu", "us"}
 
 
 def test_a_journal_may_end_anywhere(tmp_path):
