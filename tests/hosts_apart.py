@@ -26,7 +26,12 @@ def why_not() -> str:
     """Why there can be no such hosts on this machine; empty where there can."""
     try:
         tried = subprocess.run(
-            [*_APART, "ip", "link", "add", "name", "tried", "type", "bridge"],
+            [
+                *_APART,
+                "sh",
+                "-c",
+                "ip link add name b type bridge && ip link add name c type veth peer name d && nsenter -V",
+            ],
             capture_output=True,
             text=True,
             check=False,

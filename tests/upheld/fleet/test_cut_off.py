@@ -34,7 +34,8 @@ def test_the_target_is_audited_anew_as_a_whole_by_the_other_host(came: dict[str,
     assert came["second"]
     (member,) = came["account"]["members"]
     assert (member["state"], member["code"], came["account"]["complete"]) == ("ran", 0, True)
-    lost, done = member["attempts"]
+    # On a machine that hardly gets on, Dask may lose the other one for a moment, too.
+    lost, *_, done = member["attempts"]
     assert came["cut"]["host"] in lost["worker"]
     assert came["second_host"] in done["worker"]
 
