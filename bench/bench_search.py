@@ -20,7 +20,7 @@ from pathlib import Path
 
 import psycopg
 
-from upheld.probes.logs import chunks_of, opened
+from upheld.probes.log_files import chunks_of, opened
 from upheld.probes.search import Searcher
 from upheld_reference import deployment
 
