@@ -105,34 +105,8 @@ def asking(folder: Path, port: int, checks: str = ASKS, more: str = "") -> Path:
     return made
 
 
-def test_an_audit_runs_on_a_worker_and_comes_back_whole(
-    client: Any, heart: Heart, tmp_path: Path, temporary: Path
-) -> None:
-    with web({"/": (200, HERE, b"here")}) as port:
-        one = member(asking(tmp_path / "project", port))
-        outcome = done(client, heart, job(heart, one))
-        assert (outcome.kind, outcome.code, outcome.reason) == ("ran", 0, "")
-        assert outcome.worker.startswith("tcp://127.0.0.1:")
-        assert (outcome.sent, outcome.sent_known) == ({"www.rivet.example": 1}, True)
-        assert not list(temporary.glob("upheld-*"))
-    unpack_folder(outcome.archive, tmp_path / "back")
-    run = run_json.read(tmp_path / "back" / "run.json")
-    assert (run.complete, [claim.status.value for claim in run.claims]) == (True, ["upheld"])
-    assert {path.name for path in (tmp_path / "back").iterdir()} == {"run.json", "report.html", "sent.json", "inputs"}
-
-
-def test_waivers_and_claims_of_the_member_count(client: Any, heart: Heart, stranger: Path, tmp_path: Path) -> None:
-    waivers = stranger / "more.yaml"
-    waivers.write_text("waivers: [{claim: bad, reason: It is replaced., approver: Jo, expires: 2999-01-31}]\n", "utf-8")
-    outcome = done(client, heart, job(heart, member(stranger, claims=("bad",), waivers=waivers)))
-    assert (outcome.kind, outcome.code) == ("ran", 0)
-    unpack_folder(outcome.archive, tmp_path / "back")
-    (claim,) = run_json.read(tmp_path / "back" / "run.json").claims
-    assert (claim.id, claim.status.value, [one.approver for one in claim.waivers]) == ("bad", "refuted", ["Jo"])
-
-
-def test_secrets_are_resolved_where_the_audit_runs_and_never_travel(
-    client: Any, heart: Heart, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_an_audit_comes_back_whole_and_its_secrets_never_travel(
+    client: Any, heart: Heart, tmp_path: Path, temporary: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     known: list[str] = []
 
@@ -150,19 +124,31 @@ def test_secrets_are_resolved_where_the_audit_runs_and_never_travel(
         outcome = done(client, heart, one)
     assert (outcome.kind, outcome.code) == ("ran", 0), outcome.reason
     assert set(known) == {"the-workers-own kept-in-a-file"}
-    assert all(word not in outcome.archive for word in (b"kept-in-a-file", b"the-workers-own"))
+    assert outcome.worker.startswith("tcp://127.0.0.1:")
+    assert (outcome.sent, outcome.sent_known) == ({"www.rivet.example": len(known)}, True)
+    assert not list(temporary.glob("upheld-*"))
+    unpack_folder(outcome.archive, tmp_path / "back")
+    run = run_json.read(tmp_path / "back" / "run.json")
+    assert (run.complete, [claim.status.value for claim in run.claims]) == (True, ["upheld"])
+    assert {path.name for path in (tmp_path / "back").iterdir()} == {"run.json", "report.html", "sent.json", "inputs"}
+    told = b"".join(path.read_bytes() for path in (tmp_path / "back").rglob("*") if path.is_file())
+    assert all(word not in told for word in (b"kept-in-a-file", b"the-workers-own"))
 
 
-def test_a_share_of_the_limits_holds(client: Any, heart: Heart, tmp_path: Path) -> None:
+def test_its_share_of_the_limits_its_claims_and_its_waivers_count(client: Any, heart: Heart, tmp_path: Path) -> None:
     with web({"/": (200, HERE, b"here")}) as port:
         twice = ASKS.replace("yield", 'http.get("http://www.rivet.example:{port}/again")\n    yield')
         folder = asking(tmp_path / "project", port, twice, "limits: {requests: 50}\n")
-        outcome = done(
-            client, heart, job(heart, member(folder), share={"hosts": {"www.rivet.example": {"requests": 1}}})
-        )
-    assert (outcome.kind, outcome.code, outcome.sent) == ("ran", 3, {"www.rivet.example": 1})
+        waivers = folder / "more.yaml"
+        waivers.write_text("waivers: [{claim: up, reason: R., approver: Jo, expires: 2999-01-31}]\n", "utf-8")
+        with (folder / "policies.yaml").open("a") as policy:
+            policy.write("  - {id: other, statement: Other., section: S, severity: low, owner: platform, checks: []}\n")
+        one = member(folder, claims=("up",), waivers=waivers)
+        outcome = done(client, heart, job(heart, one, share={"hosts": {"www.rivet.example": {"requests": 1}}}))
+    assert (outcome.kind, outcome.code, outcome.sent) == ("ran", 0, {"www.rivet.example": 1}), outcome.reason
     unpack_folder(outcome.archive, tmp_path / "back")
     (claim,) = run_json.read(tmp_path / "back" / "run.json").claims
+    assert (claim.status.value, [waiver.approver for waiver in claim.waivers]) == ("inconclusive", ["Jo"])
     assert "budget of 1 requests to www.rivet.example in a run is used up" in claim.checks[0].reason
 
 
