@@ -17,6 +17,7 @@ from upheld.fleet.leases import Lease
 from upheld.fleet.members import Fleet, load_fleet
 from upheld.model import Status
 from upheld.reporting import run_json
+from upheld.sent import write_sent
 
 PLACE = "UPHELD_TEST_FLEET"
 """The variable that names the folder in which a worker finds what it is to do, and leaves what it did."""
@@ -54,6 +55,9 @@ def act(job: Job, folder: Path, lease: Lease) -> int:
             time.sleep(0.01)
     finally:
         _note(place / f"{job.member}.ended", {"attempt": job.attempt})
+    # It sends all that it may.
+    hosts = job.share.get("hosts", {}).items()
+    write_sent(folder / RUN, job.member, {host: share["requests"] for host, share in hosts if "requests" in share})
     if "fails" in order:
         raise NotDone("failed", order["fails"], order.get("code"))
     code = int(order.get("code", 0))

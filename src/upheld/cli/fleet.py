@@ -221,7 +221,7 @@ class _Progress:
             tone, text = said.tone, said.text
         else:
             tone, text = Status.INCONCLUSIVE, f"not observed: {member.reason}"
-        before = ", from before" if member.resumed else ""
+        before = f", from before: {run.started}" if member.resumed and run is not None else ""
         line = Text().join(
             [
                 words(console, f"{shape(tone, console)} {member.name}", STYLES[tone]),

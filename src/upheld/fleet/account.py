@@ -69,7 +69,20 @@ class Folder:
             message = f"the fleet's run in {self.out} began with another description than {self._fleet.file} is now"
             expected = "the same one, or a new run without --resume"
             raise InputError([Mistake("--resume", 0, 0, message, expected=expected)])
+        if self._is_through(found):
+            message = f"the fleet's run in {self.out} came to its end, and nothing is left to go on with"
+            raise InputError([Mistake("--resume", 0, 0, message, expected="a new run without --resume")])
         self.standing, self.run, self.started = found, found.id, found.started
+
+    def _is_through(self, found: Standing) -> bool:
+        """Whether nothing of that run is left: going on with it again and again would tell of an ever older one as if it were new."""
+        try:
+            account = state.read(self.out)
+        except InputError:
+            return False
+        whole = account.id == found.id and account.complete and not account.faults
+        there = all((self.out / one.folder / "run.json").is_file() for one in account.members)
+        return whole and there and all(one.state == state.RAN for one in account.members)
 
     def begin(self) -> Journal:
         """Put aside what stood here, where this is a new run, and open its journal; raises OSError as the file system does."""

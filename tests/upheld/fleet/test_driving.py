@@ -168,6 +168,7 @@ def events(folder):
     return [json.loads(line) for line in (folder / "out" / state.PROGRESS).read_text(encoding="utf-8").splitlines()]
 
 
+@pytest.mark.exhaustive
 def test_a_target_that_takes_every_worker_with_it_is_not_observed(driven, place, tmp_path):
     fleets.told(place, "t6-deadly", until=str(tmp_path / "never"))
     result = []
@@ -227,14 +228,21 @@ def test_a_run_that_is_stopped_is_resumed_and_runs_nothing_twice(driven, place, 
         driven(fleets.loaded(tmp_path, ["t7-done", "t7-held", "t7-later"], extra="at_once: 2\n"), resume=True)
 
 
-def test_a_target_whose_files_changed_or_are_gone_is_audited_again(driven, place, tmp_path):
-    found = fleets.loaded(tmp_path, ["t8-same", "t8-gone", "t8-other"])
+def test_what_is_gone_or_another_is_audited_again_and_what_is_whole_is_not_resumed(driven, place, tmp_path):
+    fleets.told(place, "t8-late", fails="it took too long")
+    found = fleets.loaded(tmp_path, ["t8-same", "t8-gone", "t8-other", "t8-late"])
     first = driven(found)
+    fleets.told(place, "t8-late")
     (tmp_path / "out" / by_name(first)["t8-gone"].folder / "run.json").unlink()
     other = tmp_path / "out" / by_name(first)["t8-other"].folder / "run.json"
-    other.write_text(other.read_text(encoding="utf-8").replace("upheld", "refuted", 1), encoding="utf-8")
+    other.write_text(
+        other.read_text(encoding="utf-8").replace('"status": "upheld"', '"status": "refuted"', 1), encoding="utf-8"
+    )
     again = driven(found, resume=True)
-    assert {one.name: one.resumed for one in again.members} == {"t8-same": True, "t8-gone": False, "t8-other": False}
+    assert {one.name for one in again.members if one.resumed} == {"t8-same"}
+    assert again.code() == 0
+    with pytest.raises(InputError, match="came to its end, and nothing is left"):
+        driven(found, resume=True)
 
 
 CONTROLLER = """
