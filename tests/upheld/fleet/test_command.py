@@ -21,7 +21,7 @@ from upheld.ledger import Ledger
 
 HTML = {"Content-Type": "text/html"}
 SOUND = {**HTML, "Strict-Transport-Security": "max-age=63072000"}
-NAMES = ("good", "bare", "dead", "held")
+NAMES = ("good", "bare", "held")
 POLICY = """upheld: policy/1
 name: small
 claims:
@@ -37,7 +37,7 @@ endpoints: [{name: www, url: "https://${name}.example:${port}", address: 127.0.0
 
 
 class Servers:
-    """A sound server, one without the header, none at all, and one that keeps its visitors waiting."""
+    """A sound server, one without the header, and one that keeps its visitors waiting."""
 
     def __init__(self, folder):
         self.folder = folder
@@ -76,7 +76,6 @@ def servers(tmp_path):
             ("held", made.held),
         ):
             made.ports[name] = stack.enter_context(web(pages, context))
-        made.ports["dead"] = free_port()
         yield made
         made.go.set()
 
@@ -119,24 +118,22 @@ def ledger_of(folder):
 
 
 def test_a_fleet_is_audited_on_this_machine_and_interrupted_in_order(servers):
-    servers.fleet("good", "bare", "dead", "held", extra="limits: {requests: 40}\n")
+    servers.fleet("good", "bare", "held", extra="limits: {requests: 40}\n")
     folder = servers.folder
     with fleet_command(servers, "--workers", "2", "-n", "0") as process:
-        fleets.await_(lambda: servers.asked and through(folder) == 3, "all but one are through")
+        fleets.await_(lambda: servers.asked and through(folder) == 2, "all but one are through")
         children = psutil.Process(process.pid).children(recursive=True)
         os.killpg(process.pid, signal.SIGINT)
         said, _ = process.communicate(timeout=60)
     assert process.returncode == 1, said
-    assert "3 of 4" not in said
     assert "✓ good  The one claim is upheld" in said
     assert "✗ bare  1 of 1 decided claim refuted" in said
     assert "? held  not observed: the controller took it back" in said
-    assert "small: 4 targets, 1 refuted, 1 inconclusive, 1 upheld, 1 not observed" in said
+    assert "small: 3 targets, 1 refuted, 1 upheld, 1 not observed" in said
     assert "the fleet's run was stopped; --resume goes on from here" in said
     assert states(folder) == {
         "good": ("ran", 0),
         "bare": ("ran", 1),
-        "dead": ("ran", 3),
         "held": ("not observed", None),
     }
     fleets.await_(lambda: not living(children), "nothing of it is left")
@@ -150,7 +147,7 @@ def test_a_fleet_is_audited_on_this_machine_and_interrupted_in_order(servers):
     page = (folder / "out" / "targets" / "bare" / "report.html").read_text(encoding="utf-8")
     assert "Browsers stay with HTTPS." in page
     assert "Browsers stay with HTTPS." in (folder / "out" / "report.html").read_text(encoding="utf-8")
-    assert len(ledger_of(folder)) >= 3
+    assert ledger_of(folder).keys() >= {"good", "bare"}
 
 
 @contextlib.contextmanager
@@ -182,6 +179,7 @@ def standing(folder, pki_files, port, workers=1):
         yield start(scheduler), [start(worker) for _ in range(workers)]
 
 
+@pytest.mark.slow
 def test_a_cluster_with_tls_whose_scheduler_is_killed_in_mid_run(servers, tmp_path):
     folder = servers.folder
     (apart := tmp_path / "cluster").mkdir()
