@@ -372,6 +372,7 @@ class _Driving:
         if not self._under:
             return
         self._stop.set()
+        self._say(f"{over.reason}: what is under way undoes what it planted, and ends")
         try:
             *others, last = self._under.values()
             for one in others:
