@@ -45,10 +45,14 @@ def headline(summary: Summary) -> tuple[str, Status | None]:
     if not lines:
         return "The fleet has no target: nothing was observed", None
     seen = len(lines) - missed
+    # Where nothing was decided nothing was sought: that no broken promise was found there would be no news.
+    decided = sum(line.ran and line.count(Status.UPHELD) > 0 for line in lines)
     if refuting := found[Status.REFUTED]:
         parts = [f"{refuting} of {several(len(lines), 'target')} {'breaks' if refuting == 1 else 'break'} a promise"]
+    elif decided:
+        parts = [f"No broken promise was found on {decided} of {several(len(lines), 'target')}"]
     elif seen:
-        parts = [f"No broken promise was found on {seen} of {several(len(lines), 'target')}"]
+        parts = [f"No claim was decided on {'any of ' if len(lines) > 1 else ''}{several(len(lines), 'target')}"]
     else:
         parts = [f"Nothing was observed on {several(len(lines), 'target')}"]
     parts += [f"{missed} not observed"] if missed and seen else []
@@ -56,8 +60,9 @@ def headline(summary: Summary) -> tuple[str, Status | None]:
     parts += [f"{found[one]} {one.value}" for one in WORST_FIRST[2:-2] if one and found[one]]
     holding = found[Status.UPHELD] + found[Status.ATTESTED]
     if holding:
-        verb = "uphold or attest" if found[Status.ATTESTED] else "uphold"
-        parts.append(f"{holding} {verb} all of theirs")
+        verbs = ("upholds", "attests", "its") if holding == 1 else ("uphold", "attest", "theirs")
+        both = f"{verbs[0]} or {verbs[1]}" if found[Status.ATTESTED] else verbs[0]
+        parts.append(f"{holding} {both} all of {verbs[2]}")
     text, worst = "; ".join(parts), max(found, key=RANKS.index)
     if not summary.run.complete:
         text, worst = f"Incomplete: {text}", max(worst, None, key=RANKS.index)

@@ -255,6 +255,15 @@ def test_no_broken_promise_is_only_said_of_what_was_observed(tmp_path: Path) -> 
     assert worst is None
 
 
+def test_where_nothing_was_decided_nothing_is_said_to_be_unbroken(tmp_path: Path) -> None:
+    unsure = claims(a=Status.INCONCLUSIVE)
+    text, worst = saying.headline(summarise(fleet(tmp_path / "none", {"a": unsure, "b": unsure}), tmp_path / "none"))
+    assert text == "No claim was decided on any of 2 targets; 2 inconclusive"
+    assert worst is Status.INCONCLUSIVE
+    text, _ = saying.headline(summarise(fleet(tmp_path / "one", {"a": unsure, "b": claims(a=U)}), tmp_path / "one"))
+    assert text == "No broken promise was found on 1 of 2 targets; 1 inconclusive; 1 upholds all of its"
+
+
 @pytest.mark.parametrize("status", Status)
 def test_the_headline_is_never_better_than_the_worst_target(tmp_path: Path, status: Status) -> None:
     _, worst = saying.headline(summarise(fleet(tmp_path, {"a": claims(a=U), "b": claims(a=status)}), tmp_path))
