@@ -17,6 +17,7 @@ def resets(place: Any) -> None:
         with closing(sqlite3.connect(place.folder / "accounts.sqlite3")) as accounts:
             return accounts.execute('SELECT email, is_superuser FROM "user" ORDER BY email').fetchall()
 
+    assert len(rows()) == 4, "what the audit registered without a login is gone again"
     with closing(sqlite3.connect(place.folder / "accounts.sqlite3")) as accounts, accounts:
         accounts.execute("UPDATE user SET is_superuser = 1 WHERE email LIKE 'ada%'")
         accounts.execute("DELETE FROM user WHERE email LIKE 'kim%'")

@@ -256,8 +256,11 @@ class ApiCalls(Generic[Someone]):
 
             return patient(once, self.described.limited, subject) if wait else (once(), 0.0)
 
-        held = {**self.own(self.identity(identity)), **objects} if identity and objects is not None else {}
-        with self.making(subject, identity if objects is not None else None, held, request) as making:
+        held = {**(self.own(self.identity(identity)) if identity else {}), **(objects or {})}
+        noted = (
+            self.making(subject, identity, held, request) if objects is not None else contextlib.nullcontext(Making())
+        )
+        with noted as making:
             answer, waited = self._renewing(identity, send)
             reply = self.reply(subject, identity or "", request, answer, waited, held)
             making.status, making.made, making.worked = reply.status, reply.made, reply.worked
@@ -360,7 +363,7 @@ class ApiCalls(Generic[Someone]):
             good=called.statuses if called else (),
         )
         kind, recipe = next(iter(makers(api, subject)), ("", None))
-        if recipe is None or not identity or not found.worked:
+        if recipe is None or not found.worked:
             return found
         return replace(found, made=_made(recipe, answer, (values or {}).get(kind, "")))
 

@@ -247,7 +247,7 @@ class ApiInput(Probe):
     ) -> tuple[Reply, str, tuple[tuple[str, str], ...]]:
         """An answer with the names and values of its headers and all text that it and, after a change, the reader shows."""
         api = self._api
-        held = {**api.own(api.identity(identity)), **objects} if identity else {}
+        held = {**(api.own(api.identity(identity)) if identity else {}), **objects}
         with api.making(case.id, identity, held, request) as making:
             answer, reply = api.exchange(case.id, request, {}, identity=identity)
             making.status, making.made = reply.status, reply.made

@@ -138,16 +138,18 @@ class Planter:
     # --- the journal -----------------------------------------------------------------------------------------------
 
     @contextmanager
-    def making(self, kind: str, identity: str, objects: Mapping[str, str], request: Request) -> Iterator[Making]:
+    def making(
+        self, kind: str, identity: str, objects: Mapping[str, str], request: Request, *, stranger: bool = False
+    ) -> Iterator[Making]:
         """Note in the journal that the request inside the block makes an object, and afterwards what became of it.
 
-        Where no answer came there may be an object all the same; where the request was never taken there is none.
+        `identity` takes it away again; a `stranger` makes it, who has none. Where no answer came there may be an object all the same; where the request was never taken there is none.
         """
         recipe = self._api.objects[kind]
         create = recipe.create
         sent = _CANARY.search((request.content or b"").decode("utf-8", "replace") + request.url)
         mark = hashlib.sha256(sent[0].encode()).hexdigest() if sent else ""
-        title = f"a {kind} made by {create} as {identity}"
+        title = f"a {kind} made by {create} {'without a login' if stranger else f'as {identity}'}"
         planted = Planted("object", title, "api", create, identity, dict(objects), kind=kind, mark=mark)
         note, making = self._journal.about(planted), Making()
         if recipe.chosen is not None and kind in objects:

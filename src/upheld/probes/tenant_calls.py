@@ -11,7 +11,7 @@ from upheld.probes import openapi
 from upheld.probes.api_calls import ApiCalls
 from upheld.probes.api_logins import Logins
 from upheld.probes.api_objects import Making, Planter
-from upheld.probes.api_requests import SAFE_METHODS, Request, makers
+from upheld.probes.api_requests import SAFE_METHODS, TENANT, Request, makers
 from upheld.probes.inferring import Completed, complete
 from upheld.target.api import Identity
 
@@ -114,10 +114,11 @@ class TenantCalls(ApiCalls[Identity]):
     ) -> AbstractContextManager[Making]:
         """Around a request: where it makes an object, that is noted in the journal before, and what came of it after."""
         kind = next((name for name, _ in makers(self.description, operation)), None)
+        remover = self.remover(identity) if identity else self._remover_in(objects.get(TENANT, ""))
         # What a page shows was there already.
-        if kind is None or identity is None or request.method in SAFE_METHODS:
+        if kind is None or not remover or request.method in SAFE_METHODS:
             return super().making(operation, identity, objects, request)
-        return self.planter.making(kind, self.remover(identity), objects, request)
+        return self.planter.making(kind, remover, objects, request, stranger=not identity)
 
     @property
     def planter(self) -> Planter:
@@ -148,6 +149,16 @@ class TenantCalls(ApiCalls[Identity]):
             if one.tenant == tenant and one.role == self.described.acting_role and not one.throwaway:
                 return one.name
         return identity
+
+    def _remover_in(self, tenant_id: str) -> str:
+        """Who takes away what a stranger made: whoever may do most, in the tenant of that identifier if there is one; empty for nobody."""
+        tenants = {one.name for one in self.session.target.tenants if one.id == tenant_id}
+        acting = [
+            one
+            for one in self.session.target.identities
+            if one.role == self.described.acting_role and not one.throwaway
+        ]
+        return next((one.name for one in (*(one for one in acting if one.tenant in tenants), *acting)), "")
 
     def own(self, identity: Identity) -> dict[str, str]:
         """The identifier of the identity's tenant."""

@@ -12,6 +12,7 @@ import pytest
 
 from upheld.errors import Refused, Throttled, Unobservable
 from upheld.probes.api import Api
+from upheld.probes.api_input import ApiInput
 from upheld.probes.api_requests import Request, fill, put
 from upheld.probes.api_variants import OTHER_VERSION, VARIANTS, applies, varied
 from upheld.probes.bursts import THREADS
@@ -91,6 +92,31 @@ def test_what_was_planted_is_removed_when_the_probe_closes(started: Any) -> None
     assert server.notes
     session.close()
     assert server.notes == {}
+
+
+def test_what_a_stranger_may_make_is_noted_and_taken_away_too(started: Any) -> None:
+    session, server = started("anybody adds")
+    api = session.probe(Api)
+    for tenant in ("red", "blue"):
+        assert api.call("addNote", None, {"tenant": tenant}).worked
+    noted = [(one.planted.title, one.planted.identity) for one in session.journal.kept]
+    assert noted == [("a note made by addNote without a login", one) for one in ("bob", "ada")]
+    case = next(one for one in api.cases() if one.id == "addNote")
+    inputs = session.probe(ApiInput)
+    assert inputs.attempts(case, None, {"tenant": "red"}, 4).valid.worked
+    assert inputs.injected(case, None, {"tenant": "blue"}, "").valid.worked
+    assert len(server.notes) > 4
+    assert len(session.journal.kept) == len(server.notes)
+    session.close()
+    assert server.notes == {}
+    assert session.journal.kept == ()
+
+
+def test_what_a_stranger_is_refused_is_not_noted(started: Any) -> None:
+    session, server = started()
+    assert session.probe(Api).call("addNote", None, {"tenant": "red"}).refused
+    assert server.notes == {}
+    assert session.journal.kept == ()
 
 
 def test_state_leaves_out_what_differs_from_read_to_read(started: Any) -> None:
