@@ -9,6 +9,7 @@ a PostgreSQL of the reference's own (from the wheel), reached over a socket as a
 from __future__ import annotations
 
 import argparse
+import resource
 import statistics
 import subprocess
 import sys
@@ -76,11 +77,11 @@ def filled(place: str, runs: int, claims: int, findings: int) -> tuple[float, Le
     return (time.perf_counter() - begun) / runs, ledger
 
 
-def measured(place: str, command: tuple[str, ...], times: int) -> list[float]:
-    """Seconds of the whole process, several times."""
+def measured(place: str, command: tuple[str, ...], times: int) -> list[tuple[float, float]]:
+    """Seconds of the whole process, several times, and of CPU that each took, which says how much was waiting for others."""
     found = []
     for _ in range(times):
-        begun = time.perf_counter()
+        begun, before = time.perf_counter(), resource.getrusage(resource.RUSAGE_CHILDREN)
         done = subprocess.run(
             [*COMMAND, *command, "--ledger", place],
             capture_output=True,
@@ -88,7 +89,8 @@ def measured(place: str, command: tuple[str, ...], times: int) -> list[float]:
             check=False,
             stdin=subprocess.DEVNULL,
         )
-        found.append(time.perf_counter() - begun)
+        seconds, after = time.perf_counter() - begun, resource.getrusage(resource.RUSAGE_CHILDREN)
+        found.append((seconds, after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime))
         if done.returncode != 0 or not done.stdout:
             raise SystemExit(f"upheld {' '.join(command)} failed: {done.stderr}")
     return found
@@ -123,9 +125,11 @@ def _measured_on(place: str, given: argparse.Namespace) -> int:
     for words in COMMANDS:
         command = tuple(word.format(early=given.runs // 10) for word in words)
         taken = measured(place, command, given.times)
-        middle = statistics.median(taken)
+        middle, busy = (statistics.median(column) for column in zip(*taken, strict=True))
         slow += middle >= LIMIT
-        print(f"upheld {' '.join(command):<44} median {middle:.2f} s, worst {max(taken):.2f} s")
+        print(
+            f"upheld {' '.join(command):<44} median {middle:.2f} s ({busy:.2f} s of CPU), worst {max(taken)[0]:.2f} s"
+        )
     return slow
 
 
