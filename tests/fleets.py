@@ -67,6 +67,13 @@ def act(job: Job, folder: Path, lease: Lease) -> int:
     return code
 
 
+def act_at_length(job: Job, folder: Path, lease: Lease) -> int:
+    """The same, with a run of 4 MB that nothing makes smaller."""
+    code = act(job, folder, lease)
+    (folder / RUN / "large.bin").write_bytes(os.urandom(4_000_000))
+    return code
+
+
 played = functools.partial(carry_out, work=act)
 """What a worker does with a job, with the audit played."""
 

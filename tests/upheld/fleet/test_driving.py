@@ -13,7 +13,7 @@ import pytest
 
 import fleets
 import ledgers
-from processes import ROOT
+from processes import ROOT, said
 from upheld.errors import InputError
 from upheld.fleet import state
 from upheld.fleet.cluster import Choice, connected
@@ -307,6 +307,35 @@ def test_what_is_no_folder_of_a_fleet_is_left_alone(driven, tmp_path):
     (tmp_path / "out" / "targets").mkdir(parents=True)
     with pytest.raises(InputError, match="holds something else"):
         driven(fleets.loaded(tmp_path, ["t11-one"]))
+
+
+LARGE = """
+import functools
+import sys
+from pathlib import Path
+import fleets
+from processes import peak_bytes
+from upheld.fleet.carrying import carry_out
+from upheld.fleet.cluster import Choice, connected
+from upheld.fleet.driving import drive
+if __name__ == "__main__":
+    folder, count = Path({folder!r}), {count}
+    found = fleets.loaded(folder, [f"t{{number}}" for number in range(count)])
+    with connected(Choice(workers=2)) as client:
+        run = drive(found, client, folder / "out", carry_out=functools.partial(carry_out, work=fleets.act_at_length))
+    assert run.code() == 0
+    print(peak_bytes())
+"""
+
+
+@pytest.mark.exhaustive
+def test_a_controller_needs_no_more_memory_for_many_targets_than_for_few(tmp_path):
+    peaks = []
+    for count in (6, 60):
+        (folder := tmp_path / str(count)).mkdir()
+        script = LARGE.format(folder=str(folder), count=count)
+        peaks.append(int(said(script, environ={fleets.PLACE: str(folder)})))
+    assert peaks[1] - peaks[0] < 40_000_000, "216 MB more came through"
 
 
 def test_workers_with_another_version_are_given_nothing(driven, client, place, tmp_path):
