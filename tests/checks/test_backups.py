@@ -9,6 +9,7 @@ import io
 import json
 import lzma
 import os
+import shutil
 import struct
 import sys
 import tarfile
@@ -297,9 +298,8 @@ def archiving(stored: Stored, postgres: Any) -> Iterator[Callable[[str], None]]:
     with psycopg.connect(postgres.superuser_url, autocommit=True) as connection:
         connection.execute("ALTER SYSTEM RESET ALL")
         connection.execute("SELECT pg_reload_conf()")
-    for path in folder.iterdir():
-        path.unlink()
-    folder.rmdir()
+    # A segment may still be on its way: the archiver ends what it has begun.
+    shutil.rmtree(folder, ignore_errors=True)
 
 
 def archived_something(url: str) -> None:
