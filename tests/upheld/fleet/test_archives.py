@@ -100,6 +100,7 @@ def test_no_more_is_packed_than_is_unpacked(tmp_path: Path, monkeypatch: pytest.
         (made(regular("a")) + gzip.compress(b"more"), "behind the end"),
         (made(regular("a")) + gzip.compress(bytes(50_000)), "behind the end"),
     ],
+    ids=lambda value: value if isinstance(value, str) else "archive",  # The bytes say when they were packed.
 )
 def test_hostile_archives_are_refused_whole(archive: bytes, said: str, tmp_path: Path) -> None:
     folder = tmp_path / "targets" / "acme"
