@@ -11,7 +11,7 @@ from upheld.probes.access import Access, Matrix
 from upheld.probes.api import Actor, Api, Case, PlantedTenant, Reply, State, paths_in_turn
 
 
-@check(basis=OBSERVED, intrusive=True)
+@check(basis=OBSERVED, intrusive=True, exclusive=True)
 def roles_are_enforced(
     access: Access, api: Api, *, tenants_at_least: int = 2
 ) -> Iterator[Finding | NotObserved | LeftOut]:
