@@ -11,6 +11,8 @@ import threading
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
+
 from loopback import ROOT
 from upheld_reference import deployment, target_file
 
@@ -58,6 +60,7 @@ def audit_while(
     return code, {claim["id"]: claim["status"] for claim in run["claims"]}, "".join(lines)
 
 
+@pytest.mark.exhaustive
 def test_a_database_that_stops_in_mid_run_is_not_green(tmp_path):
     with deployment.start() as running:
         code, statuses, words = audit_while(running, tmp_path / "out", running.kill_postgres, after=" 1/")

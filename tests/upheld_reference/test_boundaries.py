@@ -292,6 +292,7 @@ def test_each_workspace_is_all_that_a_shared_role_sees(rivet: Any) -> None:
     assert role_violations(rivet) == set()
 
 
+@pytest.mark.exhaustive
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("names", "expected"),

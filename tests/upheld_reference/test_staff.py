@@ -369,6 +369,7 @@ def test_nothing_is_wrong(staff: Staff) -> None:
     assert violations(staff) == set()
 
 
+@pytest.mark.exhaustive
 @pytest.mark.slow
 @pytest.mark.parametrize("names", _BATCHES, ids=" ".join)
 def test_sabotages(sabotaged_staff: Callable[..., Staff], names: tuple[str, ...]) -> None:

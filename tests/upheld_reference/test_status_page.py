@@ -51,6 +51,7 @@ def test_the_status_page_is_complete_fresh_and_without_a_hole(deployment: Deploy
     assert status_violations(deployment, request_of, 3) == set()
 
 
+@pytest.mark.exhaustive
 @pytest.mark.slow
 def test_the_status_page_is_stale_and_lacks_a_component(
     batch: Callable[[list[str]], tuple[Deployment, Any]], request_of: Request
@@ -59,6 +60,7 @@ def test_the_status_page_is_stale_and_lacks_a_component(
     assert status_violations(running, request_of, 3) == {"stale", "api.rivet.example missing"}
 
 
+@pytest.mark.exhaustive
 @pytest.mark.slow
 def test_the_samples_have_a_hole(batch: Callable[[list[str]], tuple[Deployment, Any]], request_of: Request) -> None:
     running, _ = batch(["status_samples_with_a_hole"])
@@ -157,6 +159,7 @@ def test_what_hangs_or_fails_is_an_outage_and_delays_nothing(monkeypatch: pytest
     assert (history.uptime("well"), history.uptime("hangs"), history.uptime("never seen")) == (100.0, 0.0, None)
 
 
+@pytest.mark.exhaustive
 def test_the_page_shows_an_outage_of_the_database(
     batch: Callable[[list[str]], tuple[Deployment, Any]], request_of: Request
 ) -> None:

@@ -235,6 +235,7 @@ def test_curl_reads_what_is_its_own_and_nothing_else(rivet: Any) -> None:
     assert curl(rivet, "/v1/usage", "acme-owner", "--header", header) == 404
 
 
+@pytest.mark.exhaustive
 @pytest.mark.slow
 def test_curl_reads_across_tenants_where_it_can(sabotaged_rivets: Callable[..., Any]) -> None:
     rivet = sabotaged_rivets("one_object_type_readable_across_tenants", "workspace_header_unchecked")
@@ -243,6 +244,7 @@ def test_curl_reads_across_tenants_where_it_can(sabotaged_rivets: Callable[..., 
     assert curl(rivet, "/v1/usage", "acme-owner", "--header", header) == 200
 
 
+@pytest.mark.exhaustive
 @pytest.mark.slow
 def test_a_single_request_of_curl_runs_sql(sabotaged_rivets: Callable[..., Any]) -> None:
     rivet = sabotaged_rivets("sql_injection_in_one_filter")

@@ -100,6 +100,7 @@ def test_an_old_version_is_accepted_on_one_port_only(
     assert seen == {"www": set(), "app": set(), "api": set(), "status": accepted, "graph": set()}
 
 
+@pytest.mark.exhaustive
 @pytest.mark.parametrize(
     ("sabotage", "reason"),
     [

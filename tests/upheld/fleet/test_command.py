@@ -179,6 +179,7 @@ def standing(folder, pki_files, port, workers=1):
         yield start(scheduler), [start(worker) for _ in range(workers)]
 
 
+@pytest.mark.exhaustive
 @pytest.mark.parametrize("names", [("held",), pytest.param(("good", "held"), marks=pytest.mark.exhaustive)])
 def test_a_cluster_with_tls_whose_scheduler_is_killed_in_mid_run(servers, tmp_path, names):
     folder = servers.folder

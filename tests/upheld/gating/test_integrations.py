@@ -135,6 +135,7 @@ def test_the_hook_keeps_a_commit_out(project: Project) -> None:
     assert project.git("status", "--porcelain") == "M app/a.py"
 
 
+@pytest.mark.exhaustive
 def test_pre_commit_makes_the_environment_of_the_hook_and_runs_it(project: Project) -> None:
     """As it is offered, with its language and what it needs besides; what is installed here already stands for the index."""
     offered = project.beside / "offered"
