@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import socket
+import threading
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +17,7 @@ from processes import peak_bytes, said
 from tls_floods import FLOODS, KEYS_AND_READING
 from tls_floods import of_postgresql as of_postgresql_tls
 
+Behave = Callable[[socket.socket, threading.Event], None]
 MEMORY = 1 << 30
 """Bytes that the process which reads may have in memory at its peak."""
 WORD = "upheld-canary-in-a-huge-value"
@@ -114,9 +118,11 @@ def test_many_rows_and_huge_values_are_read_in_bounded_memory(
     assert [path.name for path in tmp_path.rglob("*") if path.is_file() and path.stat().st_size > 1_000_000] == []
 
 
-def meet_all(folder: str) -> None:
-    """Read from every database that keeps to the protocol up to the login only, and print what came of it."""
+def meet(folder: str, servers: Mapping[str, tuple[str, Behave]]) -> None:
+    """Read from the database that each of these servers pretends to be, and print what came of it.
 
+    :param servers: by name, the URL with a place for the port, and what is done with each connection.
+    """
     from upheld.errors import Unobservable
     from upheld.probes.base import Session
     from upheld.probes.database import Database
@@ -124,59 +130,45 @@ def meet_all(folder: str) -> None:
     from upheld.redaction import Redactor
     from upheld.target.model import Target
 
+    found: dict[str, str] = {}
+    for name, (url, behave) in servers.items():
+        with raw(behave) as port:
+            (Path(folder) / "url").write_text(url.format(port=port))
+            description = {"name": "hostile", "environment": "reference", "database": {"url": "file:url"}}
+            target = Target.model_validate({**description, "timeout_seconds": 1})
+            session = Session(target, Redactor(), Scope(target), Path(folder), target_folder=Path(folder))
+            probe = session.probe(Database)
+            assert isinstance(probe, Database)
+            try:
+                found[name] = str(probe.login_roles())
+            except Unobservable as unobservable:
+                found[name] = f"unobservable: {unobservable.reason}"
+            session.close()
+    print(json.dumps({"found": found, "peak": peak_bytes()}))
+
+
+def meet_all(folder: str) -> None:
+    """Every database that keeps to the protocol up to the login only."""
     servers = {
         **{f"postgresql, {name}": of_postgresql(says) for name, says in POSTGRESQL.items()},
         **{f"mysql, {name}": of_mysql(says) for name, says in MYSQL.items()},
         **{f"mysql, {name} at once": of_mysql(says, at_once=True) for name, says in MYSQL.items()},
     }
-    found = {}
-    for name, behave in servers.items():
-        with raw(behave) as port:
-            (Path(folder) / "url").write_text(f"{name.partition(',')[0]}://u:p@127.0.0.1:{port}/d")
-            description = {"name": "hostile", "environment": "reference", "database": {"url": "file:url"}}
-            target = Target.model_validate({**description, "timeout_seconds": 1})
-            session = Session(target, Redactor(), Scope(target), Path(folder), target_folder=Path(folder))
-            probe = session.probe(Database)
-            assert isinstance(probe, Database)
-            try:
-                found[name] = str(probe.login_roles())
-            except Unobservable as unobservable:
-                found[name] = f"unobservable: {unobservable.reason}"
-            session.close()
-    print(json.dumps({"found": found, "peak": peak_bytes()}))
+    meet(
+        folder,
+        {name: (name.partition(",")[0] + "://u:p@127.0.0.1:{port}/d", behave) for name, behave in servers.items()},
+    )
 
 
 def meet_tls(folder: str, *left_out: str) -> None:
-    """As `meet_all`, of PostgreSQL servers that speak TLS, or should."""
-    from upheld.errors import Unobservable
-    from upheld.probes.base import Session
-    from upheld.probes.database import Database
-    from upheld.probes.scope import Scope
-    from upheld.redaction import Redactor
-    from upheld.target.model import Target
-
+    """PostgreSQL servers that speak TLS, or should."""
     certificate = Pki(Path(folder)).issue("db.example")
     servers = {f"handshake, {name}": with_handshake(says) for name, says in HANDSHAKES.items()}
     for name, says in {**FLOODS, READ: KEYS_AND_READING}.items():
         servers[f"login, {name}"] = of_postgresql_tls(certificate, says, logged_in=False)
         servers[f"statement, {name}"] = of_postgresql_tls(certificate, says, logged_in=True)
-    found: dict[str, Any] = {}
-    for name, behave in servers.items():
-        if name in left_out:
-            continue
-        with raw(behave) as port:
-            (Path(folder) / "url").write_text(f"postgresql://u:p@127.0.0.1:{port}/d?sslmode=require")
-            description = {"name": "hostile", "environment": "reference", "database": {"url": "file:url"}}
-            target = Target.model_validate({**description, "timeout_seconds": 1})
-            session = Session(target, Redactor(), Scope(target), Path(folder), target_folder=Path(folder))
-            probe = session.probe(Database)
-            assert isinstance(probe, Database)
-            try:
-                found[name] = str(probe.login_roles())
-            except Unobservable as unobservable:
-                found[name] = f"unobservable: {unobservable.reason}"
-            session.close()
-    print(json.dumps({"found": found, "peak": peak_bytes()}))
+    url = "postgresql://u:p@127.0.0.1:{port}/d?sslmode=require"
+    meet(folder, {name: (url, behave) for name, behave in servers.items() if name not in left_out})
 
 
 def test_a_server_whose_answers_do_not_end_is_cut_off(tmp_path: Path) -> None:
