@@ -1,4 +1,4 @@
-"""A stranger's project with a policy, checks of its own and a target, on which pytest and `upheld` are really run."""
+"""A stranger's project with a policy, checks of its own and a target, on which pytest and `upheld` are really run, and a real browser."""
 
 from __future__ import annotations
 
@@ -6,13 +6,17 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from ..fuzzing import told
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser
 
 FUZZED: list[dict[str, Any]] = []
 
@@ -137,6 +141,15 @@ def project(tmp_path: Path) -> Project:
     )
     (tmp_path / "pytest.ini").write_text("[pytest]\n", encoding="utf-8")
     return Project(tmp_path)
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    """A browser in which no name leads anywhere, for the tests of one module."""
+    from ..browser import chromium
+
+    with chromium() as launch:
+        yield launch(None)
 
 
 # --- workers that load damaged files -----------------------------------------------------------------------------------

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from browser import Tab, chromium
+from browser import Tab
 from upheld.fleet import report
 from upheld.fleet.state import FleetRun
 from upheld.model import Status
@@ -36,12 +36,6 @@ def usual(folder: Path) -> FleetRun:
     runs["gone"] = "its worker died three times"
     runs["lone"] = claims(other=Status.REFUTED)
     return fleet(folder, runs, {"lone": "other.yaml"})
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with chromium() as launch:
-        yield launch(None)
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from markdown_it import MarkdownIt
 
-from browser import Tab, chromium
+from browser import Tab
 from upheld.model import Run, Severity, Status, Verdict
 from upheld.reporting import html
 
@@ -25,12 +25,6 @@ if TYPE_CHECKING:
 Open = Callable[..., Tab]
 VISIBLE = "() => [...document.querySelectorAll('.claim')].filter(one => one.checkVisibility()).map(one => one.id)"
 MILLION = "long " + "x" * 1_000_000
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with chromium() as launch:
-        yield launch(None)
 
 
 @pytest.fixture

@@ -8,19 +8,13 @@ from pathlib import Path
 
 import pytest
 
-from browser import Tab, chromium
+from browser import Tab
 from upheld.model import Run
 from upheld.sharing import html
 from upheld.sharing.making import make
 
 from ..reporting import sample
 from .runs import KEY, TERMS, full, keyed, terms
-
-
-@pytest.fixture(scope="module")
-def browser():
-    with chromium() as launch:
-        yield launch(None)
 
 
 @pytest.fixture
