@@ -107,7 +107,7 @@ def lay_out(job: Job, folder: Path) -> None:
         os.utime(folder.joinpath(*_parts(path)), ns=(moment, moment))
     target = folder.joinpath(*_parts(job.target))
     if job.share:
-        from upheld.fleet.sharing import shared  # noqa: PLC0415  (only where an audit begins)
+        from upheld.fleet.merging import shared  # noqa: PLC0415  (only where an audit begins)
 
         target.write_bytes(shared(target, job.share))
 

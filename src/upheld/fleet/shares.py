@@ -35,16 +35,18 @@ def share_of(shares: Mapping[str, Share], limits: Limits | None) -> dict[str, An
     """Shares as they travel: in the shape of a target's limits. A host that has no share gets what the fleet says of any host."""
     if limits is None:
         return {}
-    whole: dict[str, Any] = _plain(Share(limits.requests, limits.per_second, limits.burst))
+    parts: dict[str, HostLimit] = {}
     hosts: dict[str, Any] = {}
     for name, share in shares.items():
+        limit = HostLimit(requests=share.requests, per_second=share.per_second, burst=share.burst)
         kind = limited_as(name)
         if kind not in _PARTS:
-            hosts[name] = _plain(share)
+            hosts[name] = _plain(limit)
             continue
         # A run counts all its machines as one, and so gets of them what the least of them allows.
-        before = whole.get(_PARTS[kind])
-        whole[_PARTS[kind]] = _plain(share) if before is None else _smaller(before, _plain(share))
+        part = _PARTS[kind]
+        parts[part] = parts[part].smaller(limit) if part in parts else limit
+    whole = {**_plain(limits), **{part: _plain(limit) for part, limit in parts.items()}}
     return {**whole, "hosts": hosts} if hosts else whole
 
 
@@ -60,10 +62,6 @@ def counted(shares: Mapping[str, Share], sent: Mapping[str, int] | None) -> dict
     return {host: sent.get(limited_as(host), 0) for host in shares}
 
 
-def _plain(share: Share) -> dict[str, Any]:
-    given = {"requests": share.requests, "per_second": share.per_second}
-    return {name: value for name, value in given.items() if value is not None} | {"burst": share.burst}
-
-
-def _smaller(one: Mapping[str, Any], other: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: min(part[name] for part in (one, other) if name in part) for name in {**one, **other}}
+def _plain(limit: HostLimit) -> dict[str, Any]:
+    given = {"requests": limit.requests, "per_second": limit.per_second}
+    return {name: value for name, value in given.items() if value is not None} | {"burst": limit.burst}

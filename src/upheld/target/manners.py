@@ -24,6 +24,16 @@ class HostLimit(Part):
     burst: int = Field(default=1, ge=1)
     """Requests that may go out at once after a pause."""
 
+    def smaller(self, other: HostLimit) -> HostLimit:
+        """The limit that keeps to this one and to the other."""
+        rated = [limit for limit in (self, other) if limit.per_second is not None]
+        return HostLimit(
+            requests=min((limit.requests for limit in (self, other) if limit.requests is not None), default=None),
+            per_second=min((limit.per_second for limit in rated if limit.per_second is not None), default=None),
+            # Without a rate a burst says nothing.
+            burst=min((limit.burst for limit in rated), default=1),
+        )
+
 
 class Limits(HostLimit):
     """The limits of each host, and of whatever else is asked; some may have other ones.

@@ -21,9 +21,9 @@ from upheld.catalogue import Catalogue
 from upheld.errors import InputError
 from upheld.fleet import packing
 from upheld.fleet.jobs import Job, lay_out, machine
+from upheld.fleet.merging import smaller
 from upheld.fleet.packing import pack
 from upheld.fleet.plain import as_yaml
-from upheld.fleet.sharing import smaller
 from upheld.policies import load as load_policy
 from upheld.resources import builtin, check_folders
 from upheld.target.load import load_target

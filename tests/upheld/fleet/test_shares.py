@@ -8,8 +8,8 @@ from pathlib import Path
 from upheld.fleet.admitting import Share
 from upheld.fleet.jobs import Job
 from upheld.fleet.members import Member
+from upheld.fleet.merging import shared
 from upheld.fleet.shares import counted, leases_of, limit_of, share_of, wanted
-from upheld.fleet.sharing import shared
 from upheld.fleet.taking import digest_of
 from upheld.target.load import load_target
 from upheld.target.manners import DATABASE, MACHINE, HostLimit, Limits

@@ -10,7 +10,7 @@ from upheld import documents
 from upheld.fleet.plain import as_yaml
 from upheld.probes.scope import Scope
 from upheld.target.load import load_target
-from upheld.target.manners import BACKUP_STORE, DATABASE, MACHINE, HostLimit, Limits
+from upheld.target.manners import BACKUP_STORE, DATABASE, MACHINE, Limits
 from upheld.target.model import Target
 
 _OTHERS = {"database": DATABASE, "backups": BACKUP_STORE, "host": MACHINE}
@@ -40,26 +40,12 @@ def _named(target: Target) -> frozenset[str]:
 def smaller(one: Limits, other: Limits, hosts: frozenset[str]) -> Limits:
     """Limits that keep to both, for each of these hosts and for all others."""
     named = {name.lower().rstrip(".") for limits in (one, other) for name in limits.hosts}
-    default = _smaller(_bare(one), _bare(other))
+    default = one.smaller(other)
     for name in sorted(named - hosts):
         # It can be given no limit of its own there, so that all others get this one too, rather than none.
-        default = _smaller(default, _smaller(one.of(name), other.of(name)))
+        default = default.smaller(one.of(name).smaller(other.of(name)))
     return Limits(
         **default.model_dump(),
-        hosts={name: _smaller(one.of(name), other.of(name)) for name in sorted(named & hosts)},
-        **{field: _smaller(one.of(name), other.of(name)) for field, name in _OTHERS.items()},
-    )
-
-
-def _bare(limits: Limits) -> HostLimit:
-    return HostLimit(requests=limits.requests, per_second=limits.per_second, burst=limits.burst)
-
-
-def _smaller(one: HostLimit, other: HostLimit) -> HostLimit:
-    rated = [limit for limit in (one, other) if limit.per_second is not None]
-    return HostLimit(
-        requests=min((limit.requests for limit in (one, other) if limit.requests is not None), default=None),
-        per_second=min((limit.per_second for limit in rated if limit.per_second is not None), default=None),
-        # Without a rate a burst says nothing.
-        burst=min((limit.burst for limit in rated), default=1),
+        hosts={name: one.of(name).smaller(other.of(name)) for name in sorted(named & hosts)},
+        **{field: one.of(name).smaller(other.of(name)) for field, name in _OTHERS.items()},
     )
