@@ -21,11 +21,14 @@ Found = list[Finding | NotObserved | LeftOut]
 
 @pytest.fixture
 def run(session_of: Callable[..., Any], tmp_path: Path) -> Callable[..., Found]:
-    """Runs a check of family staff against a console with these switches; `staff` replaces parts of its description."""
+    """Runs a check of family staff against a console with these switches, which sends messages to the folder `mail`.
 
-    def call(name: str, *switches: str, **staff: Any) -> Found:
+    `staff` replaces parts of its description.
+    """
+
+    def call(name: str, *switches: str, mail: Path = tmp_path / "mail", **staff: Any) -> Found:
         with TwoTenants(tmp_path / "security.log").serving() as notes:
-            console = StaffConsole(notes, tmp_path / "mail", *switches)
+            console = StaffConsole(notes, mail, *switches)
             with console.serving():
                 session = session_of(secret_values=secret_values(), **console.target(**staff))
                 check = CHECKS[f"staff.{name}"]
@@ -146,6 +149,15 @@ def test_a_look_that_cannot_be_made_ends_the_check(
     monkeypatch.setattr("upheld.probes.staff_calls.MAIL_SECONDS", 0.3)
     with pytest.raises(Unobservable, match=words):
         run(name, switch)
+
+
+def test_messages_with_links_may_lie_outside_of_the_targets_folder(run: Any, tmp_path_factory: Any) -> None:
+    mail = tmp_path_factory.mktemp("elsewhere")
+    reset = StaffConsole(TwoTenants(Path("x")), mail).target()["staff"]["reset"]
+    assert not Path(reset["mail"]).is_absolute()
+    found = run(ROUND, mail=mail, reset={**reset, "mail": f"{mail}/*.eml"})
+    assert passed(found)
+    assert not failed(found) + unseen(found)
 
 
 @pytest.mark.parametrize(
