@@ -279,10 +279,21 @@ def mistakes_in(
     ignore: frozenset[str] = frozenset(),
 ) -> list[Mistake]:
     """Every error that pydantic found in the part of `document` at the location `at`, as mistakes with places."""
-    errors = (one for one in error.errors(include_url=False) if one["type"] not in ignore)
+    found = error.errors(include_url=False)
+    above = {one["loc"][:depth] for one in found for depth in range(len(one["loc"]))}
+    errors = (one for one in found if one["type"] not in ignore and not _follows(one, above))
     known: dict[Location, list[str]] = {}
     suggestions = Suggestions()
     return [_mistake(one, document, model, at, known, suggestions) for one in errors]
+
+
+def _follows(error: Any, above: Collection[Location]) -> bool:
+    """Whether a list that is long enough is said to be too short, because items that are wrong, as is said of them, do not count."""
+    items = error["input"]
+    if error["type"] != "too_short" or error["loc"] not in above or not isinstance(items, list | tuple):
+        return False
+    least: int = error["ctx"]["min_length"]
+    return len(items) >= least
 
 
 def _mistake(

@@ -405,6 +405,7 @@ class Whole(BaseModel):
     flag: bool = False
     password: Annotated[str, BeforeValidator(no_secret)] | None = None
     secrets: dict[str, str] = {}
+    pair: tuple[int, ...] = Field(default=(1, 2), min_length=2)
 
 
 def invalid(tmp_path: Path, text: str) -> list[str]:
@@ -455,6 +456,21 @@ flag: yes
 def test_an_unknown_key_that_is_like_none_is_said_with_those_that_are_known(tmp_path: Path) -> None:
     (mistake,) = invalid(tmp_path, "upheld: test/1\nparts: [{name: a, zzz: 1}]")
     assert mistake == "2:19: 'zzz' is not known here; expected one of name, days, colour, ends"
+
+
+@pytest.mark.parametrize(
+    ("pair", "said"),
+    [
+        ("[1, x]", ["pair.1 is not valid"]),
+        ("[x, y]", ["pair.0 is not valid", "pair.1 is not valid"]),
+        ("[1]", ["pair: Tuple should have at least 2 items"]),
+        ("[]", ["pair: Tuple should have at least 2 items"]),
+        ("[x]", ["pair: Tuple should have at least 2 items", "pair.0 is not valid"]),
+    ],
+)
+def test_a_list_is_not_too_short_for_an_item_that_is_wrong(tmp_path: Path, pair: str, said: list[str]) -> None:
+    found = invalid(tmp_path, f"upheld: test/1\npair: {pair}")
+    assert [re.split(r"; got| after validation", one.partition(": ")[2])[0] for one in found] == said
 
 
 @pytest.mark.parametrize("root", ["[a]", "text", "3", "[]", "{}"])
