@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from functools import partial
 
 from upheld import OBSERVED, Finding, LeftOut, NotObserved, Unobservable, check
 from upheld.probes.access import Access, Matrix
@@ -47,15 +46,18 @@ def roles_are_enforced(
         yield NotObserved(name, "the matrix names it, and the OpenAPI document has no such operation")
     try:
         trial = _Trial(access, api, matrix, members, {one.reads: one.id for one in cases if one.reads})
+        declared = []
         for case in paths_in_turn(cases):
             if case.left_out:
                 yield LeftOut(case, case.left_out)
             elif matrix.may(case.id) is not None:
-                yield from api.side_by_side([partial(trial.judge, case, tenant) for tenant in tenants])
+                declared.append(case)
             elif case.operation.public:
                 yield LeftOut(case, "it asks for no credential")
             else:
                 yield NotObserved(case, "the matrix does not say who may call it (access.roles)")
+        for found in zip(*api.side_by_side([trial.lane(declared, tenant) for tenant in tenants]), strict=True):
+            yield from found
     finally:
         api.remove_planted()
 
@@ -72,7 +74,12 @@ class _Trial:
     planted: dict[str, PlantedTenant] = field(default_factory=dict)
     addresses: tuple[str, ...] | None = None
 
-    def judge(self, case: Case, tenant: str) -> Finding | NotObserved:
+    def lane(self, cases: Sequence[Case], tenant: str) -> Iterator[Finding | NotObserved]:
+        """Each operation in turn, in one tenant."""
+        for case in cases:
+            yield self._judge(case, tenant)
+
+    def _judge(self, case: Case, tenant: str) -> Finding | NotObserved:
         """All roles and a stranger in turn."""
         may = self.matrix.may(case.id) or ()
         subject, expected = (

@@ -75,16 +75,10 @@ class Replay(Session):
         finally:
             self._recorder = before
 
-    def side_by_side(self, calls: Sequence[Callable[[], T]]) -> list[T]:
-        """What the calls return, one after the other: in this order their looks were recorded."""
+    def side_by_side(self, lanes: Sequence[Iterable[T]]) -> list[list[T]]:
+        """What each lane yields, one lane after the other: in this order their looks were recorded."""
         recorder = self.recorder
-        results = []
-        for call in calls:
-            mark = len(recorder.observations) if recorder else 0
-            results.append(call())
-            if recorder:
-                recorder.rests(results[-1], mark)
-        return results
+        return [recorder.resting(lane) if recorder else list(lane) for lane in lanes]
 
     def close(self) -> None:
         """Nothing was opened."""
@@ -98,9 +92,9 @@ class _Recorded:
         self.session = session
         self._kind = kind
 
-    def side_by_side(self, calls: Sequence[Callable[[], T]]) -> list[T]:
+    def side_by_side(self, lanes: Sequence[Iterable[T]]) -> list[list[T]]:
         """As the probe's own."""
-        return self.session.side_by_side(calls)
+        return self.session.side_by_side(lanes)
 
     def __getattr__(self, name: str) -> Callable[..., object]:
         method: Callable[..., object] | None = getattr(self._kind, name, None)

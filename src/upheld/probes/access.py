@@ -6,6 +6,7 @@ import json
 import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import TYPE_CHECKING, ClassVar, cast
 from urllib.parse import urlencode
 
@@ -38,7 +39,7 @@ COOKIE = "role"
 """The cookie in which a role might be looked for."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Matrix:
     """The declared matrix: the roles that exist, and for each declared operation those that may call it."""
 
@@ -47,7 +48,11 @@ class Matrix:
 
     def may(self, operation: str) -> tuple[str, ...] | None:
         """The roles that may call `operation`; None when the matrix does not declare it."""
-        return dict(self.operations).get(operation)
+        return self._by_operation.get(operation)
+
+    @cached_property
+    def _by_operation(self) -> dict[str, tuple[str, ...]]:
+        return dict(self.operations)
 
 
 @dataclass(frozen=True, slots=True)

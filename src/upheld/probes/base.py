@@ -9,7 +9,7 @@ from __future__ import annotations
 import functools
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -142,37 +142,31 @@ class Session:
     def recorder(self, recorder: Recorder | None) -> None:
         self._recorder = recorder
 
-    def side_by_side(self, calls: Sequence[Callable[[], T]]) -> list[T]:
-        """What the calls return, made at the same time in threads; their looks are recorded as if one had followed the other.
+    def side_by_side(self, lanes: Sequence[Iterable[T]]) -> list[list[T]]:
+        """What each lane yields, all of them gone through at the same time in threads; looks are recorded as if one lane had followed the other.
 
-        All are made to their end; then the first error there was is raised.
+        Each item rests on the looks that its lane made since the item before. All lanes are gone through to their end; then the first
+        error there was is raised.
         """
         whole = self.recorder
-        if whole is None or len(calls) < 2:
-            return [call() for call in calls]
-        branches = [whole.branch() for _ in calls]
+        if whole is None:
+            return [list(lane) for lane in lanes]
+        if len(lanes) < 2:
+            return [whole.resting(lane) for lane in lanes]
 
-        def made(call: Callable[[], T], branch: Recorder) -> T:
+        def gone_through(lane: Iterable[T], branch: Recorder) -> list[T]:
             self._branch.recorder = branch
             try:
-                return call()
+                return branch.resting(lane)
             finally:
                 del self._branch.recorder
 
-        with ThreadPoolExecutor(len(calls)) as pool:
-            futures = [pool.submit(made, call, branch) for call, branch in zip(calls, branches, strict=True)]
-        results = []
-        errors = []
-        for future, branch in zip(futures, branches, strict=True):
-            error = future.exception()
-            whole.merge(branch, None if error else future.result())
-            if error:
-                errors.append(error)
-            else:
-                results.append(future.result())
-        if errors:
-            raise errors[0]
-        return results
+        branches = [whole.branch() for _ in lanes]
+        with ThreadPoolExecutor(len(lanes)) as pool:
+            futures = [pool.submit(gone_through, lane, branch) for lane, branch in zip(lanes, branches, strict=True)]
+        for branch in branches:
+            whole.merge(branch)
+        return [future.result() for future in futures]
 
     @contextmanager
     def recording(self, prefix: str) -> Iterator[Recorder]:
@@ -230,9 +224,9 @@ class Probe:
         """The target's description."""
         return self.session.target
 
-    def side_by_side(self, calls: Sequence[Callable[[], T]]) -> list[T]:
-        """What the calls return, made at the same time: for looks of a check that neither disturb nor wait for one another."""
-        return self.session.side_by_side(calls)
+    def side_by_side(self, lanes: Sequence[Iterable[T]]) -> list[list[T]]:
+        """What each lane yields, all gone through at the same time: for looks of a check that neither disturb nor wait for one another."""
+        return self.session.side_by_side(lanes)
 
     def close(self) -> None:
         """Let go of connections and processes."""

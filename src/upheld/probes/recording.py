@@ -6,7 +6,7 @@ import dataclasses
 import functools
 import math
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, date, datetime, timedelta
 from enum import Enum
 from typing import Any, TypeVar, cast
@@ -46,20 +46,25 @@ class Recorder:
         one._limit, one._until = self._limit, self._until
         return one
 
-    def merge(self, branch: Recorder, came_to: object) -> None:
-        """Take over the observations of a branch, and remember them as what stands behind that which it came to."""
-        mark = len(self.observations)
+    def merge(self, branch: Recorder) -> None:
+        """Take over the observations of a branch, and what is known to rest on them."""
         self.observations += branch.observations
         self._sources |= branch._sources
-        self.rests(came_to, mark)
+        self._behind |= branch._behind
 
     def grant(self, seconds: float) -> None:
         """Let the time limit end later by what the harness itself waited, so as not to be a burden."""
         self._until += seconds
 
-    def rests(self, value: object, mark: int) -> None:
-        """Remember that `value` rests on the observations from number `mark` on."""
-        self._behind[id(value)] = (value, tuple(one.id for one in self.observations[mark:]))
+    def resting(self, items: Iterable[T]) -> list[T]:
+        """The items; it is remembered that each rests on the observations that were made while it was waited for."""
+        came: list[T] = []
+        mark = len(self.observations)
+        for item in items:
+            self._behind[id(item)] = (item, tuple(one.id for one in self.observations[mark:]))
+            mark = len(self.observations)
+            came.append(item)
+        return came
 
     def behind(self, value: object) -> tuple[str, ...]:
         """The ids of the observations of which it is known that `value` rests on them; empty when of none."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -70,30 +71,31 @@ def test_looks_side_by_side_are_recorded_as_if_one_followed_the_other(session: S
     assert isinstance(probe, Looking)
     meeting = threading.Barrier(2, timeout=20)
 
-    def first() -> str:
+    def first() -> Iterator[str]:
         meeting.wait()
         time.sleep(0.02)
-        return f"first {probe.sees()}"
+        yield f"first {probe.sees()}"
+        yield "first, without a look"
 
-    def second() -> str:
+    def second() -> Iterator[str]:
         meeting.wait()
         probe.looks_twice()
-        return f"second {probe.sees()}"
+        yield f"second {probe.sees()}"
 
     with session.recording("t") as recorder:
         probe.sees()
-        came_to = probe.side_by_side([first, second])
+        came_to = probe.side_by_side([first(), second()])
         probe.sees()
-    assert came_to == ["first a thing", "second a thing"]
+    assert came_to == [["first a thing", "first, without a look"], ["second a thing"]]
     assert [one.look for one in recorder.observations] == ["sees", "sees", "looks_twice", "sees", "sees"]
     ids = [one.id for one in recorder.observations]
     assert len(set(ids)) == len(ids)
-    assert [recorder.behind(one) for one in came_to] == [tuple(ids[1:2]), tuple(ids[2:4])]
+    assert [[recorder.behind(one) for one in lane] for lane in came_to] == [[tuple(ids[1:2]), ()], [tuple(ids[2:4])]]
 
 
 def test_an_error_side_by_side_is_raised_once_all_are_done(session: Session) -> None:
     probe = session.probe(Looking)
     assert isinstance(probe, Looking)
     with session.recording("t") as recorder, pytest.raises(Unobservable, match="connection refused"):
-        probe.side_by_side([probe.is_blind, probe.sees])
+        probe.side_by_side([(one() for one in [look]) for look in (probe.is_blind, probe.sees)])
     assert [(one.look, one.seen) for one in recorder.observations] == [("is_blind", False), ("sees", True)]
