@@ -147,10 +147,13 @@ def fill(template: Any, values: Mapping[str, str]) -> Any:
 
 def generated() -> dict[str, str]:
     """Fresh values for `{uuid}`, `{random}` and `{digits}`."""
+    drawn = secrets.token_bytes(
+        32
+    )  # All of it at once: to draw is a call of the system, and each request has all three.
     return {
-        "uuid": str(uuid.uuid4()),
-        "random": secrets.token_hex(8),
-        "digits": str(secrets.randbelow(900_000_000) + 100_000_000),
+        "uuid": str(uuid.UUID(bytes=drawn[:16], version=4)),
+        "random": drawn[16:24].hex(),
+        "digits": str(int.from_bytes(drawn[24:]) % 900_000_000 + 100_000_000),
     }
 
 

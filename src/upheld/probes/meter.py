@@ -3,15 +3,18 @@
 The rate is kept by the generic cell rate algorithm (ITU-T I.371): a file for each host holds the time at which its bucket is
 full again, and each request moves that time on by its share before it is sent. The file is locked for that moment only;
 waiting is done without it. Times are of the monotonic clock, which all processes of a machine share. A request is counted before it
-is sent, whether it is limited or not: what the files say was never less than what went out, even when the run was killed.
+is sent, whether it is limited or not: what the files say was never less than what went out, even when the run was killed. Where nothing is
+limited each process counts in a file of its own, which lies in its memory, so that to count is no call of the system.
 """
 
 from __future__ import annotations
 
 import fcntl
 import hashlib
+import mmap
 import os
 import struct
+import threading
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -34,7 +37,8 @@ def sent_in(scratch: Path) -> dict[str, int]:
         with path.open("rb") as stream:
             raw = stream.read(_STATE.size + _LONGEST)
         if len(raw) > _STATE.size:  # The name stands behind the state; without one nothing was counted yet.
-            found[raw[_STATE.size :].decode("utf-8", "replace")] = _STATE.unpack_from(raw)[1]
+            host = raw[_STATE.size :].decode("utf-8", "replace")
+            found[host] = found.get(host, 0) + _STATE.unpack_from(raw)[1]
     return found
 
 
@@ -45,7 +49,9 @@ class Meter:
         """The state is kept below `folder`, the run's scratch folder. Without limits it counts, and nobody waits."""
         self._limits = limits
         self._folder = folder / _FOLDER
-        self._files: dict[str, Path] = {}
+        self._own: dict[tuple[str, int], mmap.mmap] = {}
+        self._lock = threading.Lock()
+        self._made = False
 
     def take(self, host: str, *, beyond: bool = False) -> float:
         """Count one request to the host, and give the seconds that it must wait; raises Spent when there is none left.
@@ -54,22 +60,24 @@ class Meter:
         """
         host = host.lower().rstrip(".")
         limit = self._limits.of(host) if self._limits is not None else None
+        if limit is None or (limit.requests is None and limit.per_second is None):
+            self._count(host)
+            return 0.0
         descriptor = os.open(self._file(host), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX)
             raw = os.pread(descriptor, _STATE.size, 0)
             begun = len(raw) == _STATE.size
             full_at, count = _STATE.unpack(raw) if begun else (0.0, 0)
-            if limit is not None and limit.requests is not None and count >= limit.requests and not beyond:
+            if limit.requests is not None and count >= limit.requests and not beyond:
                 raise Spent(f"the budget of {limit.requests} requests to {host} in a run is used up (limits)")
             now, wait = time.monotonic(), 0.0
-            if limit is not None and limit.per_second is not None:
+            if limit.per_second is not None:
                 share = 1.0 / limit.per_second
                 full_at = max(full_at, now)
                 wait = max(0.0, full_at - now - (limit.burst - 1) * share)
                 full_at += share
-            name = b"" if begun else host.encode("utf-8", "replace")[:_LONGEST]
-            os.pwrite(descriptor, _STATE.pack(full_at, count + 1) + name, 0)
+            os.pwrite(descriptor, _STATE.pack(full_at, count + 1) + (b"" if begun else _named(host)), 0)
         finally:
             os.close(descriptor)
         return wait
@@ -78,8 +86,27 @@ class Meter:
         """How many requests in a second the host gets at the most; None when that is not limited."""
         return self._limits.of(host.lower().rstrip(".")).per_second if self._limits is not None else None
 
-    def _file(self, host: str) -> Path:
-        if host not in self._files:
+    def _count(self, host: str) -> None:
+        """Count one request of this process to a host that nothing limits."""
+        with self._lock:
+            key = host, os.getpid()  # A process that was forked from this one counts for itself.
+            if key not in self._own:
+                descriptor = os.open(self._file(host, f"-{key[1]}"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+                try:
+                    os.pwrite(descriptor, _STATE.pack(0.0, 0) + _named(host), 0)
+                    self._own[key] = mmap.mmap(descriptor, 0)
+                finally:
+                    os.close(descriptor)
+            memory = self._own[key]
+            _STATE.pack_into(memory, 0, 0.0, _STATE.unpack_from(memory)[1] + 1)
+
+    def _file(self, host: str, whose: str = "") -> Path:
+        if not self._made:
             self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-            self._files[host] = self._folder / hashlib.sha256(host.encode("utf-8", "replace")).hexdigest()
-        return self._files[host]
+            self._made = True
+        return self._folder / f"{hashlib.sha256(_named(host)).hexdigest()}{whose}"
+
+
+def _named(host: str) -> bytes:
+    """A host as its file names it."""
+    return host.encode("utf-8", "replace")[:_LONGEST]

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 import ssl
 import subprocess
 import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -122,6 +125,22 @@ def test_without_limits_it_is_counted_all_the_same(counting: Counting, session_o
     assert session.meter.rate("www.rivet.example") is None
     assert len(counting.at) == 2
     assert sent_in(session.scratch) == {"www.rivet.example": 2}
+
+
+def test_without_limits_each_process_counts_and_all_are_added_up(
+    counting: Counting, session_of: Sessions, tmp_path: Path
+) -> None:
+    session = session_of(endpoints=[endpoint("www", counting.port, scheme="http")])
+    assert workers(session.target, tmp_path, 3, 7) == [0, 0, 0]
+    meter = Meter(None, tmp_path)
+    with ThreadPoolExecutor(4) as pool:
+        assert set(pool.map(meter.take, ["www.rivet.example"] * 400)) == {0.0}
+    if (child := os.fork()) == 0:
+        meter.take("www.rivet.example")
+        os.kill(os.getpid(), signal.SIGKILL)
+    os.waitpid(child, 0)
+    meter.take("www.rivet.example")
+    assert sent_in(tmp_path) == {"www.rivet.example": 3 * 7 + 400 + 2}
 
 
 def test_waiting_for_a_turn_is_not_the_checks_time(session_of: Sessions, monkeypatch: pytest.MonkeyPatch) -> None:
