@@ -13,6 +13,7 @@ import threading
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from importlib import metadata
 from typing import Any
 from urllib.parse import quote, unquote, urlsplit
@@ -23,6 +24,7 @@ from upheld.errors import TimedOut, Unobservable
 from upheld.probes import network
 from upheld.probes.base import Session
 from upheld.probes.decoding import TooLarge, charset, decoder
+from upheld.probes.kept_connections import KeptConnections
 from upheld.redaction import SHORTEST
 
 MAX_BODY = 5 * 1024 * 1024
@@ -58,11 +60,16 @@ class Answer:
 
     def header(self, name: str) -> str | None:
         """The first header field of that name."""
-        return next(iter(self.headers_all(name)), None)
+        wanted = name.lower()
+        for key, value in self.headers:
+            if key == wanted:
+                return value
+        return None
 
     def headers_all(self, name: str) -> tuple[str, ...]:
         """Every header field of that name, in order."""
-        return tuple(value for key, value in self.headers if key == name.lower())
+        wanted = name.lower()
+        return tuple(value for key, value in self.headers if key == wanted)
 
     @property
     def blank(self) -> bool:
@@ -102,7 +109,7 @@ class HttpClient:
         self._jar: dict[str, dict[str, str]] | None = {} if cookies else None
         self._session = session
         self._source = source_address
-        self._pools: dict[bool, httpcore.ConnectionPool] = {}
+        self._kept: dict[bool, KeptConnections] = {}
         self._lock = threading.Lock()
         self._agent = agent(session.target.contact)
 
@@ -171,8 +178,8 @@ class HttpClient:
 
     def close(self) -> None:
         """Close every connection."""
-        while self._pools:
-            self._pools.popitem()[1].close()
+        while self._kept:
+            self._kept.popitem()[1].close()
 
     def _request(
         self, method: str, url: str, headers: dict[str, str], json: object, content: bytes | None
@@ -237,8 +244,10 @@ class HttpClient:
         self, request: httpcore.Request, method: str, url: str, *, verify: bool, whole: bool, started: float
     ) -> Answer:
         place = self._session.scope.describe(request.url.host.decode(), _port(request.url))
+        kept = self._connections(verify)
+        connection = kept.take(request.url)
         try:
-            response = self._pool(verify).handle_request(request)
+            response = connection.handle_request(request)
             try:
                 fields = tuple((k.decode("latin-1").lower(), v.decode("latin-1")) for k, v in response.headers)
                 body, cut = self._body(response, fields, place, whole=whole)
@@ -260,6 +269,8 @@ class HttpClient:
             RuntimeError,
         ) as error:
             raise Unobservable(f"no answer from {place}: {_lower(error)}") from error
+        finally:
+            kept.bring_back(request.url, connection)
         self._keep_cookies(request, fields)
         content_type = next((value for key, value in fields if key == "content-type"), "")
         version = response.extensions.get("http_version", b"HTTP/1.1")
@@ -318,23 +329,19 @@ class HttpClient:
             raise Unobservable(f"the body from {place} ended early: {_lower(error)}") from error
         return bytes(body), False
 
-    def _pool(self, verify: bool) -> httpcore.ConnectionPool:
+    def _connections(self, verify: bool) -> KeptConnections:
         with self._lock:
-            if verify not in self._pools:
-                self._pools[verify] = self._new_pool(verify)
-            return self._pools[verify]
-
-    def _new_pool(self, verify: bool) -> httpcore.ConnectionPool:
-        return httpcore.ConnectionPool(
-            ssl_context=network.client_context(self._session, verify=verify),
-            max_connections=64,
-            max_keepalive_connections=16,
-            keepalive_expiry=5.0,
-            http1=True,
-            http2=False,
-            local_address=self._source,
-            network_backend=network.Backend(self._session.scope),
-        )
+            if verify not in self._kept:
+                self._kept[verify] = KeptConnections(
+                    partial(
+                        httpcore.HTTPConnection,
+                        ssl_context=network.client_context(self._session, verify=verify),
+                        keepalive_expiry=5.0,
+                        local_address=self._source,
+                        network_backend=network.Backend(self._session.scope),
+                    )
+                )
+            return self._kept[verify]
 
     def _reveal_quoted(self, text: str) -> str:
         def value(match: re.Match[str]) -> str:
@@ -375,7 +382,7 @@ def _left_over(response: httpcore.Response) -> bool:
     """
     stream: Any = response.stream
     try:
-        return bool(stream._stream._connection._h11_state.trailing_data[0])  # noqa: SLF001  (no public way to it)
+        return bool(stream._connection._h11_state.trailing_data[0])  # noqa: SLF001  (no public way to it)
     except AttributeError:
         return True
 

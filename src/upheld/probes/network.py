@@ -14,7 +14,7 @@ import ssl
 import threading
 import time
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -26,6 +26,9 @@ from upheld.probes.base import Session
 from upheld.probes.cutting import Watched, cut_after
 from upheld.probes.scope import Scope
 
+_MUCH = 64 * 1024
+"""Bytes of a request that leave without waiting for more of it."""
+_LITTLE_SECONDS = 0.25
 MAX_RECEIVED = 8 * 1024 * 1024
 """Bytes that one request may bring in, header fields, interim answers and framing included."""
 
@@ -75,17 +78,25 @@ def _exchange() -> Exchange:
 
 
 class Stream(httpcore.NetworkStream):
-    """A connection whose every operation ends with the deadline of the request that it serves."""
+    """A connection whose every operation ends with the deadline of the request that it serves.
+
+    What is written leaves when it is much, or when the answer is read: a request's head and body go out together.
+    """
 
     def __init__(self, sock: socket.socket, place: str) -> None:
         self._sock = sock
         self._place = place
         self._watched = Watched(sock)
+        self._unsent = b""
+        self._poll: select.poll | None = None
 
     def read(self, max_bytes: int, timeout: float | None = None) -> bytes:  # noqa: ARG002  (the deadline replaces it)
         """The next bytes, an empty string at the end; raises TimedOut at the deadline and httpcore.ReadError."""
         exchange = _exchange()
-        self._sock.settimeout(exchange.left())
+        # A server may refuse a request before it has come whole; its answer is read all the same.
+        with suppress(httpcore.WriteError):
+            self._flush(exchange)
+        self._wait_for(exchange)
         self._watched.until = exchange.until
         try:
             data = self._sock.recv(max_bytes)
@@ -106,13 +117,20 @@ class Stream(httpcore.NetworkStream):
         return data
 
     def write(self, buffer: bytes, timeout: float | None = None) -> None:  # noqa: ARG002
-        """Send all of `buffer`; raises TimedOut at the deadline and httpcore.WriteError."""
-        exchange = _exchange()
-        view = memoryview(buffer)
+        """Send all of `buffer`, now or before the next read; raises TimedOut at the deadline and httpcore.WriteError."""
+        self._unsent += buffer
+        if len(self._unsent) >= _MUCH:
+            self._flush(_exchange())
+
+    def _flush(self, exchange: Exchange) -> None:
+        """Send what was written and did not leave yet."""
+        if not self._unsent:
+            return
+        view, self._unsent = memoryview(self._unsent), b""
         self._watched.until = exchange.until
         try:
             while view:
-                self._sock.settimeout(exchange.left())
+                self._wait_for(exchange)
                 view = view[self._sock.send(view) :]
         except TimeoutError as error:
             raise exchange.late() from error
@@ -123,6 +141,12 @@ class Stream(httpcore.NetworkStream):
             raise httpcore.WriteError(_plain(error)) from error
         finally:
             self._watched.until = math.inf
+
+    def _wait_for(self, exchange: Exchange) -> None:
+        """Let the next operation wait for what is left of the exchange's time, or very little longer: to say how long is a call of its own."""
+        left, now = exchange.left(), self._sock.gettimeout()
+        if now is None or not left <= now <= left + _LITTLE_SECONDS:
+            self._sock.settimeout(left)
 
     def start_tls(
         self,
@@ -165,11 +189,12 @@ class Stream(httpcore.NetworkStream):
         if info == "is_readable":
             if self._sock.fileno() < 0:
                 return True
-            poll = select.poll() if hasattr(select, "poll") else None
-            if poll is None:
+            if not hasattr(select, "poll"):
                 return bool(select.select([self._sock], [], [], 0)[0])
-            poll.register(self._sock, select.POLLIN)
-            return bool(poll.poll(0))
+            if self._poll is None:
+                self._poll = select.poll()
+                self._poll.register(self._sock, select.POLLIN)
+            return bool(self._poll.poll(0))
         return None
 
 
