@@ -106,7 +106,13 @@ class Journal:
             self._count += 1
             note = Note(self, self._count, planted)
             # Not by asdict, which copies every identifier of a large tenant for each object that is made there.
-            self.write({"number": self._count, **{name: getattr(planted, name) for name in _FIELDS}})
+            # Nor what it does not have, which is most of it.
+            told = {
+                name: value
+                for name, value in ((one, getattr(planted, one)) for one in _FIELDS)
+                if value not in ("", None)
+            }
+            self.write({"number": self._count, **told})
             self._notes[self._count] = note
             return note
 
@@ -156,7 +162,8 @@ class Journal:
         return self._descriptor
 
     def _append(self, descriptor: int, line: Mapping[str, Any]) -> None:
-        text = json.dumps(_without_secrets(line, self._clean), ensure_ascii=False, default=str)
+        cleaned = {name: _without_secrets(value, self._clean) for name, value in line.items()}
+        text = json.dumps(cleaned, ensure_ascii=False, default=str)
         os.write(descriptor, f"{text}\n".encode())
         if self.durable:
             os.fsync(descriptor)
