@@ -35,6 +35,10 @@ _SHORT = 64
 _REMEMBERED = 50_000
 """How many short texts without secrets are remembered: names of headers, statuses and paths come again and again."""
 
+_LONG = 16 * 1024
+_LATELY = 32
+"""How many of the last longer texts are remembered: an answer is looked at for canaries, and then kept."""
+
 _PLACEHOLDER = re.compile(r"\[redacted:[^\[\]]*\]")
 # What is no secret although it stands where one should: a mask, a variable, a place to fill in, a hash as its scheme writes it.
 _MASKED = re.compile(
@@ -96,6 +100,7 @@ class Redactor:
         self._numbers: set[int] = set()
         self._unnamed: dict[str, str] = {}
         self._clean: set[str] = set()
+        self._lately: dict[str, str] = {}
 
     def add(self, value: str, label: str, *, until_named: bool = False) -> str:
         """Make `value` a known secret called `label`; gives its placeholder. Raises ValueError when it is too short.
@@ -132,6 +137,7 @@ class Redactor:
         together = "\0".join(before).casefold()
         self._table = table
         self._clean = set() if any(form.casefold() in together for form in forms) else before
+        self._lately = {}
         return placeholder
 
     def reveal(self, text: str) -> str:
@@ -150,12 +156,21 @@ class Redactor:
 
     def text(self, text: str) -> str:
         """`text` without secrets."""
-        clean = self._clean  # Of the table as it is now: a secret that is added meanwhile begins a new one.
+        clean, lately = (
+            self._clean,
+            self._lately,
+        )  # Of the table as it is now: a secret that is added meanwhile begins new ones.
         if text in clean:
             return text
+        if (known := lately.get(text)) is not None:
+            return known
         cleaned = self._cleaned(text)
         if cleaned == text and len(text) <= _SHORT and len(clean) < _REMEMBERED:
             clean.add(text)
+        elif len(text) <= _LONG:
+            if len(lately) >= _LATELY:
+                lately.clear()
+            lately[text] = cleaned
         return cleaned
 
     def _cleaned(self, text: str) -> str:
