@@ -23,15 +23,19 @@ MASK = "[redacted]"
 """What stands in place of a secret."""
 
 _SECRETS = (
-    re.compile(r"EAAG[A-Za-z0-9_-]+"),  # access tokens of the Graph API
-    re.compile(r"AQ[A-Za-z0-9_-]{18,}"),  # sign-up codes of the Graph API; also right behind an encoded "=" (%3D)
-    re.compile(r"eyJ[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]*)?"),  # JSON web tokens
+    ("EAAG", re.compile(r"EAAG[A-Za-z0-9_-]+")),  # access tokens of the Graph API
+    (
+        "AQ",
+        re.compile(r"AQ[A-Za-z0-9_-]{18,}"),
+    ),  # sign-up codes of the Graph API; also right behind an encoded "=" (%3D)
+    ("eyJ", re.compile(r"eyJ[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]*)?")),  # JSON web tokens
 )
 _BEARER = re.compile(r"(?i)(\bbearer[ \t]+)(?!\[redacted\])[^\s'\",;)\]}]+")
+_NAMES = ("password", "token", "code", "secret")
 _NAMED = re.compile(
-    r"""(?ix)
-    ( (?:password|token|code|secret)  ["']? \s* (?:=|:\s?) \s* )   # the name: form field, keyword, JSON or repr
-    ( b?"(?:[^"\\]|\\.)*" | b?'(?:[^'\\]|\\.)*' | [^\s&,;)\]}"']+ )"""
+    rf"""(?ix)
+    ( (?:{"|".join(_NAMES)})  ["']? \s* (?:=|:\s?) \s* )   # the name: form field, keyword, JSON or repr
+    ( b?"(?:[^"\\]|\\.)*" | b?'(?:[^'\\]|\\.)*' | [^\s&,;)\]}}"']+ )"""
 )
 
 
@@ -41,10 +45,13 @@ def redact(text: str) -> str:
     Masked are Graph API tokens and sign-up codes, JSON web tokens, what follows ``Bearer``, and the values of
     ``password``, ``token``, ``code`` and ``secret``, also as the end of a longer name such as ``access_token``.
     """
-    for pattern in _SECRETS:
-        text = pattern.sub(MASK, text)
-    text = _BEARER.sub(rf"\1{MASK}", text)
-    return _NAMED.sub(_mask_value, text)
+    for beginning, pattern in _SECRETS:
+        if beginning in text:
+            text = pattern.sub(MASK, text)
+    folded = text.casefold()  # Most lines have no such word in them, and to look for one costs next to nothing.
+    if "bearer" in folded:
+        text = _BEARER.sub(rf"\1{MASK}", text)
+    return _NAMED.sub(_mask_value, text) if any(name in folded for name in _NAMES) else text
 
 
 def _mask_value(match: re.Match[str]) -> str:
@@ -82,6 +89,9 @@ def configure(folder: Path) -> Mapping[str, logging.Handler]:
     debug.log has everything that any logger of the process says; error.log all errors. To be called once in a process.
     """
     folder.mkdir(mode=0o700, exist_ok=True)
+    # No line says where in the code it was written, or in which thread: then that need not be found out for each.
+    logging._srcfile = None  # noqa: SLF001  (documented: Logging HOWTO, Optimization)
+    logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
     handlers: dict[str, logging.Handler] = {}
     for name in ("access", "app", "error", "security", "debug"):
         handler = logging.FileHandler(folder / f"{name}.log", encoding="utf-8", errors="backslashreplace")

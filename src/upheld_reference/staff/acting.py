@@ -14,11 +14,11 @@ from uuid import UUID
 import psycopg
 from fastapi import Depends, Request, Response, Security
 from fastapi.exceptions import RequestValidationError
-from fastapi.routing import APIRoute
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from starlette.exceptions import HTTPException
 
 from upheld_reference.api import errors
+from upheld_reference.api.routing import PathRoute
 from upheld_reference.audit import log
 from upheld_reference.audit.log import Entry, Outcome
 from upheld_reference.database.scope import Connection
@@ -88,7 +88,7 @@ async def act(
         )
 
 
-class PrivilegedRoute(APIRoute):
+class PrivilegedRoute(PathRoute):
     """A route whose refusals and failures are recorded."""
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:

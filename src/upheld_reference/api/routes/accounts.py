@@ -10,12 +10,13 @@ from starlette.exceptions import HTTPException
 
 from upheld_reference import passwords
 from upheld_reference.api import errors, invitations, logins, models, sessions, team_models
+from upheld_reference.api.routing import PathRoute
 from upheld_reference.api.session import Authenticated, services
 from upheld_reference.api.sessions import SessionTokens
 from upheld_reference.database import rows
 from upheld_reference.services import Services
 
-router = APIRouter(responses=errors.RESPONSES)
+router = APIRouter(responses=errors.RESPONSES, route_class=PathRoute)
 
 
 @router.post("/v1/tokens", operation_id="createToken", response_model=models.Tokens)

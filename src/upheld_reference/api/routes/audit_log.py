@@ -8,11 +8,12 @@ from fastapi import APIRouter
 
 from upheld_reference.api import errors
 from upheld_reference.api.routes import DEFAULT_LIMIT, WORKSPACE, Limit
+from upheld_reference.api.routing import PathRoute
 from upheld_reference.api.session import Member
 from upheld_reference.audit import chain
 from upheld_reference.audit.models import WorkspaceAuditEntry
 
-router = APIRouter(prefix=WORKSPACE, responses=errors.RESPONSES)
+router = APIRouter(prefix=WORKSPACE, responses=errors.RESPONSES, route_class=PathRoute)
 
 _NEWEST = """
     SELECT sequence, at, actor, action, target, workspace_id, outcome, reason, details, previous, digest

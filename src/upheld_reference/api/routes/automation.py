@@ -12,12 +12,13 @@ from psycopg.types.json import Jsonb
 from upheld_reference.api import errors, models
 from upheld_reference.api.routes import WORKSPACE, Page
 from upheld_reference.api.routes.conversations import deliver
+from upheld_reference.api.routing import PathRoute
 from upheld_reference.api.session import Member
 from upheld_reference.database import rows
 from upheld_reference.database.scope import Connection
 from upheld_reference.webhooks import queue
 
-router = APIRouter(prefix=WORKSPACE, responses=errors.RESPONSES)
+router = APIRouter(prefix=WORKSPACE, responses=errors.RESPONSES, route_class=PathRoute)
 
 
 @router.get("/templates", operation_id="listTemplates", response_model=list[models.Template])

@@ -9,12 +9,13 @@ from fastapi import APIRouter, Header
 
 from upheld_reference.api import errors, team_models
 from upheld_reference.api.routes import WORKSPACE, Page
+from upheld_reference.api.routing import PathRoute
 from upheld_reference.api.session import Authenticated, Caller, Member
 from upheld_reference.database import rows
 from upheld_reference.database.rows import Row
 from upheld_reference.database.scope import workspace_scope
 
-router = APIRouter(responses=errors.RESPONSES)
+router = APIRouter(responses=errors.RESPONSES, route_class=PathRoute)
 
 _USAGE = """
     SELECT w.id, w.plan,

@@ -9,13 +9,14 @@ from fastapi import APIRouter, Query, Response
 
 from upheld_reference.api import errors, models
 from upheld_reference.api.routes import WORKSPACE, Page
+from upheld_reference.api.routing import PathRoute
 from upheld_reference.api.session import Caller, Member
 from upheld_reference.database import rows
 from upheld_reference.logs import app_log
 from upheld_reference.vault.errors import VaultError
 from upheld_reference.webhooks import queue
 
-router = APIRouter(prefix=WORKSPACE, responses=errors.RESPONSES)
+router = APIRouter(prefix=WORKSPACE, responses=errors.RESPONSES, route_class=PathRoute)
 
 
 @router.get("/contacts", operation_id="listContacts", response_model=list[models.Contact])

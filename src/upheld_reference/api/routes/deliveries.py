@@ -9,11 +9,12 @@ from fastapi import APIRouter
 
 from upheld_reference.api import errors, models
 from upheld_reference.api.routes import WORKSPACE, Page
+from upheld_reference.api.routing import PathRoute
 from upheld_reference.api.session import Member
 from upheld_reference.database import rows
 from upheld_reference.webhooks import queue
 
-router = APIRouter(prefix=f"{WORKSPACE}/webhooks/{{webhook_id}}", responses=errors.RESPONSES)
+router = APIRouter(prefix=f"{WORKSPACE}/webhooks/{{webhook_id}}", responses=errors.RESPONSES, route_class=PathRoute)
 
 
 @router.get("/deliveries", operation_id="listWebhookDeliveries", response_model=list[models.WebhookDelivery])

@@ -11,13 +11,14 @@ from starlette.exceptions import HTTPException
 
 from upheld_reference.api import advice, errors, models
 from upheld_reference.api.routes import WORKSPACE, Page
+from upheld_reference.api.routing import PathRoute
 from upheld_reference.api.session import Caller, Member
 from upheld_reference.database import rows
 from upheld_reference.network.guard import UrlRefusedError
 from upheld_reference.vault.client import AccountIds
 from upheld_reference.vault.errors import UpstreamError
 
-router = APIRouter(prefix=WORKSPACE, responses=errors.RESPONSES)
+router = APIRouter(prefix=WORKSPACE, responses=errors.RESPONSES, route_class=PathRoute)
 
 _UPSTREAM: dict[int | str, dict[str, Any]] = {
     409: errors.refusal("Another request for the same number came first"),

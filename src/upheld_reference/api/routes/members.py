@@ -13,12 +13,13 @@ from starlette.exceptions import HTTPException
 from upheld_reference.api import errors, invitations, roles, sessions, team_models
 from upheld_reference.api.plans import PLANS
 from upheld_reference.api.routes import WORKSPACE, Page
+from upheld_reference.api.routing import PathRoute
 from upheld_reference.api.session import Caller, Member
 from upheld_reference.database import rows
 from upheld_reference.database.rows import Row
 from upheld_reference.database.scope import Connection
 
-router = APIRouter(prefix=f"{WORKSPACE}/members", responses=errors.RESPONSES)
+router = APIRouter(prefix=f"{WORKSPACE}/members", responses=errors.RESPONSES, route_class=PathRoute)
 
 
 class RuleError(Exception):

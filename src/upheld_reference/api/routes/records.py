@@ -11,11 +11,12 @@ from starlette.responses import FileResponse, Response
 
 from upheld_reference.api import errors, models
 from upheld_reference.api.routes import DEFAULT_LIMIT, WORKSPACE, Limit, Page
+from upheld_reference.api.routing import PathRoute
 from upheld_reference.api.session import Caller, Member
 from upheld_reference.database import rows
 from upheld_reference.database.scope import Connection
 
-router = APIRouter(prefix=WORKSPACE, responses=errors.RESPONSES)
+router = APIRouter(prefix=WORKSPACE, responses=errors.RESPONSES, route_class=PathRoute)
 
 _EXPORTED_ROWS = 10_000
 _EXPORTABLE = {"message_logs": rows.MESSAGE_LOGS, "contacts": rows.CONTACTS}

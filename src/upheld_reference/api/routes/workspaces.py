@@ -9,12 +9,13 @@ from fastapi import APIRouter
 
 from upheld_reference.api import errors, plans, team_models
 from upheld_reference.api.routes import WORKSPACE, Page
+from upheld_reference.api.routing import PathRoute
 from upheld_reference.api.session import Member
 from upheld_reference.database import rows
 from upheld_reference.database.rows import Row
 from upheld_reference.database.scope import Connection
 
-router = APIRouter(prefix=WORKSPACE, responses=errors.RESPONSES)
+router = APIRouter(prefix=WORKSPACE, responses=errors.RESPONSES, route_class=PathRoute)
 
 _READ = "SELECT id, name, plan, retention_days FROM app.workspaces WHERE id = %s"
 
