@@ -18,6 +18,7 @@ import click
 from rich.console import Console
 from rich.text import Text
 
+from upheld.cli.output import Output
 from upheld.cli.recording import ledger_option
 from upheld.documents import nearest
 from upheld.errors import InputError, Mistake
@@ -95,7 +96,7 @@ def fleet(
     Exit codes: 0 every target's gate passes, 1 one has a claim refuted, 2 wrong input (nothing was started), 3 something is
     inconclusive or was not observed, 4 a fault of upheld or of the ledger.
     """
-    console = Console(no_color=no_color or None, highlight=False, soft_wrap=True)
+    console = Output(no_color=no_color)
     found = chosen(load_fleet(file), only)
     if listing:
         for line in listed(found):

@@ -16,6 +16,7 @@ from upheld.cleaning import Leftover
 from upheld.cli.dry_run import lines
 from upheld.cli.export import wanted_exports, write_exports
 from upheld.cli.options import claims_option, exports_option, find_policy, find_target, policy_option, target_option
+from upheld.cli.output import Output
 from upheld.cli.recording import Recording, ledger_option
 from upheld.errors import InputError, InternalFault
 from upheld.evidence import inputs
@@ -88,7 +89,7 @@ def run(
     Exit codes: 0 all gated claims upheld, 1 a claim is refuted, 2 wrong input, 3 something is inconclusive, lapsed or
     uncovered, 4 a fault of upheld itself.
     """
-    console = Console(no_color=no_color or None, highlight=False, soft_wrap=True)
+    console = Output(no_color=no_color)
     views = wanted_exports(exports)
     path = find_policy(policy)
     source = find_target(target, path, sabotages)

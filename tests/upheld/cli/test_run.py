@@ -185,6 +185,28 @@ def test_a_folder_that_cannot_be_written_is_said_before_the_work(project):
     assert "Traceback" not in done.stderr
 
 
+@pytest.mark.parametrize("workers", ["0", "2"])
+def test_a_run_that_nobody_listens_to_any_more_ends_as_it_should(project, workers):
+    project.claims(*((f"good-{number}", "own.holds") for number in range(20)), ("bad", "own.is_broken"))
+    with subprocess.Popen(
+        project.command("run", "-n", workers),
+        cwd=project.folder,
+        env=dict(os.environ),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        try:
+            process.stdout.readline()
+            process.stdout.close()
+            said = process.stderr.read()
+        finally:
+            process.wait(120)
+    assert (process.returncode, said) == (1, "")
+    assert project.run_json()["complete"] is True
+    assert len(project.run_json()["claims"]) == 21
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 @pytest.mark.parametrize("workers", ["0", "2"])
 def test_an_interrupted_run_upholds_nothing_that_it_did_not_finish(project, number, workers):
