@@ -28,6 +28,7 @@ from upheld import Finding, LeftOut, NotObserved, Unobservable
 from upheld.catalogue import Catalogue
 from upheld.probes import backup_store
 from upheld.probes.base import Session, plain
+from upheld_reference import postgres as reference
 
 CHECKS = Catalogue.load(Path(__file__).parents[2] / "checks")
 SQL = b"--\n-- PostgreSQL database dump\n--\nCREATE TABLE a (b text);\n" + b"INSERT INTO a VALUES ('word');\n" * 400
@@ -334,6 +335,22 @@ def test_an_archive_command_that_copies_nothing_is_refuted(stored: Stored, archi
     assert "segments" in found
 
 
+def test_a_server_that_does_not_archive_is_refuted(
+    stored: Stored, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Whether a server archives is settled when it starts, so that this needs one of its own.
+    monkeypatch.setitem(reference._SETTINGS, "archive_mode", "off")
+    server = reference.Postgres(tmp_path, tmp_path / "postgres.log")
+    server.start()
+    try:
+        server.wait()
+        stored.url = server.superuser_url
+        found = shown(stored.run("archive_is_whole"))
+    finally:
+        server.stop()
+    assert found == {"segments": True, "where base backups begin": True, "the server's archiver": False}
+
+
 def test_an_idle_archiver_shows_nothing(stored: Stored, postgres: Any) -> None:
     with psycopg.connect(postgres.superuser_url, autocommit=True) as connection:
         connection.execute("SELECT pg_stat_reset_shared('archiver')")
@@ -619,6 +636,14 @@ def test_a_word_in_plain_write_ahead_log_is_found(stored: Stored, archiving: Cal
     [observed] = set(failing(stored.run("what_is_written_leaves_encrypted")).values())
     assert observed == "holds the word that was written to the database"
     assert marks(stored.url) == 0
+
+
+def test_a_word_beside_a_key_is_found_too(stored: Stored, archiving: Callable[[str], None]) -> None:
+    archiving(f"(echo {KEY.hex()}; cat %p) > leaving && chmod a+r leaving && mv leaving {{store}}/%f")
+    restoring(stored, "")
+    found = shown(stored.run("what_is_written_leaves_encrypted"))
+    assert found
+    assert set(found.values()) == {False}, found
 
 
 def test_a_word_that_does_not_arrive_shows_nothing(stored: Stored) -> None:
