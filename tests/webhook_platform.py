@@ -63,11 +63,14 @@ class Platform:
     verifies: bool = True
     follows: bool = False
     signs: bool = True
+    signs_time: bool = True
     signed_bytes: int | None = None
     shared_secret: bool = False
     clock_off: float = 0.0
     looks_up_twice: bool = False
     delivers: bool = True
+    delivers_first_only: bool = False
+    refusal: tuple[int, Any] = (422, {})
     answers: tuple[int, bytes] | None = None
     hooks: dict[str, tuple[str, str]] = field(default_factory=dict)
     outcomes: dict[str, str] = field(default_factory=dict)
@@ -101,7 +104,8 @@ class Platform:
     def deliver(self, hook: str) -> None:
         url, secret = self.hooks[hook]
         for attempt in range(3):
-            if self.delivers and self.attempt(url, secret):
+            late = self.delivers_first_only and hook != next(iter(self.outcomes))
+            if self.delivers and not late and self.attempt(url, secret):
                 break
             time.sleep(0.05 * attempt)
         self.outcomes[hook] = "over"
@@ -142,7 +146,7 @@ class Platform:
         if not self.signs:
             return {}
         now = str(int(time.time() + self.clock_off))
-        signed = now.encode() + b"." + body[: self.signed_bytes]
+        signed = (now.encode() + b"." if self.signs_time else b"") + body[: self.signed_bytes]
         return {"X-Signature": f"t={now},v1={hmac.new(secret.encode(), signed, hashlib.sha256).hexdigest()}"}
 
     def answer(self, method: str, path: str, sent: bytes) -> tuple[int, Any]:  # noqa: PLR0911
@@ -170,7 +174,7 @@ class Platform:
 
     def created(self, url: str) -> tuple[int, Any]:
         if self.refuses(url):
-            return 422, {}
+            return self.refusal
         hook = f"h{len(self.hooks)}{time.monotonic_ns()}"
         secret = "whsec_shared_by_everybody" if self.shared_secret else f"whsec_{time.monotonic_ns():032d}"
         self.hooks[hook] = (url, secret)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -81,6 +82,16 @@ def test_a_fault(session_of: Callable[..., Any], pki: Pki, check: Any, fault: di
     assert words in "".join(failed(run(session_of, pki, check, **fault)).values())
 
 
+def test_a_scheme_that_signs_no_time_is_refuted(session_of: Callable[..., Any], pki: Pki) -> None:
+    with platform(pki, signs_time=False) as (_, described):
+        described["webhooks"]["signature"]["content"] = "{body}"
+        session = session_of(**described)
+        with session.recording("t"):
+            found = list(webhooks.deliveries_are_signed(session.probe(Receivers)))
+    assert unseen(found) == {}
+    assert list(failed(found)) == ["webhook 1, time", "webhook 2, time"]
+
+
 def test_a_changed_webhook_counts_as_a_new_one(session_of: Callable[..., Any], pki: Pki) -> None:
     assert "change to http" in failed(run(session_of, pki, webhooks.plain_http_is_refused, takes_http=True))
 
@@ -97,6 +108,27 @@ def test_every_kind_of_way_leads_inside_where_nothing_guards(session_of: Callabl
         assert way in found
     only_late = failed(run(session_of, pki, boundaries.webhooks_never_lead_inside, looks_up_twice=True))
     assert all(way.startswith("a name that resolves by turns") for way in only_late)
+
+
+@pytest.mark.parametrize("refusal", [(500, {}), (201, {"id": "", "secret": "whsec_of_no_webhook"})])
+def test_an_answer_that_neither_refuses_nor_delivers_shows_nothing(
+    session_of: Callable[..., Any], pki: Pki, refusal: tuple[int, Any]
+) -> None:
+    check = partial(boundaries.webhooks_never_lead_inside, kinds=("name",))
+    control, *tried = run(session_of, pki, check, refusal=refusal)
+    assert control.passed
+    assert len(tried) > 1
+    assert [one for one in tried if not isinstance(one, NotObserved)] == []
+
+
+def test_a_way_on_which_even_the_allowed_receiver_gets_nothing_shows_nothing(
+    session_of: Callable[..., Any], pki: Pki
+) -> None:
+    check = partial(boundaries.webhooks_never_lead_inside, kinds=("turn", "redirect"))
+    control, *tried = run(session_of, pki, check, delivers_first_only=True)
+    assert control.passed
+    assert len(tried) > 1
+    assert [one for one in tried if not isinstance(one, NotObserved)] == []
 
 
 @pytest.mark.parametrize("check", ALL)
