@@ -221,9 +221,14 @@ def test_a_job_that_works_passes_and_nothing_stays_behind(deployment: Deployment
             None,
         ),
         (("DELETE FROM logs",), "gone", "removed before its period was over"),
+        (
+            (f"WITH young AS (UPDATE logs SET body = '' WHERE NOT ({OLD})) DELETE FROM logs WHERE {OLD}",),
+            "gone",
+            "removed before its period was over",
+        ),
         ((f"DELETE FROM logs WHERE tenant = 1 AND {OLD}",), "gone", "still there"),
     ],
-    ids=["no job", "marked deleted", "emptied", "moved", "too early", "one tenant only"],
+    ids=["no job", "marked deleted", "emptied", "moved", "too early", "emptied too early", "one tenant only"],
 )
 def test_a_job_that_fails_is_refuted(
     deployment: Deployment, job: tuple[str, ...], aged: str, young: str | None
@@ -235,6 +240,7 @@ def test_a_job_that_fails_is_refuted(
         assert isinstance(found["logs of one, young"], NotObserved)
     else:
         assert young in found["logs of one, young"].observed
+        assert found["logs of one, young"].passed is (young == "still there")
     assert any(isinstance(one, Finding) and not one.passed for one in found.values())
     assert deployment.execute("SELECT count(*) FROM logs WHERE id < 1000000") == [(0,)]
 

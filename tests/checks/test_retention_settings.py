@@ -28,10 +28,14 @@ def run(postgres: Any, session_of: Callable[..., Any]) -> Callable[..., tuple[li
     url = postgres.database("CREATE TABLE logs (id serial PRIMARY KEY, tenant text, at timestamptz, body text)")
 
     def job(server: Workplace, ended: threading.Event) -> None:
+        longest: dict[str, int] = {}
         with psycopg.connect(url, autocommit=True) as connection:
             while not ended.wait(0.05):
                 for tenant, days in server.days.items():
                     kept = 90 if "job ignores the setting" in server.on else days
+                    longest[tenant] = max(kept, longest.get(tenant, 0))
+                    if "job never shortens" in server.on:
+                        kept = longest[tenant]
                     if "job off" not in server.on:
                         query = "DELETE FROM logs WHERE tenant = %s AND at < now() - make_interval(days => %s)"
                         connection.execute(query, [tenant, kept])
@@ -91,13 +95,21 @@ def test_a_sound_deployment_passes_and_is_left_as_it_was(run: Any, name: str) ->
         (EFFECT, "job ignores the setting", "logs of red (big plan), 90 days and 15 old, period 120 days: removed"),
         (EFFECT, "one for all", "blue (huge plan), when red sets 120 days: its period is 120 days"),
         (EFFECT, "setting forgotten", "red (big plan): answered 200, and the period is 90 days"),
+        (EFFECT, "job never shortens", "logs of red (big plan), once the period is 90 days again: still there"),
         (EFFECT, "job off", "logs of blue (huge plan), 90 days and 15 old, period 90 days: still there"),
         (OTHERS, "any plan", "green (small plan): answered 200, and the period is 91 days, before 90"),
+        (
+            OTHERS,
+            "any plan+setting forgotten",
+            "green (small plan): answered 200, and the period is 90 days, before 90",
+        ),
         (BOUNDS, "no bounds", "red (big plan), 366 days: answered 200, and the period is 366 days"),
+        (BOUNDS, "no bounds+setting forgotten", "red (big plan), 366 days: answered 200, and the period is 90 days"),
     ],
 )
 def test_a_defect_is_found_and_undone(run: Any, name: str, switch: str, words: str) -> None:
-    found, server = run(name, switch)
+    on_plans = ("big",) if name == EFFECT else ON_PLANS  # Each takes its time, and one shows it.
+    found, server = run(name, *switch.split("+"), on_plans=on_plans)
     assert any(words in one for one in failed(found)), failed(found)
     assert set(server.days.values()) == {90}
 
@@ -115,6 +127,14 @@ def test_a_plan_without_a_tenant_is_not_seen(run: Any) -> None:
     assert any("no tenant on another plan" in one for one in unseen(run(OTHERS, on_plans=("big", "huge", "small"))[0]))
     with pytest.raises(Unobservable, match="no tenant on the plans vast"):
         run(BOUNDS, on_plans=("vast",))
+
+
+def test_without_another_tenant_to_compare_with_nothing_is_shown(run: Any) -> None:
+    plans = Workplace().target()["plans"]
+    found, server = run(EFFECT, on_plans=("big",), plans=plans | {"holders": plans["holders"][:1]})
+    assert unseen(found) == ["big plan: the target names no other tenant (plans.holders)"]
+    assert len(found) == 1
+    assert set(server.days.values()) == {90}
 
 
 def test_a_period_that_cannot_be_lengthened_is_not_shortened(run: Any) -> None:
