@@ -73,6 +73,15 @@ def test_only_old_versions_is_refuted_not_inconclusive(session_of: Callable[...,
         assert failed(audit(session, checks.certificates_are_valid, session.probe(Clock))) == []
 
 
+@pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
+def test_one_current_version_is_enough(session_of: Callable[..., Any], pki: Pki, version: ssl.TLSVersion) -> None:
+    with servers(server_context(pki.issue("www.rivet.example"), minimum=version, maximum=version)) as (port,):
+        session = session_of(endpoints=[endpoint("www", port)], ca="ca.pem")
+        (found,) = audit(session, checks.accepts_current_versions)
+    assert isinstance(found, Finding)
+    assert found.passed, found.observed
+
+
 def test_configuration_that_names_tls_1_0_but_cannot_speak_it_is_judged_by_behaviour(
     session_of: Callable[..., Any], pki: Pki
 ) -> None:
