@@ -111,6 +111,36 @@ def test_an_undeclared_https_place_of_the_own_domain_is_not_contacted(
     assert "does not declare it" in unseen(named)["https://shop.rivet.example:443"]
 
 
+@pytest.mark.parametrize(
+    ("host", "other"),
+    [
+        ("rivet.example", "http://other.example:80"),
+        ("example.co.uk", "http://other.co.uk:80"),
+        ("127.0.0.1", "http://9.0.0.1:80"),
+    ],
+)
+def test_whoever_only_shares_a_domain_that_is_everybodys_is_another(
+    session_of: Callable[..., Any], tmp_path: Path, host: str, other: str
+) -> None:
+    pages = {"/": page(f'<a href="{other}/">theirs</a>')}
+    with web(pages, server_context(Pki(tmp_path).issue(host))) as port:
+        session = session_of(endpoints=[endpoint("www", port, host=host)], ca="ca.pem")
+        found = audit(session, traffic.named_places_speak_tls, Site, Http)
+    assert failed(found) == {}
+    assert [str(one.subject) for one in found if isinstance(one, LeftOut)] == [other]
+
+
+def test_what_stands_in_one_of_several_own_domains_is_own(
+    session_of: Callable[..., Any], context: ssl.SSLContext
+) -> None:
+    with web({"/": page('<a href="http://help.rivet.example:81/">help</a>')}, context) as port:
+        described = {"endpoints": [endpoint("www", port)], "domains": ["rivet.example", "rivet-status.example"]}
+        session = session_of(**described, ca="ca.pem")
+        assert list(failed(audit(session, traffic.named_places_speak_tls, Site, Http))) == [
+            "http://help.rivet.example:81"
+        ]
+
+
 def test_everybodys_domain_is_nobodys_own() -> None:
     assert traffic._domains(["www.example.co.uk", "example.org", "example.co.uk", "127.0.0.1"]) == (
         "example.co.uk",
