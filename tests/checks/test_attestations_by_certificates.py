@@ -27,6 +27,8 @@ from upheld.probes.base import Session
 from upheld.probes.clock import Clock
 from upheld.target.registers import Attestations as Description
 
+from ..stopped_clock import stop
+
 CHECK = Catalogue.load(Path(__file__).parents[2] / "checks")["attestations.statement_is_signed_and_in_force"].function
 DAY = timedelta(days=1)
 NOW = datetime.now(UTC).replace(microsecond=0) + DAY
@@ -176,13 +178,13 @@ class Desk:
         done = subprocess.run([*command, *more, "-out", "/dev/null"], capture_output=True, check=False, timeout=60)
         return done.returncode == 0
 
-    def judge(self) -> dict[str, Any]:
+    def judge(self, now: datetime = NOW) -> dict[str, Any]:
         statements = {"no-sale": {"file": "no-sale.yaml", "format": "x509"}}
         described = {"folder": "signed", "certificates": self.certificates, "statements": statements}
         session = self.session_of(attestations=described)
         session.policy_sentences = {"no-sale": ("We sell nothing",)}
         clock: Any = session.probe(Clock)
-        clock.now = lambda: NOW
+        stop(clock, now)
         found = CHECK(session.probe(Attestations), clock, claim="no-sale")
         return {str(one.subject).partition(" ")[0]: one for one in found}
 
@@ -338,6 +340,17 @@ def test_a_certificate_must_have_been_valid_when_it_is_said_to_have_signed(desk:
     desk.statement["expires_at"] = (NOW + 50 * DAY).isoformat()
     desk.sign()
     assert "is not valid at" in desk.why()
+
+
+def test_a_signature_of_a_time_that_is_still_to_come_is_refuted(desk: Desk) -> None:
+    desk.statement["signed_at"] = (NOW - 20 * DAY).isoformat()
+    desk.sign()
+    before = desk.judge(NOW - 10 * DAY)
+    assert {subject: one.passed for subject, one in before.items()} == {
+        "signature": False, "term": True, "words": True, "document": True,
+    }  # fmt: skip
+    assert "which is still to come" in before["signature"].observed
+    assert desk.why() == ""
 
 
 def test_revoked_certificates_are_refuted(desk: Desk) -> None:
