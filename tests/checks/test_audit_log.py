@@ -14,6 +14,7 @@ import pytest
 
 from upheld import Finding, LeftOut, NotObserved, Unobservable
 from upheld.catalogue import Catalogue
+from upheld.probes.clock import Clock
 
 from ..staff_console import ACTIONS, StaffConsole, secret_values
 from ..two_tenants import TwoTenants
@@ -204,6 +205,54 @@ def test_an_entry_of_another_time_does_not_count(console: Any, log: Log, name: s
     found = console(name)
     assert failed(found)
     assert passed(found) == []
+
+
+@pytest.mark.parametrize(("name", "action"), [(DONE, "staff.endGlass"), (READ, "staff.readNote")])
+def test_an_entry_that_comes_late_is_waited_for(
+    console: Any, log: Log, monkeypatch: pytest.MonkeyPatch, name: str, action: str
+) -> None:
+    write, wait = log.add, Clock.wait
+    late: list[tuple[Any, ...]] = []
+
+    def add(actor: str, done: str, target: str, *rest: Any) -> None:
+        if done == action:  # Before it there is another entry about the same.
+            write(actor, "staff.noticed", target, *rest)
+            late.append((actor, done, target, *rest))
+        else:
+            write(actor, done, target, *rest)
+
+    def wait_for_it(clock: Clock, seconds: float) -> float:
+        while late:
+            write(*late.pop())
+        return wait(clock, seconds)
+
+    monkeypatch.setattr(log, "add", add)
+    monkeypatch.setattr(Clock, "wait", wait_for_it)
+    found = console(name)
+    assert failed(found) == unseen(found) == []
+    assert passed(found)
+
+
+def test_an_entry_of_another_object_does_not_count(console: Any, log: Log, monkeypatch: pytest.MonkeyPatch) -> None:
+    write = log.add
+    monkeypatch.setattr(log, "add", lambda actor, action, _, *rest: write(actor, action, "note:another", *rest))
+    assert [one.partition(": ")[2] for one in failed(console(READ))] == ["its entry does not say what"]
+
+
+@pytest.mark.parametrize("actor", ["staff:other", ""])
+def test_a_login_of_somebody_else_does_not_count(
+    console: Any, log: Log, monkeypatch: pytest.MonkeyPatch, actor: str
+) -> None:
+    write = log.add
+
+    def add(by: str, action: str, target: str, *rest: Any) -> None:
+        if action == "staff.finish":
+            by, target = actor, "account:other" if actor else target
+        write(by, action, target, *rest)
+
+    monkeypatch.setattr(log, "add", add)
+    (one,) = failed(console(DONE))
+    assert one.startswith("finish as burn")
 
 
 @pytest.mark.parametrize("name", [DONE, REFUSED])
