@@ -46,12 +46,16 @@ def run(
     *,
     components: tuple[tuple[str, str | None], ...] = (("Website", "www.rivet.example"),),
     moving: bool = True,
+    creeping: float = 0.0,
     **described: Any,
 ) -> list[Any]:
     fixed = report(ages, list(components))
 
     def answer(*_: Any) -> Page:
-        return 200, JSON, json.dumps(report(ages, list(components)) if moving else fixed).encode()
+        shown = json.dumps(report(ages, list(components)) if moving else fixed).encode()
+        newest = datetime.fromisoformat(fixed["page"]["updated_at"])
+        fixed["page"]["updated_at"] = (newest + timedelta(seconds=creeping)).isoformat()
+        return 200, JSON, shown
 
     with web(answer, context) as port:
         session = session_of(
@@ -85,6 +89,16 @@ def test_a_page_that_has_stopped_looking(session_of: Callable[..., Any], context
     assert outcomes(run(session_of, context, "keeps_looking", [60.0])) == [False]
     assert outcomes(run(session_of, context, "keeps_looking", [0.0], moving=False)) == [True, False]
     assert outcomes(run(session_of, context, "keeps_looking", [-3600.0])) == [False]
+
+
+def test_a_newer_look_that_is_too_old_as_well_is_refuted(
+    session_of: Callable[..., Any], context: ssl.SSLContext
+) -> None:
+    assert outcomes(run(session_of, context, "keeps_looking", [0.0], moving=False, creeping=0.05)) == [True, False]
+
+
+def test_a_page_that_looks_seldom_is_not_waited_for(session_of: Callable[..., Any], context: ssl.SSLContext) -> None:
+    assert outcomes(run(session_of, context, "keeps_looking", [0.0], interval_seconds=11)) == [True]
 
 
 def test_samples(session_of: Callable[..., Any], context: ssl.SSLContext) -> None:
