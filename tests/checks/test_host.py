@@ -365,6 +365,11 @@ def test_undeclared_keys_are_refuted(host: Recorded) -> None:
 def test_a_service_as_root_is_refuted(host: Recorded) -> None:
     host.facts["processes"] = "USER COMMAND\napp shop-api\nroot shop-api\n"
     assert shown(host.run("services_do_not_run_as_root")) == {"shop-api": False}
+    host.described["services"] = ["shop-background-worker"]
+    for user, passed in (("root", False), ("app", True)):
+        host.facts["processes"] = f"USER COMMAND\n{user} {'shop-background-worker'[:15]}\n"
+        assert shown(host.run("services_do_not_run_as_root")) == {"shop-background-worker": passed}
+    host.described["services"] = ["shop-api"]
     host.facts["processes"] = "USER COMMAND\napp shop-worker\n"
     assert "no process" in shown(host.run("services_do_not_run_as_root"))["shop-api"]
 
