@@ -51,6 +51,7 @@ class Platform:
         self.zone.write_text(f"127.0.0.1 {PARTNER}\n")
         self.record.write_text("")
         self.pki, self.partner, self.faults = pki, partner, faults
+        self.failed = False
 
     def answer(self, method: str, path: str, _headers: Any) -> Page:
         found: Any = {"access_token": "token-of-the-owner-0123456789"}
@@ -80,6 +81,8 @@ class Platform:
                 record.write(json.dumps({"at": datetime.now(UTC).isoformat(), **call, "outcome": "made"}) + "\n")
         if self.faults.get("calls_nobody"):
             return True
+        if self.failed and self.faults.get("gives_up"):
+            return False
         try:
             with (
                 socket.create_connection((address, self.partner), timeout=2) as plain,
@@ -88,6 +91,7 @@ class Platform:
                 secure.sendall(f"POST / HTTP/1.1\r\nHost: {PARTNER}\r\nContent-Length: 0\r\n\r\n".encode())
                 return b" 200 " in secure.recv(100)
         except OSError:
+            self.failed = True
             return False
 
     @staticmethod
@@ -182,6 +186,13 @@ def test_whoever_trusts_anybody_is_found_out(session_of: Callable[..., Any], tmp
         assert platform.zone.read_text() == f"127.0.0.1 {PARTNER}\n"
     assert not one.passed
     assert "not verified" in one.observed
+
+
+def test_calls_that_work_no_more_afterwards_show_nothing(session_of: Callable[..., Any], tmp_path: Path) -> None:
+    with described(tmp_path, gives_up=True) as (_, parts):
+        one = only(pretended(session_of(**parts)))
+    assert isinstance(one, NotObserved)
+    assert "201 before and 502 after" in one.reason
 
 
 def test_calls_that_are_not_made_or_not_recorded_show_nothing(session_of: Callable[..., Any], tmp_path: Path) -> None:
