@@ -213,6 +213,25 @@ def test_port_80_is_tried_for_public_https_at_443_only(session_of: Callable[...,
     ]
 
 
+def test_port_80_is_tried_once_and_shows_nothing_where_nothing_answers(session_of: Callable[..., Any]) -> None:
+    session = session_of(
+        endpoints=[
+            {"name": "www", "url": "https://www.rivet.example", "address": "127.93.0.7"},
+            {"name": "app", "url": "https://app.rivet.example", "address": "127.93.0.7"},
+            {"name": "old", "url": "http://app.rivet.example", "address": "127.93.0.7"},
+        ]
+    )
+    found = audit(session, checks.plain_http_only_redirects)
+    places = dict.fromkeys(subject.rpartition(" GET")[0] for subject in unseen(found) if " GET" in subject)
+    assert len(unseen(found)) == len(found)
+    assert list(places) == [
+        "www (www.rivet.example:443) plain HTTP at its TLS port",
+        "www (www.rivet.example:443) plain HTTP at port 80",
+        "app (app.rivet.example:443) plain HTTP at its TLS port",
+        "old (app.rivet.example:80)",
+    ]
+
+
 @pytest.mark.parametrize(
     ("value", "observed"),
     [
