@@ -10,7 +10,7 @@ from upheld.probes.access import Access, Matrix
 from upheld.probes.api import Actor, Api, Case, PlantedTenant, Reply, State, paths_in_turn
 
 
-@check(basis=OBSERVED, intrusive=True, exclusive=True)
+@check(basis=OBSERVED, intrusive=True, undisturbed=True)
 def roles_are_enforced(
     access: Access, api: Api, *, tenants_at_least: int = 2
 ) -> Iterator[Finding | NotObserved | LeftOut]:

@@ -38,17 +38,21 @@ class Marks:
     basis: Basis
     exclusive: bool
     intrusive: bool
+    undisturbed: bool = False
 
 
-def check(*, basis: Basis, exclusive: bool = False, intrusive: bool = False) -> Callable[[F], F]:
+def check(
+    *, basis: Basis, exclusive: bool = False, intrusive: bool = False, undisturbed: bool = False
+) -> Callable[[F], F]:
     """Declare a generator function to be a check.
 
     `basis` is how it knows. `exclusive`: it disturbs others, so that none of those that look at the running system runs beside it. `intrusive`: it writes to the
-    target or floods it, so that it does not run in production unless the target allows it by name.
+    target or floods it, so that it does not run in production unless the target allows it by name. `undisturbed`: what others change would show in what it sees, so
+    that no intrusive one runs beside it.
     """
 
     def mark(function: F) -> F:
-        setattr(function, _MARK, Marks(basis, exclusive, intrusive))
+        setattr(function, _MARK, Marks(basis, exclusive, intrusive, undisturbed))
         return function
 
     return mark

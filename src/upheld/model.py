@@ -153,6 +153,7 @@ class PlannedCheck:
     """One use of a check by one claim. `key` is its identity; node ids and positions are not.
 
     `exclusive` checks disturb the running system, so that of all others only those may run beside them that are `detached` from it.
+    `intrusive` ones change it, so that none of them runs beside one that is to be `undisturbed`.
     """
 
     key: str
@@ -165,6 +166,7 @@ class PlannedCheck:
     exclusive: bool = False
     detached: bool = False
     intrusive: bool = False
+    undisturbed: bool = False
     not_applicable: str = ""
     line: int = 0
 

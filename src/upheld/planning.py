@@ -72,6 +72,7 @@ def plan(policy: Policy, catalogue: Catalogue, claims: Collection[str] = ()) -> 
                     exclusive=check.marks.exclusive,
                     detached=check.detached,
                     intrusive=check.marks.intrusive,
+                    undisturbed=check.marks.undisturbed,
                     not_applicable=use.not_applicable,
                     line=use.line,
                 )

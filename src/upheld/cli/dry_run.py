@@ -62,6 +62,7 @@ def _limit(limit: HostLimit) -> str:
 
 def _check(one: Foreseen) -> Iterator[str]:
     marks = ["intrusive"] * one.planned.intrusive + ["exclusive"] * one.exclusive
+    marks += ["undisturbed"] * one.planned.undisturbed
     shown = f" ({', '.join(marks)})" if marks else ""
     yield ""
     yield f"{one.planned.claim}  {one.planned.check}{shown}"

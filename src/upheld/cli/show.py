@@ -54,6 +54,7 @@ def list_everything(what: str, policy: Path | None) -> None:
                 one.marks.basis.value,
                 *(["exclusive"] * one.marks.exclusive),
                 *(["intrusive"] * one.marks.intrusive),
+                *(["undisturbed"] * one.marks.undisturbed),
             ]
             click.echo(f"  {one.id:<{width}}  {one.title}")
             click.echo(

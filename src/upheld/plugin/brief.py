@@ -146,7 +146,7 @@ class Workshop:
             return unfinished(planned, self.clean(f"the target is not available: {error}"))
         one = self.catalogue[planned.check]
         room = None if planned.detached else self.room
-        alone = contextlib.nullcontext() if room is None else room.entered(exclusive=planned.exclusive)
+        alone = contextlib.nullcontext() if room is None else room.entered(planned)
         # Whatever a probe or a library under it connects to, it is what the target declares.
         with alone, session.scope.fence.up():
             return execute(planned, one, session)

@@ -1,43 +1,72 @@
-"""A reader/writer lock across worker processes: exclusive checks run with none beside them that looks at the running system.
+"""Reader/writer locks across worker processes: who runs beside whom among the checks that look at the running system.
 
-Readers share; a writer waits for them and keeps new ones out (a turnstile, so that writers do not starve). The kernel lets
-go of the locks of a process that dies. pytest-xdist's groups do not give this: they keep the members of a group apart from
-each other, not from the rest.
+An exclusive check runs with no other beside it, and one that is to be undisturbed with none that changes the system. Readers
+share; a writer waits for them and keeps new ones out (a turnstile, so that writers do not starve). The kernel lets go of the
+locks of a process that dies. pytest-xdist's groups do not give this: they keep the members of a group apart from each other, not
+from the rest.
 """
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from upheld.model import PlannedCheck
+
 
 class Room:
-    """The room that checks run in: shared by ordinary ones, taken whole by an exclusive one."""
+    """The room that checks run in, and in it the place of those that change something."""
 
     def __init__(self, folder: Path) -> None:
-        self._turnstile = os.open(folder / "turnstile.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        self._room = os.open(folder / "room.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        self._room = _Door(folder, "room")
+        self._changes = _Door(folder, "changes")
 
     @contextmanager
-    def entered(self, *, exclusive: bool) -> Iterator[None]:
-        """Stay in the room for the block, alone if `exclusive`. Waits as long as it takes."""
+    def entered(self, planned: PlannedCheck) -> Iterator[None]:
+        """Stay in the room for the block, alone in it or in that place if the check is so. Waits as long as it takes."""
+        with contextlib.ExitStack() as stack:
+            # Who waits for others that change something waits outside, where it keeps nobody out of the room.
+            if (planned.intrusive or planned.undisturbed) and not planned.exclusive:
+                stack.enter_context(self._changes.passed(alone=planned.undisturbed))
+            stack.enter_context(self._room.passed(alone=planned.exclusive))
+            yield
+
+    def close(self) -> None:
+        """Close the lock files."""
+        self._room.close()
+        self._changes.close()
+
+
+class _Door:
+    """One lock, and the turnstile before it."""
+
+    def __init__(self, folder: Path, name: str) -> None:
+        self._turnstile, self._inside = (
+            os.open(folder / f"{name}{what}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            for what in ("-turnstile", "")
+        )
+
+    @contextmanager
+    def passed(self, *, alone: bool) -> Iterator[None]:
+        """Be inside for the block."""
         fcntl.flock(self._turnstile, fcntl.LOCK_EX)
         try:
-            fcntl.flock(self._room, fcntl.LOCK_EX if exclusive else fcntl.LOCK_SH)
+            fcntl.flock(self._inside, fcntl.LOCK_EX if alone else fcntl.LOCK_SH)
         finally:
-            if not exclusive:
+            if not alone:
                 fcntl.flock(self._turnstile, fcntl.LOCK_UN)
         try:
             yield
         finally:
-            fcntl.flock(self._room, fcntl.LOCK_UN)
-            if exclusive:
+            fcntl.flock(self._inside, fcntl.LOCK_UN)
+            if alone:
                 fcntl.flock(self._turnstile, fcntl.LOCK_UN)
 
     def close(self) -> None:
-        """Close the lock files."""
+        """Close its files."""
         os.close(self._turnstile)
-        os.close(self._room)
+        os.close(self._inside)

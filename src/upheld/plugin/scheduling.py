@@ -17,20 +17,27 @@ _AHEAD = 2
 class Kind(IntEnum):
     """How a check gets on with others, in the order in which one process alone runs them."""
 
-    SHARED = 0
-    DETACHED = 1
-    EXCLUSIVE = 2
+    UNDISTURBED = 0
+    READING = 1
+    CHANGING = 2
+    DETACHED = 3
+    EXCLUSIVE = 4
+
+
+_BESIDE_NONE_EXCLUSIVE = frozenset({Kind.UNDISTURBED, Kind.READING, Kind.CHANGING})
 
 
 def kind(planned: PlannedCheck | None) -> Kind:
-    """The kind of a planned check; what is none (an item of somebody else's) counts as shared."""
+    """The kind of a planned check; what is none (an item of somebody else's) counts as one that reads."""
     if planned is None:
-        return Kind.SHARED
-    return Kind.EXCLUSIVE if planned.exclusive else Kind.DETACHED if planned.detached else Kind.SHARED
+        return Kind.READING
+    if planned.exclusive or planned.detached:
+        return Kind.EXCLUSIVE if planned.exclusive else Kind.DETACHED
+    return Kind.UNDISTURBED if planned.undisturbed else Kind.CHANGING if planned.intrusive else Kind.READING
 
 
 class ByKind(LoadScheduling):  # type: ignore[misc]
-    """One worker does the exclusive checks, after the shared ones; meanwhile the others do those that are detached.
+    """At first one worker does what is to be undisturbed, at last the exclusive checks; the others do what may be done beside them.
 
     Of one kind each worker gets the next as soon as it has room for it. Nothing here keeps exclusive checks alone: the lock does.
     """
@@ -63,18 +70,19 @@ class ByKind(LoadScheduling):  # type: ignore[misc]
 
     def _send_tests(self, node: Any, num: int) -> None:
         soloist = node is self.nodes[0]
-        order = (Kind.SHARED, Kind.DETACHED, Kind.EXCLUSIVE)
-        if soloist and not self._shared_elsewhere(node):
-            order = (Kind.SHARED, Kind.EXCLUSIVE, Kind.DETACHED)
+        order = (Kind.READING, Kind.CHANGING, Kind.UNDISTURBED, Kind.DETACHED, Kind.EXCLUSIVE)
+        if soloist:
+            last = (Kind.DETACHED, Kind.EXCLUSIVE) if self._shared_elsewhere(node) else (Kind.EXCLUSIVE, Kind.DETACHED)
+            order = (Kind.UNDISTURBED, Kind.CHANGING, Kind.READING, *last)
         # Moved to the front, from where the base class takes them. Neighbours in a policy look at the same things, and wait for
         # the same things: one worker begins at its head and the others at its tail, so that they seldom do so at the same time.
         self.pending.sort(key=lambda index: (order.index(self._kind(index)), index if soloist else -index))
         super()._send_tests(node, num)
 
     def _shared_elsewhere(self, node: Any) -> bool:
-        """Whether other workers still have shared checks, for which an exclusive one would have to wait."""
+        """Whether other workers still have checks for which an exclusive one would have to wait."""
         return any(
-            self._kind(index) is Kind.SHARED
+            self._kind(index) in _BESIDE_NONE_EXCLUSIVE
             for other, indices in self.node2pending.items()
             if other is not node
             for index in indices

@@ -1,4 +1,4 @@
-"""Exclusive checks run alone across processes; a process that dies lets go."""
+"""Exclusive checks run alone across processes, undisturbed ones without any that changes something; a process that dies lets go."""
 
 from __future__ import annotations
 
@@ -6,32 +6,52 @@ import multiprocessing
 import os
 import time
 
+import pytest
+
+from upheld import OBSERVED
+from upheld.model import PlannedCheck
 from upheld.plugin.locks import Room
 
 SPAWN = multiprocessing.get_context("spawn")
+KINDS = {"exclusive": {"exclusive": True, "intrusive": True}, "undisturbed": {"undisturbed": True, "intrusive": True}}
+KINDS |= {"changing": {"intrusive": True}, "reading": {}}
+APART = {"exclusive": set(KINDS), "undisturbed": {"exclusive", "undisturbed", "changing"}}
+"""What none of a kind meets; the others meet whatever does not keep them out."""
 
 
-def _stay(folder, log, exclusive, times):
+def _planned(kind):
+    return PlannedCheck("", "", "", {}, OBSERVED, "", "", **KINDS[kind])
+
+
+def _stay(folder, log, kind, times):
     room = Room(folder)
     for _ in range(times):
-        with room.entered(exclusive=exclusive):
+        with room.entered(_planned(kind)):
             with log.open("a") as file:
-                file.write(f"in {exclusive} {os.getpid()}\n")
+                file.write(f"in {kind} {os.getpid()}\n")
             time.sleep(0.002)
             with log.open("a") as file:
-                file.write(f"out {exclusive} {os.getpid()}\n")
+                file.write(f"out {kind} {os.getpid()}\n")
     room.close()
 
 
-def _die(folder):
+def _die(folder, kind):
     room = Room(folder)
-    with room.entered(exclusive=True):
+    with room.entered(_planned(kind)):
         os._exit(9)
 
 
-def test_none_runs_beside_an_exclusive_one(tmp_path):
+def _look(folder, mark):
+    room = Room(folder)
+    with room.entered(_planned("reading")):
+        mark.touch()
+    room.close()
+
+
+def test_none_runs_beside_whom_it_must_not_meet(tmp_path):
     log = tmp_path / "log"
-    processes = [SPAWN.Process(target=_stay, args=(tmp_path, log, exclusive, 20)) for exclusive in (True, False, False)]
+    kinds = ("exclusive", "undisturbed", "undisturbed", "changing", "changing", "reading")
+    processes = [SPAWN.Process(target=_stay, args=(tmp_path, log, kind, 15)) for kind in kinds]
     for process in processes:
         process.start()
     for process in processes:
@@ -40,23 +60,36 @@ def test_none_runs_beside_an_exclusive_one(tmp_path):
     inside: set[tuple[str, str]] = set()
     entered = 0
     for line in log.read_text().splitlines():
-        what, exclusive, pid = line.split()
+        what, kind, pid = line.split()
         if what == "out":
-            inside.discard((exclusive, pid))
+            inside.discard((kind, pid))
             continue
         entered += 1
-        assert not any(kind == "True" for kind, _ in inside), "somebody entered beside an exclusive check"
-        assert exclusive == "False" or not inside, "an exclusive check entered beside others"
-        inside.add((exclusive, pid))
-    assert entered == 60
+        for other, _ in inside:
+            assert other not in APART.get(kind, ()), f"one that is {kind} entered beside one that is {other}"
+            assert kind not in APART.get(other, ()), f"one that is {kind} entered beside one that is {other}"
+        inside.add((kind, pid))
+    assert entered == 15 * len(kinds)
 
 
-def test_a_process_that_dies_inside_lets_go(tmp_path):
-    process = SPAWN.Process(target=_die, args=(tmp_path,))
+def test_what_only_reads_runs_beside_what_is_undisturbed(tmp_path):
+    room, mark = Room(tmp_path), tmp_path / "mark"
+    with room.entered(_planned("undisturbed")):
+        process = SPAWN.Process(target=_look, args=(tmp_path, mark))
+        process.start()
+        process.join(60)
+        assert mark.exists()
+    room.close()
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_process_that_dies_inside_lets_go(tmp_path, kind):
+    process = SPAWN.Process(target=_die, args=(tmp_path, kind))
     process.start()
     process.join(60)
     assert process.exitcode == 9
     room = Room(tmp_path)
-    with room.entered(exclusive=True):
-        pass
+    for one in KINDS:
+        with room.entered(_planned(one)):
+            pass
     room.close()

@@ -47,6 +47,22 @@ def disturbs(live: Live) -> Iterator[Finding]:
     yield Finding("another", detached() > before, "begins meanwhile", str(detached()))
 
 
+@check(basis=OBSERVED, intrusive=True, undisturbed=True)
+def would_notice(live: Live) -> Iterator[Finding]:
+    """It would notice what others change."""
+    live.note("alone")
+    time.sleep(0.5)
+    live.note("no longer")
+    yield Finding("it", True, "", "")
+
+
+@check(basis=OBSERVED, intrusive=True)
+def changes(live: Live, *, number: int = 0) -> Iterator[Finding]:
+    """It changes something."""
+    live.note(f"change {number}")
+    yield Finding("change", True, "", "")
+
+
 @check(basis=OBSERVED)
 def is_detached(clock: Clock, *, number: int = 0) -> Iterator[Finding]:
     """It looks at nothing that could be disturbed."""
@@ -70,14 +86,19 @@ def test_detached_checks_run_beside_exclusive_ones_and_others_do_not(project, di
     (project.folder / "checks" / "own.py").write_text(CHECKS, encoding="utf-8")
     project.claims(
         ("first", "own.disturbs"),
+        ("second", "own.would_notice"),
         *((f"beside-{number}", f"own.is_detached: {{number: {number}}}") for number in range(DETACHED)),
         *((f"more-{number}", f"own.looks: {{number: {number}}}") for number in range(SHARED)),
+        *((f"change-{number}", f"own.changes: {{number: {number}}}") for number in range(SHARED)),
     )
     done = project.pytest("policies.yaml", "-n", "2", "--dist", distribution)
-    assert f"{SHARED + DETACHED + 1} passed" in done.stdout, done.stdout
+    assert f"{2 * SHARED + DETACHED + 2} passed" in done.stdout, done.stdout
     log = (project.folder / "checks" / "log").read_text(encoding="utf-8").splitlines()
-    assert sorted(log) == sorted(["in", "out", *(f"look {number}" for number in range(SHARED))])
+    looks, changes = ([f"{what} {number}" for number in range(SHARED)] for what in ("look", "change"))
+    assert sorted(log) == sorted(["in", "out", "alone", "no longer", *looks, *changes])
     assert log.index("out") == log.index("in") + 1, "something looked while the exclusive check ran"
+    meanwhile = log[log.index("alone") : log.index("no longer")]
+    assert not set(meanwhile) & set(changes), "something changed while the undisturbed check ran"
 
 
 def test_more_workers_than_checks_lose_none(project):
