@@ -132,6 +132,7 @@ def sleeps(one: Job, folder: Path, lease: Lease) -> int:
     from upheld.fleet.carrying import guarded
 
     ended = guarded(forever(Path(one.claims[0])), folder, os.environ, lease, one.time_limit)
+    lease.holds()  # The guard may have seen the end of the lease before anybody here looked.
     raise NotDone("stopped", f"{ended.how}: {lease.reason}", ended.code)
 
 
