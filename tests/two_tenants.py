@@ -40,6 +40,8 @@ class TwoTenants:
         self.windows: dict[tuple[str, ...], list[float]] = defaultdict(list)
         self.failures: dict[str, int] = defaultdict(int)
         self.locked: dict[str, float] = {}
+        self.ahead_seconds = 0.0
+        self.shut_until: float | None = None
         self.reads = 0
         self.asked: list[tuple[str, str]] = []
         self.page = "/v1/home" if "only version 1 limited" in self.on else "/home"
@@ -64,18 +66,44 @@ class TwoTenants:
             return Response("no database", 503)
         return Response("welcome", media_type="text/plain")
 
+    def now(self) -> float:
+        """The server's time, which a test may put ahead."""
+        return time.monotonic() + self.ahead_seconds
+
+    def go_on(self, seconds: float) -> None:
+        """So much time goes by for the server."""
+        self.ahead_seconds += seconds
+
+    def lock_seconds(self) -> float:
+        """How long an account is locked, whatever the answer says."""
+        return next((float(one.split()[2]) for one in self.on if one.startswith("locked for ")), LOCK_SECONDS)
+
+    def login_limited(self) -> Response | None:
+        """The limit of `login limited for … s`, which begins with the first login of all."""
+        seconds = next((one.split()[3] for one in self.on if one.startswith("login limited for ")), None)
+        if seconds is None:
+            return None
+        if self.shut_until is None:
+            self.shut_until = self.now() + float(seconds)
+        return (
+            JSONResponse({"error": "too many"}, 429, {"Retry-After": seconds}) if self.now() < self.shut_until else None
+        )
+
     async def login(self, request: Request) -> Response:
+        if (limited := self.login_limited()) is not None:
+            return limited
         try:
             body = await request.json()
             user, password = body["user"], body["password"]
         except (ValueError, KeyError, TypeError):
             return JSONResponse({"error": "invalid"}, 422)
-        if "no lockout" not in self.on and self.locked.get(user, 0) > time.monotonic():
+        if "no lockout" not in self.on and self.locked.get(user, 0) > self.now():
             if "silent lockout" in self.on:
                 return JSONResponse({"error": "wrong"}, 401)
             return JSONResponse({"error": "locked"}, 423, {"Retry-After": str(LOCK_SECONDS)})
         if PASSWORDS.get(user) != password:
             counted = user
+            lets_in = "second bad login works" in self.on and self.failures[counted] == 1
             if "lockout by X-Forwarded-For" in self.on:
                 counted = f"{user} from {request.headers.get('x-forwarded-for', 'here')}"
             self.failures[counted] += 1
@@ -84,9 +112,13 @@ class TwoTenants:
                     file.write(f"bad login of {user}\n")
             if self.failures[counted] >= LOCK_AFTER:
                 self.failures[counted] = 0
-                self.locked[user] = time.monotonic() + LOCK_SECONDS
-            return JSONResponse({"error": "wrong"}, 401)
+                self.locked[user] = self.now() + self.lock_seconds()
+            return self.let_in(user) if lets_in else JSONResponse({"error": "wrong"}, 401)
         self.failures[user] = 0
+        return self.let_in(user)
+
+    def let_in(self, user: str) -> Response:
+        """A session."""
         token = f"tok-{uuid.uuid4().hex}"
         self.tokens[token] = user
         return JSONResponse({"data": {"token": token}, "expires_in": 600})
@@ -253,7 +285,8 @@ class TwoTenants:
                 self.windows[key] = [now] * (self.limit - 2)  # as if others had just sent from there
             window = self.windows[key]
             # It ends when nothing came for that long, not by the time that a burst takes: on a busy machine one takes longer than this.
-            if window and window[-1] <= now - self.window_seconds:
+            stays = "home stays limited" in self.on and route == "home" and len(window) >= self.limit
+            if window and window[-1] <= now - self.window_seconds and not stays:
                 window.clear()
             if len(window) >= self.limit:
                 wait = self.window_seconds

@@ -14,6 +14,7 @@ from upheld.probes.api import Api
 from upheld.probes.clock import Clock
 from upheld.probes.logs import Logs
 
+from ..stopped_clock import hurry
 from ..two_tenants import ADDRESS_HEADERS, LIMIT, LOCK_AFTER, TwoTenants, secret_values
 
 CHECKS = Catalogue.load(Path(__file__).parents[2] / "checks")
@@ -24,14 +25,18 @@ Found = list[Finding | NotObserved | LeftOut]
 
 @pytest.fixture
 def run(session_of: Callable[..., Any], tmp_path: Path) -> Callable[..., tuple[Found, TwoTenants]]:
-    """Runs a check of limits against a server with these switches."""
+    """Runs a check of limits against a server with these switches; `hurried`, so that waiting takes no time."""
 
-    def call(name: str, *switches: str, target: dict[str, Any] | None = None, **api: Any) -> tuple[Found, TwoTenants]:
+    def call(
+        name: str, *switches: str, target: dict[str, Any] | None = None, hurried: bool = False, **api: Any
+    ) -> tuple[Found, TwoTenants]:
         log = tmp_path / "security.log"
         log.write_text("started\n")
         limit = 100_000 if name == LOGINS else LIMIT
         with TwoTenants(log, *switches, limit=limit).serving() as server:
             session = session_of(secret_values=secret_values(), **{**server.target(**api), **(target or {})})
+            if hurried:
+                hurry(session.probe(Clock), server.go_on)
             probes = {
                 LIMITED: [session.probe(Api), session.probe(Clock)],
                 DODGED: [session.probe(Api)],
@@ -77,6 +82,7 @@ def test_a_limit_is_recognised_and_nothing_is_created(run: Any, switches: tuple[
         ("no retry-after", "without Retry-After", 20),
         ("zero retry-after", "neither whole seconds from 1", 20),
         ("limit by address only", "not limited", 9),
+        ("home stays limited", "still limited when the time of Retry-After 1 was over", 1),
     ],
 )
 def test_what_is_wrong_with_a_limit(run: Any, switch: str, words: str, count: int) -> None:
@@ -219,3 +225,35 @@ def test_without_a_working_password_nothing_is_decided(run: Any, monkeypatch: py
     found, _ = run(LOGINS, target={"identities": wrong})
     assert unseen(found) == ["login of burn: the right password does not work to begin with: it answered 401"]
     assert len(found) == 1
+
+
+@pytest.mark.parametrize(("seconds", "goes_on"), [(2, True), (6, False)])
+def test_a_login_that_is_limited_to_begin_with_is_waited_for_as_long_as_a_lock(
+    run: Any, seconds: int, *, goes_on: bool
+) -> None:
+    found, _ = run(LOGINS, f"login limited for {seconds} s", "no lockout", hurried=True)
+    if goes_on:
+        assert failed(found) == ["login of burn: the right password still worked at once"]
+        assert unseen(found) == []
+    else:
+        assert unseen(found) == ["login of burn: the right password does not work to begin with: it answered 429"]
+        assert len(found) == 1
+
+
+def test_one_made_up_password_that_works_is_found_although_the_others_are_refused_and_lock(run: Any) -> None:
+    found, _ = run(LOGINS, "second bad login works", hurried=True)
+    assert failed(found) == ["login of burn: a made-up password was accepted"]
+
+
+def test_a_lock_that_outlasts_what_it_says_a_little_recovers(run: Any) -> None:
+    found, _ = run(LOGINS, "locked for 2 s", hurried=True)
+    assert failed(found) == unseen(found) == []
+    assert len(found) == 4
+
+
+def test_a_lock_that_far_outlasts_what_it_says_is_found_and_the_account_tried_no_more(run: Any) -> None:
+    found, _ = run(LOGINS, "locked for 60 s", hurried=True)
+    (one,) = failed(found)
+    assert one.startswith("login of burn, afterwards: still refused after 4.4 s, though it asked for 1 s")
+    assert unseen(found) == []
+    assert len(found) == 3
