@@ -289,6 +289,10 @@ class Workplace:
         found = openapi()
         if "no refresh tokens" in self.on:
             del found["paths"]["/refresh"]
+        if "takes a note" in self.on:
+            note = {"name": "note_id", "in": "query", "required": False, "schema": {"type": "string"}}
+            for path, method in (("/self", "patch"), ("/t/{tenant_id}/drafts", "get")):
+                found["paths"][path][method]["parameters"] = [note]
         return found
 
     def app(self) -> Any:

@@ -103,6 +103,34 @@ def test_sessions_that_never_worked_show_nothing_of_those_that_ended(run: Any) -
     assert not any(isinstance(one, Finding) for one in found), found
 
 
+def test_a_place_for_an_object_that_may_stay_empty_hinders_nobody(run: Any) -> None:
+    found, _ = run(LOWERED, "takes a note")
+    assert failed(found) == unseen(found) == []
+    assert len(found) == 2
+
+
+@pytest.mark.parametrize(
+    ("closed", "why"),
+    [
+        ({"addNote": ("boss", "clerk")}, "what is closed to guests changes something"),
+        ({"listPeople": ("boss", "guest"), "listDrafts": ("boss", "clerk")}, "guests may as much as clerks"),
+    ],
+)
+def test_without_an_operation_that_a_lower_role_may_not_read_no_role_is_lowered(
+    run: Any, closed: dict[str, tuple[str, ...]], why: str
+) -> None:
+    found, _ = run(
+        LOWERED,
+        access=Workplace().target()["access"]
+        | {"roles": closed, "everyone": [name for name in MAY if name not in closed]},
+    )
+    assert unseen(found) == ["clerk of red: no operation that reads is open to clerk and closed to guest"], why
+    assert [str(one.subject) for one in found if isinstance(one, Finding)] == [
+        "session of a clerk of red whose account is disabled"
+    ]
+    assert failed(found) == []
+
+
 @pytest.mark.parametrize(
     ("name", "switch", "words"),
     [
