@@ -65,6 +65,7 @@ class StaffConsole:
         self.steps: dict[str, int] = {}
         self.disabled: set[str] = set()
         self.glass: dict[str, dict[str, Any]] = {}
+        self.been_in: set[str] = set()
         self.port = 0
 
     def record(
@@ -98,7 +99,8 @@ class StaffConsole:
     async def start(self, request: Request) -> Response:
         body = await body_of(request)
         user = body.get("user", "")
-        if "locked" in self.on or PASSWORDS.get(user) != body.get("password") or user in self.disabled:
+        locked = "locked" in self.on or ("locked after a session" in self.on and user in self.been_in)
+        if locked or PASSWORDS.get(user) != body.get("password") or user in self.disabled:
             self.record("start", user if user in PEOPLE else "", f"account:{user}", "", "refused")
             return JSONResponse({"error": "wrong"}, 401)
         challenge = secrets.token_urlsafe(24)
@@ -114,6 +116,7 @@ class StaffConsole:
             self.record("finish", user or "", f"account:{user}", "", "refused")
             return JSONResponse({"error": "wrong"}, 401)
         self.record("finish", user, f"account:{user}", "", "done")
+        self.been_in.add(user)
         return JSONResponse({"session": self.open(user), "expires_in": 600})
 
     def open(self, user: str) -> str:
@@ -223,6 +226,8 @@ class StaffConsole:
         reason = (await body_of(request)).get("why")
         if "reading broken" in self.on:
             return JSONResponse({"error": "broken"}, 500)
+        if "empty without a reason" in self.on and not reason:
+            return {"text": ""}, "", {}
         if not (isinstance(reason, str) and ("blank reason" in self.on or len(reason.split()) > 5)) and (
             "no reason needed" not in self.on
         ):
@@ -230,7 +235,11 @@ class StaffConsole:
             return JSONResponse({"error": "why?", **leak}, 422)
         if one is None:
             return JSONResponse({"error": "not found"}, 404)
-        return {"text": one["text"]}, f"note:{one['id']}", {"reason": reason}
+        return (
+            {"text": "" if "reading shows nothing" in self.on else one["text"]},
+            f"note:{one['id']}",
+            {"reason": reason},
+        )
 
     # --- emergencies -----------------------------------------------------------------------------------------------
 
@@ -256,6 +265,8 @@ class StaffConsole:
         return {}, "", {}
 
     async def end_glass(self, _request: Request, _user: str) -> Any:
+        if "ending limited" in self.on:
+            return JSONResponse({"error": "too many"}, 429, {"Retry-After": "600"})
         return {}, "", {}
 
     # --- serving ---------------------------------------------------------------------------------------------------

@@ -88,6 +88,7 @@ def test_a_sound_console_passes(run: Any, name: str) -> None:
         (REASON, "no reason needed", "readNote as sue without a reason: answered 200 with what was written"),
         (REASON, "blank reason", "with the reason ' ': answered 200 with what was written"),
         (REASON, "refusal shows content", "answered 422 with what was written"),
+        (REASON, "empty without a reason", "readNote as sue without a reason: answered 200, as if it were allowed"),
         (REASON, "readNote open", "who may not read, with a good reason: answered 200"),
         (
             LISTINGS,
@@ -120,10 +121,12 @@ def test_a_refusal_by_text_is_one_where_the_target_says_so(run: Any, name: str) 
         # What is refused because nothing works is not refused for its code.
         (CODES, "locked", "refused with 401, but so was the present code"),
         (CODES, "locked", "the present code of burn1: it does not work"),
+        (CODES, "locked after a session", "an old code of burn1: refused with 401, but so was"),
         (PASSWORD, "locked", "no session could be opened to compare with"),
         (ENROLLED, "accounts incomplete", "the account of burn1: the list of accounts does not show it"),
         (ROUND, "no code works", "it could not be set: doReset answered 401"),
         (REASON, "reading broken", "it cannot be read even then: readNote answered 500"),
+        (REASON, "reading shows nothing", "it cannot be read even then: readNote does not show what was written"),
         (LISTINGS, "listing is empty", "the answer names nothing that was made"),
         (LISTINGS, "find finds nothing", "the search does not find the note by its identifier"),
         (GLASS, "approval broken", "refused with 403, but the way that is meant answered 403"),
@@ -141,6 +144,8 @@ def test_what_shows_nothing_is_not_observed(run: Any, name: str, switch: str, wo
         (ENROLLED, "no accounts", "lists no account"),
         (ROUND, "no mail", "no message with a link came"),
         (ROUND, "reset sets cookie", "it sets a cookie"),
+        # Emergency access that was had and cannot be ended is no passing matter.
+        (GLASS, "ending limited", "endGlass is limited for 600 s"),
     ],
 )
 def test_a_look_that_cannot_be_made_ends_the_check(
