@@ -29,7 +29,11 @@ class InputTenants(TwoTenants):
     searches = 0
 
     async def document(self, _request: Request) -> Response:
-        return JSONResponse(strict())
+        found = strict()
+        if "errors undeclared" in self.on:
+            for operation in (one for item in found["paths"].values() for one in item.values()):
+                del operation["responses"]["4XX"]
+        return JSONResponse(found)
 
     # --- the API ---------------------------------------------------------------------------------------------------
 
@@ -81,7 +85,7 @@ class InputTenants(TwoTenants):
             if not all(isinstance(one, str) for one in body.values()):
                 raise ValueError("no texts")
         except ValueError:
-            return JSONResponse({"error": "invalid"}, 422)
+            return JSONResponse({"error": "invalid"}, 401 if "login refuses all alike" in self.on else 422)
         return await super().login(request)
 
     async def notes_of(self, request: Request) -> Response:
@@ -128,6 +132,8 @@ class InputTenants(TwoTenants):
         if isinstance(tenant, Response):
             return tenant
         wanted = request.query_params.get("q", "")
+        if "search broken" in self.on:
+            return JSONResponse({"error": "no database"}, 500)
         if "500 on NUL" in self.on and "\x00" in wanted:
             raise RuntimeError("it cannot be stored")
         once = next((one for one in self.on if one.endswith(" on NUL once")), "")
@@ -198,9 +204,15 @@ class InputTenants(TwoTenants):
             answer.set_cookie("sid", "session-of-ada", httponly=True)
             return answer
         shown = self._escaped(request.query_params.get("user", ""), "raw echo")
+        status = 500 if shown and "login breaks when filled in" in self.on else 200
+        if shown and "login refuses to be filled in" in self.on:
+            return HTMLResponse("<title>login</title>no such name", 400)
+        if "login forgets what was filled in" in self.on:
+            shown = ""
         return HTMLResponse(
             f'<title>login</title><form action="/web/login" method="post"><input name="csrf" value="c5rf">'
-            f'<input name="user" value="{shown}"><input name="password" type="password"></form>'
+            f'<input name="user" value="{shown}"><input name="password" type="password"></form>',
+            status,
         )
 
     async def web_notes(self, request: Request) -> Response:

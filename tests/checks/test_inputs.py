@@ -78,12 +78,30 @@ def test_a_sound_api_passes_and_nothing_is_left_behind(run: Any, name: str, swit
         (UNDECLARED, "mass assignment", "owner became 'upheld-"),
         (TYPES, "may be guessed", "without X-Content-Type-Options: nosniff"),
         (TYPES, "errors as html", "text/html where application/json is declared"),
+        (TYPES, "errors undeclared, errors as html", "text/html, which nobody declared"),
     ],
 )
 def test_a_defect_is_found_and_named(run: Any, name: str, switch: str, words: str) -> None:
-    found, server = run(name, switch)
+    found, server = run(name, *switch.split(", "))
     assert any(words in one for one in failed(found)), failed(found)
     assert server.notes == {}
+
+
+def test_refusals_in_json_that_nobody_declared_pass(run: Any) -> None:
+    found, _ = run(TYPES, "errors undeclared")
+    assert failed(found) == unseen(found) == []
+
+
+def test_an_operation_that_refuses_strangers_well_and_is_broken_for_members_is_not_observed(run: Any) -> None:
+    found, _ = run(TYPES, "search broken")
+    assert failed(found) == []
+    assert unseen(found) == ["search (GET /t/{tenant_id}/search): it is broken: 401, 500"]
+
+
+def test_a_login_that_refuses_whatever_it_refuses_with_401_passes(run: Any) -> None:
+    found, _ = run(INVALID, "login refuses all alike")
+    assert failed(found) == unseen(found) == []
+    assert any(str(one.subject).startswith("login ") for one in found if isinstance(one, Finding))
 
 
 @pytest.mark.parametrize("name", ALL)
@@ -181,3 +199,17 @@ def test_a_role_that_was_taken_is_given_back(session_of: Callable[..., Any]) -> 
         unseen(found),
     )
     assert server.roles == Workplace().roles
+
+
+def test_what_names_an_object_that_is_not_the_harness_own_is_left_alone(session_of: Callable[..., Any]) -> None:
+    with Workplace("mass assignment", "takes a note").serving() as server:
+        target = server.target()
+        target["api"]["operations"]["changeSelf"]["read_back"] = "getSelf"
+        session = session_of(secret_values=server.secret_values(), **target)
+        one = CHECKS[UNDECLARED]
+        found = list(one.function(*(session.probe(kind) for kind in one.probes.values())))
+        session.close()
+    about = [one for one in found if str(one.subject).startswith("changeSelf ")]
+    assert [type(one) for one in about] == [LeftOut]
+    assert about[0].reason == "it changes what belongs to a whole tenant"
+    assert failed(found) == []
