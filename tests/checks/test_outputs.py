@@ -81,6 +81,28 @@ def test_markup_that_is_taken_for_markup_is_found(run: Any, switches: tuple[str,
 
 
 @needs_browser
+def test_a_page_that_refuses_markup_in_its_link_passes(run: Any) -> None:
+    found, _, _ = run(MARKUP, "login refuses to be filled in")
+    assert failed(found) == unseen(found) == []
+    refused = [str(one.subject) for one in found if isinstance(one, Finding) and one.observed == "refused with 400"]
+    assert len(refused) == 3
+    assert all(one.startswith("/web/login, parameter user") for one in refused)
+
+
+@needs_browser
+@pytest.mark.parametrize(
+    ("switch", "status"), [("login breaks when filled in", 500), ("login forgets what was filled in", 200)]
+)
+def test_a_page_that_breaks_or_forgets_what_a_link_puts_into_it_is_not_observed(
+    run: Any, switch: str, status: int
+) -> None:
+    found, _, _ = run(MARKUP, switch)
+    assert failed(found) == []
+    assert len(unseen(found)) == 3
+    assert all("/web/login, parameter user, with " in one and f"it answered {status}" in one for one in unseen(found))
+
+
+@needs_browser
 def test_markup_that_no_page_shows_is_not_observed(run: Any) -> None:
     found, _, _ = run(MARKUP, "shows nothing")
     assert sum("no page and no data shows it" in one for one in unseen(found)) == 3
@@ -110,6 +132,20 @@ def test_a_login_that_is_refused_shows_nothing(run: Any) -> None:
 def test_without_a_browser_nothing_is_seen(run: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(Unobservable, match="there is no browser: install one"):
+        run(MARKUP)
+
+
+@needs_browser
+def test_a_browser_that_runs_no_scripts_shows_nothing(
+    run: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    real = next(found for name in PROGRAMS if (found := shutil.which(name)))
+    program = tmp_path / "bin" / "chromium"
+    program.parent.mkdir()
+    program.write_text(f'#!/bin/sh\nexec {real} --blink-settings=scriptEnabled=false "$@"\n')
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", str(program.parent), prepend=":")
+    with pytest.raises(Unobservable, match="does not show a page that takes markup for markup"):
         run(MARKUP)
 
 
