@@ -91,6 +91,8 @@ def fleet_command(servers, *arguments, **environment):
         text=True,
         start_new_session=True,
         env={**os.environ, "COLUMNS": "200", **environment},
+        # A shell lets its background jobs ignore SIGINT, and with them the tests that such a job runs.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # noqa: PLW1509  (no thread runs here)
     )
 
 
