@@ -362,6 +362,42 @@ def test_a_review_without_actions_refutes(company: Company) -> None:
     assert not passed(of_incident(company, REVIEWED, subject="I-1, review", review=review))
 
 
+REVIEW = {"held_on": "2026-11-20", "actions": [{"owner": "me", "due_on": "2026-11-25"}]}
+
+
+@pytest.mark.parametrize(
+    ("kind", "check", "subject", "entry"),
+    [
+        (
+            "incidents",
+            TOLD,
+            "I-1, notice 1",
+            lambda kept: incident(notices=[{"sent_at": "2026-11-02T10:00:00Z", **kept}]),
+        ),
+        (
+            "incidents",
+            REPORTED,
+            "I-1, regulator report",
+            lambda kept: incident(regulator_report={"reference": "R-1", "reported_at": "2026-11-02T10:00:00Z", **kept}),
+        ),
+        ("incidents", REVIEWED, "I-1, review", lambda kept: incident(review={**REVIEW, **kept})),
+        ("access_reviews", "access_reviews_are_held", "2026-11-20", lambda kept: review("2026-11-20", "a", **kept)),
+    ],
+)
+def test_a_document_counts_with_its_digest_and_a_digest_with_its_document(
+    company: Company, kind: str, check: str, subject: str, entry: Callable[[dict[str, str]], dict[str, Any]]
+) -> None:
+    def of_document(*kept: str) -> Any:
+        whole = company.document("kept.md")
+        company.write(kind, [entry({key: whole[key] for key in kept})])
+        return company.run(check).get(f"document of {subject}")
+
+    assert passed(of_document("document", "sha256"))
+    assert isinstance(of_document("document"), NotObserved)
+    assert not passed(of_document("sha256"))
+    assert of_document() is None
+
+
 # --- reports of vulnerabilities ------------------------------------------------------------------------------------
 
 
@@ -494,6 +530,9 @@ def test_a_column_a_table_and_a_partitioned_table_that_are_not_in_it_refute(comp
     left = inventory(company, postgres, INVENTORY, "CREATE TABLE app.log ()", "CREATE TABLE app.mig (v int)",
                      not_in_inventory={"app.mig": "versions"})  # fmt: skip
     assert isinstance(left["app.mig"], LeftOut)
+    # A table of the schema public may be named without it.
+    bare = inventory(company, postgres, INVENTORY, "ALTER TABLE loose ADD at date", not_in_inventory={"loose": "gone"})
+    assert isinstance(bare["public.loose"], LeftOut)
 
 
 @pytest.mark.parametrize("entry", [{"purpose": "x"}, {"retention": "short"}, {**KNOWN, "retention": "ages"}, None])
