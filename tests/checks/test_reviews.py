@@ -191,6 +191,14 @@ def test_an_author_whom_nobody_knows_and_an_approver_without_a_name_cannot_be_to
     assert "shows no name that could be compared with someone" in auditor.unseen(APPROVED)
 
 
+def test_what_the_forge_commits_without_an_account_is_by_nobody(auditor: Auditor) -> None:
+    pull = auditor.shop.merge({"app/c.py": "c\n"}, days_ago=4)
+    pull.commits = [forge_commit(pull.head, "anna", committer_name=WEB)]
+    # Whoever else the committer were could be the approver, who shows no name.
+    auditor.shop.forge.accounts["ben"] |= {"name": None, "email": None}
+    assert auditor.failed(APPROVED) == []
+
+
 def test_a_merge_of_more_than_the_change_had_is_refuted(auditor: Auditor) -> None:
     pull = auditor.shop.merge({"app/c.py": "c\n"}, days_ago=4)
     pull.head = "2" * 40
@@ -480,15 +488,22 @@ def test_deploys_of_reviewed_commits_pass(auditor: Auditor) -> None:
 def test_deploys_that_were_not_reviewed_are_refuted(auditor: Auditor) -> None:
     unreviewed = auditor.shop.merge({"x": "x"}, approved_by=None, days_ago=5)
     good = auditor.shop.forge.pulls[1]
+    pushed = auditor.shop.forge.head = auditor.shop.repository.commit({"x": "y"}, at=days(3), message="Quick fix")
     parts = deployed(
-        auditor, entry("5" * 40, 9), entry(good.head, 8), entry(unreviewed.merged_as, 4), entry(good.merged_as, 16)
+        auditor,
+        entry("5" * 40, 9),
+        entry(good.head, 8),
+        entry(unreviewed.merged_as, 4),
+        entry(good.merged_as, 16),
+        entry(pushed, 2),
     )
     failed = auditor.failed(DEPLOYS, **parts)
-    assert len(failed) == 4
+    assert len(failed) == 5
     assert "555555555555 is not on the branch main" in failed[0]
     assert f"{good.head[:12]} is not on the branch" in failed[1]
     assert "nobody approved it" in failed[2]
     assert "was merged only afterwards" in failed[3]
+    assert '"Quick fix": it came without a change' in failed[4]
     auditor.shop.forge.protected = False
     assert "not protected" in auditor.failed(DEPLOYS, **parts)[0]
 

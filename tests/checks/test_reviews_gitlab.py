@@ -400,6 +400,8 @@ def test_owners_are_groups_below_groups(auditor: GitLabAuditor, team: str) -> No
         ("/app/ @shop/platform/security # not @anna\n", "belongs to @shop/platform/security, @anna by line 1"),
         ("[Auth]\n/app/ @shop/platform/security @anna\n", "@anna by line 2 of the owners file (section Auth)"),
         ("* @shop/platform/security\n[Web]\n/app/ @shop/web\n", ""),
+        # Both approvals may be of the two beside the team.
+        ("[Auth][2]\n/app/ @shop/platform/security @anna @ben\n", "@anna, @ben by line 2 of the owners file"),
     ],
 )
 def test_sections_ask_each_for_itself(auditor: GitLabAuditor, text: str, observed: str) -> None:
