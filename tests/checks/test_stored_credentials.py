@@ -18,10 +18,12 @@ from typing import Any
 
 import psycopg
 import pytest
+from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from upheld import Finding, NotObserved, Unobservable
 from upheld.catalogue import Catalogue
+from upheld.probes import credential_flows
 from upheld.probes.base import Session, plain
 
 from ..loopback import ROOT
@@ -77,6 +79,7 @@ class Service:
         self.seal: Callable[[str, uuid.UUID, bytes], bytes] = self.sealed
         self.parking: Callable[[Any, str], None] = lambda _db, _token: None
         self.reveals = self.keeps_old = self.uses_old = False
+        self.refuses_rotation = self.falls_silent = self.rotated = False
         self.advises = True
         self.refused = 0
         self.remembered: dict[uuid.UUID, str] = {}
@@ -142,13 +145,17 @@ class Service:
             with psycopg.connect(self.url) as db:
                 rows = db.execute("SELECT id, received < now() - interval '90 days' FROM vault.tokens").fetchall()
             return 200, [{"id": str(row), "old": bool(old) and self.advises} for row, old in rows]
+        if parts[-1] == "rotate" and self.refuses_rotation:
+            return 409, {"error": "no"}
         if parts[-1] == "rotate":
+            self.rotated = True
             self.keep(uuid.UUID(parts[1]), body["code"])
             return 200, {"id": parts[1]}
         if path == "/send" and self.latest:
             digest = hashlib.sha256(self.remembered[self.latest].encode()).hexdigest()
             with (self.folder / "upstream.log").open("a") as log:
-                log.write(f"POST /messages token-sha256={digest[:16]}\n")
+                silent = self.falls_silent and self.rotated
+                log.write("" if silent else f"POST /messages token-sha256={digest[:16]}\n")
             return 201, {}
         if path == "/hooks":
             hook, secret = uuid.uuid4(), f"whsec_{secrets.token_urlsafe(24)}"
@@ -331,10 +338,11 @@ def age(service: Service, days: int) -> None:
         (lambda table, row, text: text, "readable (plain text)"),
         (lambda table, row, text: b64encode(text), "readable (base64 text)"),
         (lambda table, row, text: json.dumps({"t": text.decode()}).encode(), "readable (JSON)"),
+        (lambda table, row, text: text + b"\xff", "readable (in part)"),
         (lambda table, row, text: b"", "holds it, sealed or plain"),
         (lambda table, row, text: os.urandom(60), "holds it, sealed or plain"),
     ],
-    ids=["plain", "base64", "JSON", "nothing", "another key"],
+    ids=["plain", "base64", "JSON", "in part", "nothing", "another key"],
 )
 def test_credentials_that_end_otherwise_fail(
     run: Callable[..., list[Any]], service: Service, seal: Any, words: str
@@ -347,6 +355,16 @@ def test_a_shorter_key_fails(run: Callable[..., list[Any]], service: Service) ->
     service.key = os.urandom(16)
     (service.folder / "vault.key").write_bytes(service.key)
     assert "its key has 128 bits" in failing(run("end_sealed"))
+
+
+def test_blocks_that_nothing_authenticates_fail(run: Callable[..., list[Any]], service: Service) -> None:
+    def seal(_table: str, _row: uuid.UUID, text: bytes) -> bytes:
+        encryptor = Cipher(algorithms.AES(service.key), modes.ECB()).encryptor()
+        pad = 16 - len(text) % 16
+        return b"\x01key-0001" + encryptor.update(text + bytes([pad]) * pad) + encryptor.finalize()
+
+    service.seal = seal
+    assert "encrypted without authentication (AES-ECB)" in failing(run("end_sealed", kinds=("token",)))
 
 
 def test_a_secret_that_is_shown_again_fails(run: Callable[..., list[Any]], service: Service) -> None:
@@ -411,11 +429,39 @@ def test_a_value_that_crosses_a_page_of_the_log_is_found(run: Callable[..., list
     [
         ("keeps_old", "the old one is still in vault.tokens.sealed; the new one is not in vault.tokens.sealed"),
         ("uses_old", "a call after the rotation was made with the old one"),
+        ("refuses_rotation", "rotation of token: answered 409"),
     ],
 )
 def test_a_rotation_that_is_none_fails(run: Callable[..., list[Any]], service: Service, worse: str, words: str) -> None:
     setattr(service, worse, True)
     assert words in failing(run("rotation_replaces_the_credential", kinds=("token",)))
+
+
+@pytest.mark.parametrize("both", [True, False])
+def test_a_rotation_that_stores_both_or_neither_fails(
+    run: Callable[..., list[Any]], service: Service, monkeypatch: pytest.MonkeyPatch, both: bool
+) -> None:
+    monkeypatch.setattr(credential_flows, "LOG_SECONDS", 0.2)
+
+    def seal(table: str, row: uuid.UUID, text: bytes) -> bytes:
+        old = service.remembered.get(row, "").encode()
+        if old and not both:
+            return os.urandom(60)
+        return service.sealed(table, row, old + b" " + text if old else text)
+
+    service.seal = seal
+    found = failing(run("rotation_replaces_the_credential", kinds=("token",)))
+    assert found.startswith(f"stored token: the {'old one is still' if both else 'new one is not'} in vault.tokens")
+
+
+def test_a_call_after_the_rotation_of_which_no_log_tells_shows_no_use(
+    run: Callable[..., list[Any]], service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(credential_flows, "LOG_SECONDS", 0.2)
+    service.falls_silent = True
+    found = run("rotation_replaces_the_credential", kinds=("token",))
+    assert [isinstance(one, Finding) and one.passed for one in found] == [True, True, False], found
+    assert unseen(found) == "use of token: the call after the rotation (201) shows no use of either"
 
 
 def test_nobody_told_fails_and_nobody_old_is_not_seen(run: Callable[..., list[Any]], service: Service) -> None:
