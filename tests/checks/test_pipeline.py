@@ -57,6 +57,9 @@ def failed_with(auditor: Auditor, text: str, path: str = CI, **more: str) -> dic
         workflow({"uses": "google/osv-scanner-action@v2", "with": {"scan-args": "-r ./"}}),
         workflow({"uses": "pypa/gh-action-pip-audit@v1", "with": {"inputs": "requirements.lock"}}, NPM),
         workflow({"uses": "aquasecurity/trivy-action@v1", "with": {"scan-ref": ".", "exit-code": "1"}}),
+        workflow(PIP, "osv-scanner scan -r ./docs ./web"),
+        workflow({"uses": "anchore/scan-action@v6", "with": {"fail-build": True}}),
+        workflow("snyk test"),
         workflow(f"set -o pipefail\n{PIP} | tee report.txt", {"run": f"{NPM} | tee x", "shell": "bash"}),
         workflow(f"{PIP} 2>&1", f"{NPM} || exit 1"),
         workflow(PIP, NPM, on={"push": None, "pull_request": {"branches": ["main"]}}),
@@ -79,6 +82,7 @@ def test_scans_that_count(auditor: Auditor, text: str) -> None:
         (workflow(f"{PIP} || true", NPM), "passed over (|| true)"),
         (workflow(f"{PIP} || echo found", NPM), "passed over (|| echo found)"),
         (workflow(f"{PIP} | tee report.txt", NPM), "only the last command of a pipe counts"),
+        (workflow(f"set -e\n{PIP} | tee report.txt", NPM), "only the last command of a pipe counts"),
         (workflow(f"{PIP} &", NPM), "in the background"),
         (workflow(f"set +e\n{PIP}\nexit 0", NPM), "set +e"),
         (workflow({"run": PIP, "shell": "bash {0}"}, NPM), "its shell goes on after a failure"),
@@ -106,6 +110,10 @@ def test_scans_that_do_not_count_are_refuted_by_name(auditor: Auditor, text: str
         (workflow("trivy fs ."), "not told to fail on findings"),
         (workflow("trivy fs --exit-code 0 ."), "told not to fail on findings"),
         (workflow({"uses": "aquasecurity/trivy-action@v1"}), "not told to fail on findings"),
+        (workflow({"uses": "anchore/scan-action@v6", "with": {"fail-build": "false"}}), "told not to fail on findings"),
+        (workflow({"uses": "google/osv-scanner-action@v2", "with": {"fail-on-vuln": "false"}}), "told not to fail"),
+        (workflow("npm audit"), "no scan of the pipeline covers it"),
+        (workflow("osv-scanner scan -r web/app"), "no scan of the pipeline covers it"),
         (workflow("pytest"), "no scan of the pipeline covers it"),
     ],
 )
@@ -343,6 +351,12 @@ def test_a_job_that_was_called_otherwise_may_be_named(builds: Auditor) -> None:
     built(builds, "e" * 40, 5, ("old audit", "success"))
     assert len(builds.failed(BUILDS)) == 1
     assert builds.failed(BUILDS, parameters={"jobs": ("old audit",)}) == []
+
+
+def test_a_build_whose_scan_may_still_come_is_left_for_the_next_time(builds: Auditor) -> None:
+    builds.shop.forge.runs.clear()
+    built(builds, "e" * 40, 0.01, ("tests", "success"), status="in_progress")
+    assert [type(one) for one in builds.run(BUILDS)] == [LeftOut]
 
 
 def test_builds_that_cannot_be_seen(builds: Auditor) -> None:
