@@ -136,6 +136,8 @@ def test_expiry_far_ahead_is_only_noted(site: Site) -> None:
         (GOOD + "Contact: tel:nobody\n", "Contact tel:nobody", "no telephone number"),
         (GOOD + "Preferred-Languages: fr\n", "Preferred-Languages", "2 Preferred-Languages fields"),
         (GOOD + "Canonical: https://old.rivet.example/.well-known/security.txt\n", "Canonical", "names https://old"),
+        (GOOD + "Canonical: https://www.rivet.example:9/.well-known/security.txt\n", "Canonical", "rivet.example:9/"),
+        (GOOD + "Canonical: https://old.rivet.example:{port}/.well-known/security.txt\n", "Canonical", "https://old"),
         (GOOD + "Policy: http://rivet.example/policy\n", "Policy http://rivet.example/policy", "without TLS"),
         (GOOD + "please write to us\n", "security.txt", "a line is no field"),
         ("", "security.txt", "no fields"),
@@ -300,6 +302,10 @@ def test_the_signature_of_a_key_that_has_expired_is_refuted(site: Site) -> None:
         ("Write to security@rivet.example.com.", True),
         ("Call +27-11-555-0100", True),
         ('<a href="/report">Report</a>', True),
+        ('<a href="https://Rivet.example.com/desk">Report</a>', True),
+        ('<a href="https://rivet.example.com:8443/desk">Report</a>', False),
+        ('<a href="https://elsewhere.example.com/desk">Report</a>', False),
+        ("Report to https://rivet.example.com:443/desk.", False),
         ('<a href="mailto:sales@rivet.example.com">Report</a>', False),
         ("Write to cybersecurity@rivet.example.com", False),
         ("Write to security@rivet.example.com.evil.example", False),
@@ -310,6 +316,7 @@ def test_page_names_the_channel(site: Site, main: str, named: bool) -> None:
     def answer(method: str, path: str, _: Any) -> Any:
         text = f"{GOOD}Contact: tel:+27-11-555-0100\nContact: https://www.rivet.example:{port}/report\n"
         text += f"Contact: https://www.rivet.example:{port}/security#here\n"
+        text += "Contact: https://rivet.example.com:443/desk\nContact: mailto:\n"
         return (
             (200, TEXT, text.encode())
             if path == WELL_KNOWN
