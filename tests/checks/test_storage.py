@@ -202,6 +202,27 @@ def test_equal_secrets_with_equal_ciphertext_are_refuted(store: Store) -> None:
     assert outcomes(store.run("same_plaintext_gives_different_ciphertext")) == [False, False]
 
 
+def test_the_row_that_repeats_a_ciphertext_is_named(store: Store) -> None:
+    nonce = os.urandom(12)
+    store.seal(
+        "tokens",
+        lambda key, text, where: gcm(key, text, where, None if where.endswith(":1") else nonce),
+        (TOKENS[0], TOKENS[0], TOKENS[0]),
+    )
+    (found,) = store.run("same_plaintext_gives_different_ciphertext", store.session(tables=("tokens",)))
+    assert not found.passed
+    assert found.observed == "equal secrets give the same ciphertext: row 0 and row 2"
+
+
+def test_values_that_do_not_open_show_no_nonce(store: Store) -> None:
+    store.seal("tokens", unbound)
+    store.seal("keys")
+    tokens, keys = store.run("nonces_are_fresh")
+    assert isinstance(tokens, NotObserved)
+    assert "none of its values opens" in tokens.reason
+    assert keys.passed
+
+
 def test_nothing_to_compare_is_not_observed(store: Store) -> None:
     store.seal("tokens", plaintexts=TOKENS[:1])
     session = store.session(tables=("tokens",))
