@@ -57,6 +57,12 @@ class TwoTenants:
             del found["paths"]["/t/{tenant_id}/notes/{note_id}"]
         if "anybody adds" in self.on:
             found["paths"]["/t/{tenant_id}/notes"]["post"]["security"] = []
+        if "notes name themselves" in self.on:
+            named = {name: {"type": "string"} for name in ("text", "note_id", "tenant_id")}
+            changes = found["paths"]["/t/{tenant_id}/notes/{note_id}"]["patch"]["requestBody"]["content"]
+            changes["application/json"]["schema"] = {"type": "object", "properties": named}
+        if "anybody searches" in self.on:
+            found["paths"]["/t/{tenant_id}/search"]["get"]["security"] = []
         if not any(one.startswith("index") for one in self.on):
             del found["paths"]["/t/{tenant_id}/index"]
         return JSONResponse(found)
@@ -171,18 +177,28 @@ class TwoTenants:
         if one is None or (foreign and not leak):
             return self.refusal() if one is None else await self.foreign_note(request, tenant, one)
         if request.method == "PATCH":
-            try:
-                one["text"] = str((await request.json())["text"])
-            except (ValueError, KeyError, TypeError):
-                return JSONResponse({"error": "invalid"}, 422)
-            return Response(status_code=204)
+            return await self.change(request, tenant, one)
         if request.method == "DELETE":
             if "delete never deletes" not in self.on:
                 del self.notes[one["id"]]
             return JSONResponse({"deleted": True})
         self.reads += 1
-        shown = {"stamp": one["stamp"]} if foreign and "foreign text masked" in self.on else one
+        shown: dict[str, Any] = {"stamp": one["stamp"]} if foreign and "foreign text masked" in self.on else one
+        if "notes are counted" in self.on:
+            shown = {**shown, "of": sum(each["tenant"] == one["tenant"] for each in self.notes.values())}
         return JSONResponse({**shown, "reads": self.reads})
+
+    async def change(self, request: Request, tenant: str, one: dict[str, str]) -> Response:
+        try:
+            said = await request.json()
+            text = str(said["text"])
+        except (ValueError, KeyError, TypeError):
+            return JSONResponse({"error": "invalid"}, 422)
+        named = said.get("note_id", one["id"]), said.get("tenant_id", tenant)
+        if "notes name themselves" in self.on and named != (one["id"], tenant):
+            return self.refusal()
+        one["text"] = text
+        return Response(status_code=204)
 
     async def foreign_note(self, request: Request, tenant: str, one: dict[str, str]) -> Response:
         """What somebody gets who asks for another tenant's note: a refusal, unless a trap is on."""
@@ -361,7 +377,7 @@ class TwoTenants:
             "endpoints": [{"name": "api", "url": f"http://127.0.0.1:{self.port}", "pages": [self.page]}],
             "vantage": {"source_addresses": [f"127.0.0.{number}" for number in range(2, 9)]},
             "logs": [{"name": "security", "path": str(self.log), "security": True}],
-            "tenants": [{"name": "red", "id": "red"}, {"name": "blue", "id": "blue"}],
+            "tenants": [{"name": tenant, "id": tenant} for tenant in dict.fromkeys(TENANT_OF.values())],
             "identities": [
                 {
                     "name": user,

@@ -13,7 +13,7 @@ from upheld.catalogue import Catalogue
 from upheld.probes.api import Api
 from upheld.probes.database import Database
 
-from ..two_tenants import TwoTenants, secret_values
+from ..two_tenants import PASSWORDS, TENANT_OF, TwoTenants, secret_values
 
 CHECKS = Catalogue.load(Path(__file__).parents[2] / "checks")
 Found = list[Finding | NotObserved | LeftOut]
@@ -46,7 +46,17 @@ LISTINGS = "listings_show_only_the_own_tenant"
 
 
 @pytest.mark.parametrize("name", [IDENTIFIERS, LISTINGS])
-@pytest.mark.parametrize("switches", [(), ("refused by text",)])
+@pytest.mark.parametrize(
+    "switches",
+    [
+        (),
+        ("refused by text",),
+        # What is changed is named again in the body, and may be, if it is the same.
+        ("notes name themselves",),
+        # What the harness makes of its own shows in what was there before.
+        ("notes are counted",),
+    ],
+)
 def test_a_sound_api_passes_and_nothing_is_left_behind(run: Any, name: str, switches: tuple[str, ...]) -> None:
     found, server = run(name, *switches)
     assert failed(found) == []
@@ -98,6 +108,8 @@ def test_a_foreign_identifier_that_works_is_a_failure_of_that_operation(
         # What is made has no operation that reads it.
         (("any tenant for POST",), "addLink", "as if it were allowed"),
         (("any tenant for POST", "made where the path says"), "addNote", "made an object in red"),
+        # It is the caller's own too.
+        (("any tenant for POST", "foreign GET"), "addNote", "made an object in red"),
     ],
 )
 def test_an_address_of_another_tenant_that_works_is_a_failure(
@@ -188,6 +200,19 @@ def test_a_listing_without_texts_is_compared_by_identifiers(run: Any) -> None:
     found, _ = run(LISTINGS, "index empty for red")
     assert failed(found) == []
     assert [one.partition(" ")[0] for one in unseen(found)] == ["index", "index"]
+
+
+def test_a_listing_is_compared_with_that_of_every_other_tenant(run: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(PASSWORDS, "cyd", "correct-horse-4")
+    monkeypatch.setitem(TENANT_OF, "cyd", "green")
+    found, _ = run(LISTINGS, "index empty for red")
+    assert failed(found) == []
+    assert [one.partition(" of ")[2].partition(":")[0] for one in unseen(found)] == ["red", "blue", "green"]
+
+
+def test_a_listing_that_takes_a_tenant_is_judged_although_it_is_called_public(run: Any) -> None:
+    found, _ = run(LISTINGS, "anybody searches", "search leaks")
+    assert [one.partition(" ")[0] for one in failed(found)] == ["search", "search"]
 
 
 def test_operations_that_are_shared_by_design_are_left_out(run: Any) -> None:
