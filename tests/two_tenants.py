@@ -35,6 +35,7 @@ class TwoTenants:
         self.limit = limit
         self.window_seconds = WINDOW_SECONDS
         self.notes: dict[str, dict[str, str]] = {}
+        self.later: list[tuple[dict[str, str], str]] = []
         self.links: dict[str, dict[str, Any]] = {}
         self.tokens: dict[str, str] = {}
         self.windows: dict[tuple[str, ...], list[float]] = defaultdict(list)
@@ -161,6 +162,9 @@ class TwoTenants:
                 text = str((await request.json())["text"])
             except (ValueError, KeyError, TypeError):
                 return JSONResponse({"error": "invalid"}, 422)
+            for late, said in self.later:
+                late["text"] = said
+            self.later.clear()
             place = request.path_params["tenant_id"] if "made where the path says" in self.on else tenant
             note = {"id": str(uuid.uuid4()), "tenant": place, "text": text, "stamp": uuid.uuid4().hex}
             self.notes[note["id"]] = note
@@ -210,6 +214,8 @@ class TwoTenants:
             return JSONResponse({"deleted": True})
         if request.method == "PATCH" and "refuses and does it" in self.on:
             one["text"] = str((await request.json())["text"])
+        if request.method == "PATCH" and "refuses and does it later" in self.on:
+            self.later.append((one, str((await request.json())["text"])))
         return self.refusal()
 
     async def search(self, request: Request) -> Response:

@@ -33,6 +33,13 @@ def run(session_of: Callable[..., Any], tmp_path: Path) -> Callable[..., tuple[F
     return call
 
 
+@pytest.fixture
+def third_tenant(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Lets a third tenant, green, in beside red and blue."""
+    monkeypatch.setitem(PASSWORDS, "cyd", "correct-horse-4")
+    monkeypatch.setitem(TENANT_OF, "cyd", "green")
+
+
 def failed(found: Found) -> list[str]:
     return [f"{one.subject}: {one.observed}" for one in found if isinstance(one, Finding) and not one.passed]
 
@@ -97,6 +104,12 @@ def test_a_foreign_identifier_that_works_is_a_failure_of_that_operation(
     assert failed(found)
     assert all(one.startswith(operation) for one in failed(found))
     assert any(words in one for one in failed(found))
+
+
+@pytest.mark.usefixtures("third_tenant")
+def test_a_change_that_comes_only_later_is_seen_by_who_tries_next(run: Any) -> None:
+    found, _ = run(IDENTIFIERS, "refuses and does it later")
+    assert any(one.startswith("changeNote") and "object changed: /text" in one for one in failed(found)), failed(found)
 
 
 @pytest.mark.parametrize(
@@ -202,9 +215,8 @@ def test_a_listing_without_texts_is_compared_by_identifiers(run: Any) -> None:
     assert [one.partition(" ")[0] for one in unseen(found)] == ["index", "index"]
 
 
-def test_a_listing_is_compared_with_that_of_every_other_tenant(run: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(PASSWORDS, "cyd", "correct-horse-4")
-    monkeypatch.setitem(TENANT_OF, "cyd", "green")
+@pytest.mark.usefixtures("third_tenant")
+def test_a_listing_is_compared_with_that_of_every_other_tenant(run: Any) -> None:
     found, _ = run(LISTINGS, "index empty for red")
     assert failed(found) == []
     assert [one.partition(" of ")[2].partition(":")[0] for one in unseen(found)] == ["red", "blue", "green"]
