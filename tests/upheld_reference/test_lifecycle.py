@@ -31,8 +31,13 @@ def alive(pid: int) -> bool:
         return False
     except PermissionError:
         return True
-    status = Path(f"/proc/{pid}/stat")
-    return not status.exists() or status.read_text(encoding="ascii").rpartition(")")[2].split()[0] != "Z"
+    try:
+        status = Path(f"/proc/{pid}/stat").read_text(encoding="ascii")
+    except ProcessLookupError:  # It went while it was looked at.
+        return False
+    except FileNotFoundError:  # Or the system has no such files.
+        return not Path("/proc/self/stat").exists()
+    return status.rpartition(")")[2].split()[0] != "Z"
 
 
 def left_of(running: Deployment) -> list[str]:
