@@ -107,7 +107,8 @@ class TwoTenants:
         if "no lockout" not in self.on and self.locked.get(user, 0) > self.now():
             if "silent lockout" in self.on:
                 return JSONResponse({"error": "wrong"}, 401)
-            return JSONResponse({"error": "locked"}, 423, {"Retry-After": str(LOCK_SECONDS)})
+            told = "Thu, 01 Jan 2026 00:00:00 GMT" if "lock ended long ago" in self.on else str(LOCK_SECONDS)
+            return JSONResponse({"error": "locked"}, 423, {"Retry-After": told})
         if PASSWORDS.get(user) != password:
             counted = user
             lets_in = "second bad login works" in self.on and self.failures[counted] == 1
@@ -330,7 +331,8 @@ class TwoTenants:
         if "zero retry-after" in self.on:
             headers = {"Retry-After": "0"}
         if "date retry-after" in self.on:
-            moment = time.gmtime(time.time() + 1.5)
+            # In whole seconds, and not before the window ends.
+            moment = time.gmtime(time.time() + self.window_seconds + 1)
             headers = {"Retry-After": time.strftime("%a, %d %b %Y %H:%M:%S GMT", moment)}
         return JSONResponse({"error": "too many"}, 429, headers)
 

@@ -48,7 +48,7 @@ def repeated_bad_logins_are_stopped(
     subject = f"login of {actor.name}"
     before = api.login(actor.name)
     if not before.accepted and before.limited and (before.retry_after_seconds or 0) <= recovers_within_seconds:
-        clock.wait((before.retry_after_seconds or 1.0) + 0.1)
+        clock.wait(max(1.0, before.retry_after_seconds or 0.0) + 0.1)
         before = api.login(actor.name)
     if not before.accepted:
         yield NotObserved(subject, f"the right password does not work to begin with: it answered {before.status}")
@@ -138,8 +138,11 @@ def _recovers(api: Api, clock: Clock, identity: str, subject: str, within: float
                 f"still refused after {waited:.1f} s, though it asked for {asked:g} s",
                 seen=(again,),
             )
-        asked = max(asked or 0.0, again.retry_after_seconds) if again.retry_after_seconds else asked
-        pause = again.retry_after_seconds + 0.1 if again.retry_after_seconds else min(2 * pause, 10.0)
+        if (told := again.retry_after_seconds or 0.0) > 0:
+            asked = max(asked or 0.0, told)
+            pause = max(1.0, told) + 0.1
+        else:  # It does not say, or it names a time that is over already.
+            pause = min(2 * pause, 10.0)
         if waited + pause > within:
             reason = f"still refused after {waited:.1f} s; how long the target locks it does not say"
             return NotObserved(subject, reason, expected, seen=(again,))

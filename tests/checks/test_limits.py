@@ -251,6 +251,16 @@ def test_a_lock_that_outlasts_what_it_says_a_little_recovers(run: Any) -> None:
     assert len(found) == 4
 
 
+def test_a_lock_that_names_a_time_long_over_is_asked_again_after_pauses_that_grow(run: Any) -> None:
+    found, server = run(LOGINS, "locked for 60 s", "lock ended long ago", hurried=True)
+    assert failed(found) == []
+    assert unseen(found) == [
+        "login of burn, afterwards: still refused after 2.0 s; how long the target locks it does not say"
+    ]
+    asked = [path for _, path in server.asked if path == "/login"]
+    assert len(asked) == 1 + LOCK_AFTER + 1 + 2
+
+
 def test_a_lock_that_far_outlasts_what_it_says_is_found_and_the_account_tried_no_more(run: Any) -> None:
     found, _ = run(LOGINS, "locked for 60 s", hurried=True)
     (one,) = failed(found)

@@ -19,7 +19,7 @@ from upheld.probes.api_requests import fill, generated, url_of
 from upheld.probes.http_client import QUERY
 from upheld.probes.json_query import Nothing, queried
 from upheld.probes.openapi import FORM
-from upheld.probes.waiting import matches, patient, seconds_of
+from upheld.probes.waiting import asked, matches, patient
 from upheld.redaction import SHORTEST
 from upheld.target.secrets import resolve
 
@@ -150,7 +150,6 @@ class Logins:
         if answer is None:
             raise Unobservable(f"the login of {identity.name} sent nothing")
         limited = matches(self._api.limited, answer)
-        retry_after = answer.header("retry-after") or ""
         return LoginAttempt(
             identity=identity.name,
             account=account_of(identity),
@@ -158,8 +157,8 @@ class Logins:
             status=answer.status,
             accepted=accepted and not limited,
             limited=limited,
-            retry_after=retry_after,
-            retry_after_seconds=seconds_of(retry_after),
+            retry_after=answer.header("retry-after") or "",
+            retry_after_seconds=asked(answer),
             seconds=answer.seconds,
             source_address=source,
         )

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from upheld.errors import Unobservable
 from upheld.probes.api_answers import Burst
-from upheld.probes.waiting import LONGEST_WAIT_SECONDS, matches, seconds_of
+from upheld.probes.waiting import LONGEST_WAIT_SECONDS, asked, matches
 
 if TYPE_CHECKING:
     from upheld.probes.api_requests import Request
@@ -109,12 +109,11 @@ def burst(
         ordinary = [n for n in shooter.answers if not matches(limited, shooter.answers[n])]
         if ordinary or attempt:
             break
-        asked = seconds_of(shooter.answers[shooter.first or 0].header("retry-after") or "") if shooter.answers else None
-        time.sleep(min(LONGEST_WAIT_SECONDS, max(1.0, asked or 0.0)) + _AFTER_SECONDS)
+        wait = asked(shooter.answers[shooter.first or 0]) if shooter.answers else None
+        time.sleep(min(LONGEST_WAIT_SECONDS, max(1.0, wait or 0.0)) + _AFTER_SECONDS)
     # As they came: requests under way together overtake one another, and a late one says nothing of how many were let through.
     came = list(shooter.answers)
     answer = None if shooter.first is None else shooter.answers[shooter.first]
-    retry_after = (answer.header("retry-after") or "") if answer else ""
     return Burst(
         subject=subject,
         identity=identity,
@@ -123,7 +122,7 @@ def burst(
         first_limited=None if shooter.first is None else came.index(shooter.first),
         ordinary=shooter.answers[ordinary[0]].status if ordinary else None,
         limited_status=answer.status if answer else None,
-        retry_after=retry_after,
-        retry_after_seconds=seconds_of(retry_after) if retry_after else None,
+        retry_after=(answer.header("retry-after") or "") if answer else "",
+        retry_after_seconds=asked(answer) if answer else None,
         seconds=round(seconds, 6),
     )

@@ -23,18 +23,30 @@ _SHORTEST_WAIT_SECONDS = 1.0
 _AFTER_SECONDS = 0.1
 
 
-def seconds_of(retry_after: str) -> float | None:
-    """The seconds that a Retry-After header asks to wait (RFC 9110 §10.2.3): a whole number or a date; None for anything else."""
+def seconds_of(retry_after: str, sent: str = "") -> float | None:
+    """The seconds that a Retry-After header asks to wait (RFC 9110 §10.2.3): a whole number or a date; None for anything else.
+
+    A date counts from `sent`, the Date header that came with it, for the target's clock may be another than ours; without one, from now.
+    """
     text = retry_after.strip()
     if re.fullmatch(r"[0-9]{1,9}", text):
         return float(text)
+    moment = _moment(text)
+    return None if moment is None else (moment - (_moment(sent) or datetime.now(UTC))).total_seconds()
+
+
+def _moment(date: str) -> datetime | None:
+    """What a date of HTTP says; None for anything else."""
     try:
-        moment = parsedate_to_datetime(text)
+        moment = parsedate_to_datetime(date.strip())
     except (TypeError, ValueError):
         return None
-    if moment.tzinfo is None:
-        moment = moment.replace(tzinfo=UTC)
-    return (moment - datetime.now(UTC)).total_seconds()
+    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment
+
+
+def asked(answer: Answer) -> float | None:
+    """The seconds that an answer asks to wait; None when it says nothing valid."""
+    return seconds_of(answer.header("retry-after") or "", answer.header("date") or "")
 
 
 def matches(described: Answers, answer: Answer) -> bool:
@@ -49,9 +61,8 @@ def patient(send: Callable[[], Answer], limited: Answers, what: str) -> tuple[An
         answer = send()
         if not matches(limited, answer):
             return answer, waited
-        asked = seconds_of(answer.header("retry-after") or "")
         # A limit that asks for no time at all is not asked again at once.
-        wait = max(_SHORTEST_WAIT_SECONDS, asked or 0.0) + _AFTER_SECONDS
+        wait = max(_SHORTEST_WAIT_SECONDS, asked(answer) or 0.0) + _AFTER_SECONDS
         if wait > LONGEST_WAIT_SECONDS:
             raise Throttled(f"{what} is limited for {wait:.0f} s, which is longer than is waited for")
         if attempt < WAITS:

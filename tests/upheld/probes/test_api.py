@@ -231,3 +231,21 @@ def test_retry_after_as_a_date() -> None:
     found = seconds_of(format_datetime(datetime.now(UTC) + timedelta(seconds=100), usegmt=True))
     assert found is not None
     assert 90 < found <= 100
+
+
+@pytest.mark.parametrize(
+    ("sent", "seconds"),
+    [
+        ("Thu, 01 Jan 2026 00:00:00 GMT", 3.0),
+        ("Thu, 01 Jan 2026 02:00:01 +0200", 2.0),
+        ("Thu, 01 Jan 2026 00:00:09 GMT", -6.0),
+    ],
+)
+def test_retry_after_as_a_date_counts_by_the_clock_of_whoever_sent_it(sent: str, seconds: float) -> None:
+    assert seconds_of("Thu, 01 Jan 2026 00:00:03 GMT", sent) == seconds
+
+
+def test_retry_after_as_a_date_counts_from_now_where_the_date_of_the_answer_is_none() -> None:
+    found = seconds_of(format_datetime(datetime.now(UTC) + timedelta(seconds=100), usegmt=True), "yesterday")
+    assert found is not None
+    assert 90 < found <= 100
