@@ -30,6 +30,8 @@ _ACTIONS = {
     "aquasecurity/trivy-action": "trivy",
     "anchore/scan-action": "grype",
 }
+_FAILING = {"fail-build": "true", "fail-on-vuln": "true", "internal-be-careful-allow-failure": "false"}
+"""The settings of those actions that decide whether findings fail the build, with the value by which they do, which is the default."""
 _FOLDERS = {
     "npm audit": ("package-lock.json", "npm-shrinkwrap.json", "yarn.lock", "pnpm-lock.yaml"),
     "cargo audit": ("Cargo.lock",),
@@ -102,10 +104,12 @@ def _action(step: Step, void: str) -> Iterator[ScanCommand]:
         text = f"osv-scanner {settings.get('scan-args', '.')}"
     else:
         text = f"{tool} {settings.get('scan-ref') or settings.get('path') or '.'}"
-    if tool == "trivy" and settings.get("exit-code", "0") == "0":
+    if tool == "trivy" and not re.fullmatch(r"0*[1-9][0-9]*", settings.get("exit-code", "")):
         void = void or "it is not told to fail on findings (exit-code)"
-    if settings.get("fail-build", "true") == "false" or settings.get("fail-on-vuln", "true") == "false":
-        void = void or "it is told not to fail on findings"
+    for setting, fails in _FAILING.items():
+        # What an expression decides is not certain.
+        if settings.get(setting, fails).casefold() != fails:
+            void = void or f"it is told not to fail on findings ({setting})"
     yield ScanCommand(tool, text, "", void)
 
 

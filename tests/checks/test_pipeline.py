@@ -112,6 +112,26 @@ def test_scans_that_do_not_count_are_refuted_by_name(auditor: Auditor, text: str
         (workflow({"uses": "aquasecurity/trivy-action@v1"}), "not told to fail on findings"),
         (workflow({"uses": "anchore/scan-action@v6", "with": {"fail-build": "false"}}), "told not to fail on findings"),
         (workflow({"uses": "google/osv-scanner-action@v2", "with": {"fail-on-vuln": "false"}}), "told not to fail"),
+        (workflow({"uses": "anchore/scan-action@v6", "with": {"fail-build": False}}), "(fail-build)"),
+        (workflow({"uses": "google/osv-scanner-action@v2", "with": {"fail-on-vuln": False}}), "(fail-on-vuln)"),
+        (workflow({"uses": "anchore/scan-action@v6", "with": {"fail-build": "${{ inputs.strict }}"}}), "(fail-build)"),
+        (workflow({"uses": "aquasecurity/trivy-action@v1", "with": {"exit-code": 0}}), "(exit-code)"),
+        (
+            workflow({"uses": "aquasecurity/trivy-action@v1", "with": {"exit-code": "${{ inputs.code }}"}}),
+            "(exit-code)",
+        ),
+        (
+            workflow(
+                {
+                    "uses": "pypa/gh-action-pip-audit@v1",
+                    "with": {
+                        "inputs": "requirements.lock web/package-lock.json",
+                        "internal-be-careful-allow-failure": True,
+                    },
+                }
+            ),
+            "(internal-be-careful-allow-failure)",
+        ),
         (workflow("npm audit"), "no scan of the pipeline covers it"),
         (workflow("osv-scanner scan -r web/app"), "no scan of the pipeline covers it"),
         (workflow("pytest"), "no scan of the pipeline covers it"),
