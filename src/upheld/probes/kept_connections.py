@@ -39,7 +39,8 @@ class KeptConnections:
     def bring_back(self, url: httpcore.URL, connection: httpcore.HTTPConnection) -> None:
         """Keep a connection that can serve another request, and close one that cannot."""
         surplus = connection
-        if connection.is_idle():
+        # One that never came about is idle too, in httpcore's words.
+        if connection.is_idle() and not connection.is_closed():
             with self._lock:
                 self._idle.append(((url.scheme, url.host, url.port), connection))
                 if len(self._idle) <= KEPT:

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from upheld.errors import OutOfScope
 from upheld.probes.http_client import HttpClient
 from upheld.probes.kept_connections import KEPT
 
@@ -63,6 +64,16 @@ def test_no_more_are_kept_than_are_of_use(session_of: Callable[..., Any]) -> Non
         for _ in range(2):
             at_once(client, url, KEPT + 4)
     assert sorted(len(one) for one in connections) == [1] * 8 + [2] * KEPT
+
+
+def test_connections_that_never_came_about_take_nobodys_place(session_of: Callable[..., Any]) -> None:
+    with counting(session_of) as (client, url, connections):
+        client.send("GET", url)
+        for _ in range(KEPT + 1):
+            with pytest.raises(OutOfScope):
+                client.send("GET", "http://elsewhere.example/")
+        client.send("GET", url)
+    assert [len(one) for one in connections] == [2]
 
 
 @pytest.mark.parametrize("size", [0, 1, 1000, 200_000])
