@@ -14,6 +14,7 @@ import hashlib
 import mmap
 import os
 import struct
+import tempfile
 import threading
 import time
 from pathlib import Path
@@ -91,7 +92,9 @@ class Meter:
         with self._lock:
             key = host, os.getpid()  # A process that was forked from this one counts for itself.
             if key not in self._own:
-                descriptor = os.open(self._file(host, f"-{key[1]}"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+                # A new file always: another meter of this process, or a process that had its number, keeps its own count.
+                place = self._file(host)
+                descriptor, _ = tempfile.mkstemp(prefix=f"{place.name}-", dir=place.parent)
                 try:
                     os.pwrite(descriptor, _STATE.pack(0.0, 0) + _named(host), 0)
                     self._own[key] = mmap.mmap(descriptor, 0)
@@ -100,11 +103,11 @@ class Meter:
             memory = self._own[key]
             _STATE.pack_into(memory, 0, 0.0, _STATE.unpack_from(memory)[1] + 1)
 
-    def _file(self, host: str, whose: str = "") -> Path:
+    def _file(self, host: str) -> Path:
         if not self._made:
             self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             self._made = True
-        return self._folder / f"{hashlib.sha256(_named(host)).hexdigest()}{whose}"
+        return self._folder / hashlib.sha256(_named(host)).hexdigest()
 
 
 def _named(host: str) -> bytes:
