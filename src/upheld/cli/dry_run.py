@@ -61,7 +61,7 @@ def _limit(limit: HostLimit) -> str:
 
 
 def _check(one: Foreseen) -> Iterator[str]:
-    marks = ["intrusive"] * one.planned.intrusive + ["exclusive"] * one.exclusive
+    marks = ["intrusive"] * one.planned.intrusive + ["exclusive"] * one.planned.exclusive
     marks += ["undisturbed"] * one.planned.undisturbed
     shown = f" ({', '.join(marks)})" if marks else ""
     yield ""

@@ -20,11 +20,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Foreseen:
-    """One planned check: why it would send nothing (empty where it would run), its marks, and what it would send at the most."""
+    """One planned check: why it would send nothing (empty where it would run), and what it would send at the most."""
 
     planned: PlannedCheck
     refused: str
-    exclusive: bool
     sent: tuple[Sent, ...]
 
 
@@ -36,9 +35,9 @@ def foresee(plan: Iterable[PlannedCheck], catalogue: Catalogue, target: Target, 
 
 def _check(planned: PlannedCheck, one: Check, target: Target, places: Places) -> Foreseen:
     if planned.not_applicable:
-        return Foreseen(planned, f"not applicable, says the policy: {planned.not_applicable}", one.marks.exclusive, ())
+        return Foreseen(planned, f"not applicable, says the policy: {planned.not_applicable}", ())
     if refused := hindrance(planned, one, target):
-        return Foreseen(planned, refused, one.marks.exclusive, ())
+        return Foreseen(planned, refused, ())
     arguments, _ = one.arguments(planned.parameters)
     names = looks_of(one)
     sent: dict[Sent, None] = {}
@@ -46,7 +45,7 @@ def _check(planned: PlannedCheck, one: Check, target: Target, places: Places) ->
         for name, classes in kind.sends.items():
             if name in names:
                 sent.update(dict.fromkeys(each for sends in classes for each in places.fill(sends, arguments)))
-    return Foreseen(planned, "", one.marks.exclusive, tuple(sent))
+    return Foreseen(planned, "", tuple(sent))
 
 
 def looks_of(one: Check) -> frozenset[str]:
