@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -26,6 +27,11 @@ def upheld(folder: Path, *arguments: str, seconds: float = 120) -> subprocess.Co
         check=False,
         stdin=subprocess.DEVNULL,
     )
+
+
+def hear_interruptions() -> None:
+    """For a process that is about to begin: a shell lets its background jobs ignore SIGINT, and with them the tests that such a job runs."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def peak_bytes() -> int:

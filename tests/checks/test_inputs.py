@@ -186,14 +186,20 @@ def test_what_the_target_excludes_is_left_out(run: Any) -> None:
     assert not any(path.endswith("/links") for _, path in server.asked)
 
 
+def undeclared_read_back(session_of: Callable[..., Any], server: Workplace) -> Found:
+    """What the check of undeclared fields says where what changes somebody is read back from what shows them."""
+    target = server.target()
+    target["api"]["operations"]["changeSelf"]["read_back"] = "getSelf"
+    session = session_of(secret_values=server.secret_values(), **target)
+    one = CHECKS[UNDECLARED]
+    found = list(one.function(*(session.probe(kind) for kind in one.probes.values())))
+    session.close()
+    return found
+
+
 def test_a_role_that_was_taken_is_given_back(session_of: Callable[..., Any]) -> None:
     with Workplace("mass assignment").serving() as server:
-        target = server.target()
-        target["api"]["operations"]["changeSelf"]["read_back"] = "getSelf"
-        session = session_of(secret_values=server.secret_values(), **target)
-        one = CHECKS[UNDECLARED]
-        found = list(one.function(*(session.probe(kind) for kind in one.probes.values())))
-        session.close()
+        found = undeclared_read_back(session_of, server)
     assert [one for one in failed(found) if "changeSelf" in one and "role became" in one], (
         failed(found),
         unseen(found),
@@ -203,12 +209,7 @@ def test_a_role_that_was_taken_is_given_back(session_of: Callable[..., Any]) -> 
 
 def test_what_names_an_object_that_is_not_the_harness_own_is_left_alone(session_of: Callable[..., Any]) -> None:
     with Workplace("mass assignment", "takes a note").serving() as server:
-        target = server.target()
-        target["api"]["operations"]["changeSelf"]["read_back"] = "getSelf"
-        session = session_of(secret_values=server.secret_values(), **target)
-        one = CHECKS[UNDECLARED]
-        found = list(one.function(*(session.probe(kind) for kind in one.probes.values())))
-        session.close()
+        found = undeclared_read_back(session_of, server)
     about = [one for one in found if str(one.subject).startswith("changeSelf ")]
     assert [type(one) for one in about] == [LeftOut]
     assert about[0].reason == "it changes what belongs to a whole tenant"

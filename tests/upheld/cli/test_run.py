@@ -10,6 +10,8 @@ from xml.etree import ElementTree as ET
 
 import pytest
 
+from processes import hear_interruptions
+
 
 @pytest.mark.parametrize(
     ("claims", "extra", "code"),
@@ -218,8 +220,7 @@ def test_an_interrupted_run_upholds_nothing_that_it_did_not_finish(project, numb
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
-        # A shell lets its background jobs ignore SIGINT, and with them the tests that such a job runs.
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # noqa: PLW1509  (no thread runs here)
+        preexec_fn=hear_interruptions,  # noqa: PLW1509  (no thread runs here)
     ) as process:
         try:
             until = time.monotonic() + 60

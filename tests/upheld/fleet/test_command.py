@@ -15,7 +15,7 @@ import pytest
 
 import fleets
 from loopback import Pki, free_port, server_context, web
-from processes import COMMAND, ROOT, inside, upheld
+from processes import COMMAND, ROOT, hear_interruptions, inside, upheld
 from upheld.fleet import state
 from upheld.ledger import Ledger
 
@@ -91,8 +91,7 @@ def fleet_command(servers, *arguments, **environment):
         text=True,
         start_new_session=True,
         env={**os.environ, "COLUMNS": "200", **environment},
-        # A shell lets its background jobs ignore SIGINT, and with them the tests that such a job runs.
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # noqa: PLW1509  (no thread runs here)
+        preexec_fn=hear_interruptions,  # noqa: PLW1509  (no thread runs here)
     )
 
 
