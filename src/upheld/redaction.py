@@ -156,10 +156,8 @@ class Redactor:
 
     def text(self, text: str) -> str:
         """`text` without secrets."""
-        clean, lately = (
-            self._clean,
-            self._lately,
-        )  # Of the table as it is now: a secret that is added meanwhile begins new ones.
+        # Of the table as it is now: a secret that is added meanwhile begins new ones.
+        clean, lately = self._clean, self._lately
         if text in clean:
             return text
         if (known := lately.get(text)) is not None:

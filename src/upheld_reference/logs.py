@@ -23,12 +23,10 @@ MASK = "[redacted]"
 """What stands in place of a secret."""
 
 _SECRETS = (
-    ("EAAG", re.compile(r"EAAG[A-Za-z0-9_-]+")),  # access tokens of the Graph API
-    (
-        "AQ",
-        re.compile(r"AQ[A-Za-z0-9_-]{18,}"),
-    ),  # sign-up codes of the Graph API; also right behind an encoded "=" (%3D)
-    ("eyJ", re.compile(r"eyJ[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]*)?")),  # JSON web tokens
+    # Access tokens of the Graph API; its sign-up codes, also right behind an encoded "=" (%3D); JSON web tokens.
+    ("EAAG", re.compile(r"EAAG[A-Za-z0-9_-]+")),
+    ("AQ", re.compile(r"AQ[A-Za-z0-9_-]{18,}")),
+    ("eyJ", re.compile(r"eyJ[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]*)?")),
 )
 _BEARER = re.compile(r"(?i)(\bbearer[ \t]+)(?!\[redacted\])[^\s'\",;)\]}]+")
 _NAMES = ("password", "token", "code", "secret")

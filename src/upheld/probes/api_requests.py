@@ -147,9 +147,8 @@ def fill(template: Any, values: Mapping[str, str]) -> Any:
 
 def generated() -> dict[str, str]:
     """Fresh values for `{uuid}`, `{random}` and `{digits}`."""
-    drawn = secrets.token_bytes(
-        32
-    )  # All of it at once: to draw is a call of the system, and each request has all three.
+    # Drawn at once: to draw is a call of the system, and each request has all three.
+    drawn = secrets.token_bytes(32)
     return {
         "uuid": str(uuid.UUID(bytes=drawn[:16], version=4)),
         "random": drawn[16:24].hex(),

@@ -29,6 +29,7 @@ from upheld.probes.scope import Scope
 _MUCH = 64 * 1024
 """Bytes of a request that leave without waiting for more of it."""
 _LITTLE_SECONDS = 0.25
+"""By how much an operation may outlast the time that is left."""
 MAX_RECEIVED = 8 * 1024 * 1024
 """Bytes that one request may bring in, header fields, interim answers and framing included."""
 
