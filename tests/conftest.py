@@ -9,11 +9,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, settings
 from sqlalchemy.engine import make_url
 
 from .mariadb import MariaDBServer
 from .mariadb import missing as missing_mariadb
 from .mariadb import running as running_mariadb
+
+# The machine may be busy: how long an example takes decides nothing.
+settings.register_profile("unhurried", settings.default, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("unhurried")
 
 
 class PostgresServer:

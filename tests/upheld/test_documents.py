@@ -106,7 +106,7 @@ PLAIN = st.recursive(
 
 
 @given(data=PLAIN.filter(lambda value: value is not None), flow=st.booleans())
-@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 def test_what_a_dumper_writes_is_read_back(tmp_path: Path, data: Any, flow: bool) -> None:
     text = yaml.safe_dump(data, allow_unicode=True, default_flow_style=flow)
     back = read(tmp_path, text).data
@@ -545,7 +545,7 @@ def sound(value: Any, depth: int = 0) -> None:
 
 
 @given(raw=st.binary(max_size=200) | st.lists(PIECES, max_size=40).map(lambda parts: "".join(parts).encode()))
-@settings(max_examples=200, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@settings(max_examples=200, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 def test_whatever_the_bytes_are_there_is_plain_data_or_an_input_error(tmp_path: Path, raw: bytes) -> None:
     for document in attempt(tmp_path, raw):
         sound(document.data)

@@ -56,7 +56,7 @@ def test_a_reader_sees_what_the_table_says_in_every_state(name):
 
 
 @every_format
-@settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=60, suppress_health_check=list(HealthCheck))
 @given(run=lattice.runs())
 def test_no_run_whatever_looks_better_than_it_is(name, run: Run):
     reader = READERS[name]

@@ -137,7 +137,7 @@ class Fleet(RuleBasedStateMachine):
         return not any(self.admitting.out(host, self.now)[0] for host in hosts)
 
 
-Fleet.TestCase.settings = settings(max_examples=60, stateful_step_count=30, deadline=None)
+Fleet.TestCase.settings = settings(max_examples=60, stateful_step_count=30)
 TestFleet = Fleet.TestCase
 
 

@@ -149,7 +149,7 @@ def test_bandit_looks_only_at_the_files_that_are_new_to_it(project: Project) -> 
     assert told(second) == told(project.gate())
 
 
-@settings(max_examples=6, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=6, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(st.lists(st.tuples(ENTRIES, TEXTS), min_size=1, max_size=4), st.integers(0, 10_000))
 def test_with_a_cache_every_verdict_is_that_without_one(
     project: Project, edits: list[tuple[str, str | None]], damage: int

@@ -314,7 +314,7 @@ POLICIES = st.fixed_dictionaries(
 
 
 @given(data=VALUES | POLICIES)
-@settings(max_examples=100, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@settings(max_examples=100, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 def test_whatever_the_data_is_there_is_a_policy_or_an_input_error(project, data: object) -> None:
     project.write("policies.yaml", json.dumps(data))
     said = ()

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from upheld.errors import Unobservable
@@ -147,7 +147,6 @@ def test_what_is_no_document_is_unobservable(text: str, words: str) -> None:
         tuple(parse(text).operations)
 
 
-@settings(suppress_health_check=[HealthCheck.too_slow], deadline=None)  # The machine may be busy.
 @given(st.recursive(st.none() | st.booleans() | st.text(max_size=8), lambda s: st.lists(s, max_size=3) | st.dictionaries(st.sampled_from(["parameters", "requestBody", "content", "schema", "properties", "items", "allOf", "$ref", "security", "in", "name", "x"]), s, max_size=4), max_leaves=20))  # fmt: skip
 def test_an_operation_of_any_shape_is_read_or_unobservable(node: Any) -> None:
     with contextlib.suppress(Unobservable):

@@ -52,7 +52,7 @@ def test_no_internal_name_leaves_the_house(claims, key):
     assert [name for name in names.given if name in told] == []
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(data=st.data())
 def test_no_internal_text_leaves_the_house_whatever_it_is(data):
     """Any text in any field that no policy publishes: none of it is in the page or in the part that machines read."""
@@ -73,7 +73,7 @@ def statuses() -> st.SearchStrategy[list[Status]]:
     return st.lists(st.sampled_from(Status), max_size=8)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(statuses(), st.sets(st.integers(0, 7)))
 def test_statuses_are_counted_whatever_is_left_out(found, wanted):
     run = keyed(sample.run(*(sample.claim(one, id=f"c{number}") for number, one in enumerate(found))))

@@ -71,13 +71,13 @@ def test_any_changed_bit_of_many_is_seen(made):
         assert said(bytes(changed))
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 @given(st.sampled_from([b"", b"{", b"%PDF-1.7\n", b'href="data:application/json;base64,']), st.binary(max_size=200))
 def test_whatever_it_is_given_it_says_no_and_never_breaks(head, rest):
     assert said(head + rest)
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 @given(st.data())
 def test_a_statement_of_any_shape_that_the_issuer_signed_never_breaks_it(data):
     told = disclose(full(), terms("rate-limits"), KEY)

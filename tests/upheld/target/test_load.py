@@ -232,7 +232,7 @@ WORDS = st.sampled_from(
 
 
 @given(data=st.data())
-@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 def test_whatever_is_changed_there_is_a_target_or_an_input_error(tmp_path: Path, data: st.DataObject) -> None:
     text = WHOLE
     for _ in range(data.draw(st.integers(1, 4))):
@@ -262,7 +262,7 @@ PARTS = st.dictionaries(
 
 
 @given(parts=VALUES | PARTS)
-@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 def test_whatever_the_data_is_there_is_a_target_or_an_input_error(tmp_path: Path, parts: object) -> None:
     file = tmp_path / "target.yaml"
     file.write_text(json.dumps(parts))
