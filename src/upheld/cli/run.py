@@ -106,28 +106,33 @@ def run(
         count = workers_of(workers, len(audit.plan))
         # Before the work, so that a folder that cannot be written loses nothing, and that a killed run shows as one.
         kept.begin(assemble(audit, INTERRUPTED))
+        audit.begin_target()
         audit.parallel = bool(count)
         progress = Progress(console)
-        progress.start(len(audit.plan))
-        try:
-            try:
-                audit.start_target()
-                kept.described(assemble(audit, INTERRUPTED), inputs.gather(audit.policy.files, described_target(audit)))
-            except (InputError, NotWritten):
-                kept.undo()
-                raise
+
+        def started() -> None:
+            kept.described(assemble(audit, INTERRUPTED), inputs.gather(audit.policy.files, described_target(audit)))
             recording.begin(assemble(audit, INTERRUPTED))
             _say_left(audit.left_before, "an earlier run left", source.file, console)
             audit.listeners += [kept.note, progress.update]
+
+        audit.when_started.append(started)
+        progress.start(len(audit.plan))
+        try:
             _work(audit, count, kept, stopping)
+        except (InputError, NotWritten) as error:
+            if error is audit.fault:
+                kept.undo()
+            raise
         finally:
             progress.stop()
         left = [one for one in audit.left_now() if one not in audit.left_before]
         result = assemble(audit)
-    terminal.summary(result, console)
-    if kept.fault is not None:
-        console.print(f"results could not be kept as they came: {kept.fault.strerror}", markup=False)
-    kept.finish(result)
+        with audit.closed_beside():
+            terminal.summary(result, console)
+            if kept.fault is not None:
+                console.print(f"results could not be kept as they came: {kept.fault.strerror}", markup=False)
+            kept.finish(result)
     _say_left(left, "this run left", source.file, console)
     if left and (offer := audit.reset_offered()):
         console.print(offer, markup=False)
@@ -146,7 +151,8 @@ def _work(audit: Audit, workers: int, kept: RunFolder, stopping: terminating) ->
         engine(audit, workers)
         stopping.ignored()
     finally:
-        kept.counted(audit.sent())
+        if audit.fault is None:
+            kept.counted(audit.sent())
 
 
 def engine(audit: Audit, workers: int) -> None:
@@ -172,6 +178,8 @@ def engine(audit: Audit, workers: int) -> None:
     finally:
         for name, value in saved.items():
             os.environ.pop(name, None) if value is None else os.environ.__setitem__(name, value)
+    if audit.fault is not None:
+        raise audit.fault
     if code in {pytest.ExitCode.INTERNAL_ERROR, pytest.ExitCode.USAGE_ERROR}:
         audit.reconcile("the engine broke before this check")
         raise InternalFault(f"the engine broke (pytest exit code {int(code)})")

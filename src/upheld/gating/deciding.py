@@ -233,7 +233,7 @@ def _asked_again(audit: Audit, notes: list[str]) -> set[str]:
     if not again:
         return set()
     flaky: set[str] = set()
-    workshop = Workshop(tuple(again), lambda: audit.brief, catalogue=audit.catalogue)
+    workshop = Workshop(tuple(again), lambda: audit.brief, audit.ground, catalogue=audit.catalogue)
     try:
         for planned in again[:MOST_AGAIN]:
             result = workshop.run(planned)

@@ -112,14 +112,16 @@ def _audit(config: pytest.Config, policy: Path) -> Audit:
 
 def _workshop(config: pytest.Config, policy: Path) -> Workshop:
     if _workshops not in config.stash:
-        from upheld.plugin.brief import Brief, Workshop  # noqa: PLC0415
+        from upheld.plugin.brief import Brief, Ground, Workshop  # noqa: PLC0415
 
         workerinput = getattr(config, "workerinput", None)
         if workerinput is None:
             config.stash[_workshops] = _audit(config, policy).workshop()
         else:
             brief = Brief.read(Path(workerinput["upheld_brief"]))
-            config.stash[_workshops] = Workshop(brief.plan, lambda: brief)
+            config.stash[_workshops] = Workshop(brief.plan, lambda: brief, lambda: Ground.read(brief.scratch))
+            # Now, while the target starts: loading them takes longer than anything else of a worker's beginning.
+            config.stash[_workshops].load()
         config.add_cleanup(config.stash[_workshops].close)
     return config.stash[_workshops]
 
@@ -153,7 +155,7 @@ class Distribution:
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_configure_node(self, node: Any) -> None:
-        """Tell a worker where its brief is; the target is started before the first worker."""
+        """Tell a worker where its brief is."""
         policy = _policy_named(node.config)
         if policy is not None and not node.config.option.collectonly:
             with wrong_input_is_a_usage_error():

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from upheld.errors import UpheldError
 from upheld.evidence import inputs
 from upheld.keeping import INTERRUPTED, NotWritten, RunFolder
 from upheld.plugin import AUDIT, INCONCLUSIVE, PACKED, wrong_input_is_a_usage_error
@@ -30,15 +31,18 @@ class Accounting:
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtestloop(self, session: pytest.Session) -> None:  # noqa: ARG002
-        """Start the target before the first check, where worker processes have not asked for it already."""
+        """Start the target before the first check; worker processes, which began before, learn of it."""
         if self.config.option.collectonly:
+            return
+        if self.config.pluginmanager.get_plugin(AUDIT) is not None:
+            self._start_prepared()
             return
         if self.kept is not None:
             self._begin(self.kept)
         try:
             if self.audit.plan:
                 with wrong_input_is_a_usage_error():
-                    self.audit.start_target()
+                    self._start()
         except pytest.UsageError:
             if self.kept is not None:
                 self.kept.undo()
@@ -48,6 +52,19 @@ class Accounting:
             given = inputs.gather(self.audit.policy.files, described_target(self.audit))
             self.kept.described(assemble(self.audit, INTERRUPTED), given)
             self.audit.listeners.append(self.kept.note)
+
+    def _start(self) -> None:
+        ground = self.audit.ground()
+        if self.audit.parallel:
+            ground.write(self.audit.scratch)
+
+    def _start_prepared(self) -> None:
+        """Start it for whoever prepared the audit, and who says what is wrong with it."""
+        try:
+            self._start()
+        except UpheldError as error:
+            self.audit.fault = error
+            pytest.exit("the audit cannot begin")
 
     def _begin(self, kept: RunFolder) -> None:
         try:

@@ -11,18 +11,19 @@ import secrets
 import shutil
 import tempfile
 import uuid
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
 from upheld.catalogue import Catalogue, Names
-from upheld.errors import TargetUnavailable, Unobservable
+from upheld.errors import TargetUnavailable, Unobservable, UpheldError
 from upheld.execution import unfinished
 from upheld.model import CheckResult, PlannedCheck
 from upheld.planning import plan, select
-from upheld.plugin.brief import Brief, Workshop
+from upheld.plugin.brief import Brief, Ground, Workshop
 from upheld.plugin.transport import unpack
 from upheld.policies import Policy
 from upheld.policies import load as load_policy
@@ -83,7 +84,11 @@ class Audit:
         self.cache: tuple[str, str] | None = None
         self.tree = ""
         self.notes: tuple[str, ...] = ()
+        self.when_started: list[Callable[[], None]] = []
+        self.fault: UpheldError | None = None
         self._stack = contextlib.ExitStack()
+        self._beside = ThreadPoolExecutor(1)
+        self._coming: Future[Path] | None = None
         self._ready = False
         self._by_key = {one.key: one for one in self.plan}
         self._by_node = {f"{one.claim}::{one.check}": one for one in self.plan}
@@ -98,20 +103,30 @@ class Audit:
     def start_target(self) -> None:
         """Start the target, once. A target that cannot be started leaves every check inconclusive with the reason.
 
-        Raises InputError when the target's description is wrong.
+        Raises InputError when the target's description is wrong, and what `when_started` raises.
         """
         if self._ready:
             return
         self._ready = True
         if self.source is None:
             self.target_fault = "no target was named"
-            return
-        try:
-            self.target_file = self._stack.enter_context(self.source.started(Names(self.catalogue)))
-        except TargetUnavailable as error:
-            self.target_fault = str(error)
-        self.left_before = self.left_now()
-        self.tree = self._tree()
+        else:
+            try:
+                self.target_file = self._coming.result() if self._coming else self._enter(self.source)
+            except TargetUnavailable as error:
+                self.target_fault = str(error)
+            self.left_before = self.left_now()
+            self.tree = self._tree()
+        for listener in self.when_started:
+            listener()
+
+    def begin_target(self) -> None:
+        """Let a target that has to be started come up beside what else there is to do; `start_target` waits for it."""
+        if self.source is not None and self.source.file is None and not self._ready and self._coming is None:
+            self._coming = self._beside.submit(self._enter, self.source)
+
+    def _enter(self, source: TargetSource) -> Path:
+        return self._stack.enter_context(source.started(Names(self.catalogue)))
 
     @cached_property
     def journal(self) -> Path | None:
@@ -139,7 +154,7 @@ class Audit:
 
     @cached_property
     def brief(self) -> Brief:
-        """What the processes that run checks must know; the target must have been started."""
+        """What the processes that run checks must know, except of the target."""
         return Brief(
             plan=self.pending,
             folders=self.folders,
@@ -149,17 +164,13 @@ class Audit:
             scratch=self.scratch,
             redaction_key=secrets.token_hex(32),
             shared_room=self.parallel,
-            target_file=self.target_file,
-            target_fault=self.target_fault,
-            journal=self.journal,
             snapshot=(self.snapshot.tree, *map(str, self.snapshot.objects)) if self.snapshot else (),
             cache=self.cache,
         )
 
     def brief_file(self) -> Path:
-        """The brief as a file for worker processes; starts the target when it is not yet."""
+        """The brief as a file for worker processes; of the target they learn when it was started."""
         self.parallel = True
-        self.start_target()
         path = self.scratch / "brief.json"
         if not path.exists():
             self.brief.write(path)
@@ -167,11 +178,12 @@ class Audit:
 
     def workshop(self) -> Workshop:
         """A workshop for this very process, which starts the target when it runs its first check."""
-        return Workshop(self.pending, self._brief_with_target, catalogue=self.catalogue, deliver=self.receive)
+        return Workshop(self.pending, lambda: self.brief, self.ground, catalogue=self.catalogue, deliver=self.receive)
 
-    def _brief_with_target(self) -> Brief:
+    def ground(self) -> Ground:
+        """The target as it was started; starts it when it is not yet."""
         self.start_target()
-        return self.brief
+        return Ground(self.target_file, self.target_fault, self.journal)
 
     @property
     def pending(self) -> tuple[PlannedCheck, ...]:
@@ -242,7 +254,19 @@ class Audit:
 
     def close(self) -> None:
         """Stop the target and remove scratch files."""
+        # One that still comes up has nothing on the stack yet.
+        if self._coming is not None:
+            wait([self._coming])
         self._stack.close()
+
+    @contextlib.contextmanager
+    def closed_beside(self) -> Iterator[None]:
+        """Stop the target and remove scratch files while the block runs, which needs neither."""
+        closing = self._beside.submit(self.close)
+        try:
+            yield
+        finally:
+            closing.result()
 
     def __enter__(self) -> Self:
         return self

@@ -1,4 +1,7 @@
-"""What a process that runs checks must know, handed from the controller to its workers as one JSON file."""
+"""What a process that runs checks must know, handed from the controller to its workers as two JSON files.
+
+The brief is there when a worker begins, and what is known of the target only once that was started: meanwhile the worker loads the checks.
+"""
 
 from __future__ import annotations
 
@@ -22,16 +25,17 @@ from upheld.plugin.locks import Room
 from upheld.probes.base import Session
 from upheld.probes.snapshot import Snapshot
 
+_GROUND = "ground.json"
+
 
 @dataclass(frozen=True)
 class Brief:
-    """The plan, the folders of checks, and the target, as one process of the run needs them.
+    """The plan and the folders of checks, as one process of the run needs them.
 
     `snapshot` is the tree that stands for the audited branch, and the folders of its objects; `cache` the folder in which tools may keep what
     they saw of a file, and the key that seals it (hexadecimal).
 
-    `target_fault` says why there is no target to look at; then every check is inconclusive with it. `redaction_key` makes
-    placeholders equal in all workers; `journal` is the folder in which is noted for good what is planted. The file is readable by its owner only and is removed with the scratch folder.
+    `redaction_key` makes placeholders equal in all workers. The file is readable by its owner only and is removed with the scratch folder.
     """
 
     plan: tuple[PlannedCheck, ...]
@@ -42,9 +46,6 @@ class Brief:
     scratch: Path
     redaction_key: str
     shared_room: bool
-    target_file: Path | None = None
-    target_fault: str = ""
-    journal: Path | None = None
     snapshot: tuple[str, ...] = ()
     cache: tuple[str, str] | None = None
 
@@ -55,11 +56,8 @@ class Brief:
             "plan": [dataclasses.asdict(one) for one in self.plan],
             "folders": [str(folder) for folder in self.folders],
             "scratch": str(self.scratch),
-            "target_file": str(self.target_file) if self.target_file else None,
-            "journal": str(self.journal) if self.journal else None,
         }
-        path.touch(mode=0o600)
-        path.write_text(json.dumps(data), encoding="utf-8")
+        _write(path, data)
 
     @classmethod
     def read(cls, path: Path) -> Brief:
@@ -68,13 +66,43 @@ class Brief:
         data["plan"] = tuple(PlannedCheck(**{**one, "basis": Basis(one["basis"])}) for one in data["plan"])
         data["folders"] = tuple(Path(folder) for folder in data["folders"])
         data["scratch"] = Path(data["scratch"])
-        data["target_file"] = Path(data["target_file"]) if data["target_file"] else None
-        data["journal"] = Path(data["journal"]) if data["journal"] else None
         data["no_promise"] = tuple(data["no_promise"])
         data["snapshot"] = tuple(data["snapshot"])
         data["cache"] = tuple(data["cache"]) if data["cache"] else None
         data["sentences"] = {claim: tuple(sentences) for claim, sentences in data["sentences"].items()}
         return cls(**data)
+
+
+@dataclass(frozen=True)
+class Ground:
+    """The target as it was started. `fault` says why there is none to look at; then every check is inconclusive with it.
+
+    `journal` is the folder in which is noted for good what is planted.
+    """
+
+    target_file: Path | None = None
+    fault: str = ""
+    journal: Path | None = None
+
+    def write(self, scratch: Path) -> None:
+        """Write it for the workers to read, to the run's scratch folder."""
+        named = {"target_file": self.target_file, "journal": self.journal}
+        _write(
+            scratch / _GROUND,
+            {**{name: str(path) if path else None for name, path in named.items()}, "fault": self.fault},
+        )
+
+    @classmethod
+    def read(cls, scratch: Path) -> Ground:
+        """What the controller wrote there before it handed out the first check."""
+        data = json.loads((scratch / _GROUND).read_text(encoding="utf-8"))
+        named = {name: Path(data[name]) if data[name] else None for name in ("target_file", "journal")}
+        return cls(fault=data["fault"], **named)
+
+
+def _write(path: Path, data: object) -> None:
+    path.touch(mode=0o600)
+    path.write_text(json.dumps(data), encoding="utf-8")
 
 
 class Workshop:
@@ -84,13 +112,15 @@ class Workshop:
         self,
         plan: tuple[PlannedCheck, ...],
         brief: Callable[[], Brief],
+        ground: Callable[[], Ground],
         *,
         catalogue: Catalogue | None = None,
         deliver: Callable[[CheckResult], None] | None = None,
     ) -> None:
-        """`brief` is asked at the first check, so that collecting starts no target; `deliver` gets every result at once."""
+        """`brief` and `ground` are asked at the first check, so that collecting starts no target; `deliver` gets every result at once."""
         self.plan = plan
         self._make_brief = brief
+        self._find_ground = ground
         self._given = catalogue
         self._deliver = deliver
         self._session: Session | None = None
@@ -106,6 +136,10 @@ class Workshop:
         """The checks that the plan may name."""
         return Catalogue.load(*self.brief.folders) if self._given is None else self._given
 
+    def load(self) -> None:
+        """Load the checks ahead of the first one."""
+        _ = self.catalogue
+
     @cached_property
     def room(self) -> Room | None:
         """The lock that keeps exclusive checks alone; None where one process runs all."""
@@ -115,12 +149,12 @@ class Workshop:
     def session(self) -> Session:
         """The session over the target; raises TargetUnavailable when the target cannot be described."""
         if self._session is None:
-            if self.brief.target_file is None:
-                raise TargetUnavailable(self.brief.target_fault or "there is no target")
-            brief = self.brief
-            session = open_session(self.brief.target_file, brief.scratch, brief.redaction_key, brief.journal)
-            session.policy_sentences = self.brief.sentences
-            session.no_promise = self.brief.no_promise
+            brief, ground = self.brief, self._find_ground()
+            if ground.target_file is None:
+                raise TargetUnavailable(ground.fault or "there is no target")
+            session = open_session(ground.target_file, brief.scratch, brief.redaction_key, ground.journal)
+            session.policy_sentences = brief.sentences
+            session.no_promise = brief.no_promise
             if brief.snapshot:
                 session.snapshot = Snapshot(brief.snapshot[0], tuple(Path(one) for one in brief.snapshot[1:]))
             if brief.cache is not None:
