@@ -297,7 +297,8 @@ def _account(value: str) -> bool:
 
 
 _LEFT, _RIGHT = _FREE + r"(?<![0-9][.-])", r"(?![A-Za-z0-9])(?![.-][0-9])"
-_IDENTIFIER = re.compile(r"[iI][dD][^A-Za-z0-9]{1,10}$")
+_IDENTIFIER = re.compile(r"(?:(?<![A-Za-z])[iI][dD]|(?<=[a-z])I[dD])[^A-Za-z0-9]{1,10}$")
+_UUID = re.compile(r"(?<![A-Za-z0-9])[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}(?![A-Za-z0-9])")
 _NUMERALS = re.compile(r"[0-9](?:[ -]?[0-9A-Z]){7,}")
 _PERSONAL: tuple[tuple[str, re.Pattern[str], Callable[[str], bool] | None], ...] = (
     ("identity-number", re.compile(_LEFT + r"[0-9]{10}[01][0-9]{2}" + _RIGHT), _identity),
@@ -379,9 +380,14 @@ def _escaped(
         yield Span(place(one.start), place(one.end), one.label)
 
 
-def _identifies(label: str, text: str, start: int) -> bool:
-    """Whether a long number stands behind a name that ends with `id`: one in fifty such has a card's digits by chance."""
-    return label == "card-number" and _IDENTIFIER.search(text[max(0, start - 16) : start]) is not None
+def _identifies(label: str, text: str, start: int, end: int) -> bool:
+    """Whether a long number has a card's digits by chance: behind a name whose last word is `id` one in fifty has, and some UUIDs have."""
+    if label != "card-number":
+        return False
+    if _IDENTIFIER.search(text[max(0, start - 16) : start]) is not None:
+        return True
+    around = _UUID.finditer(text, max(0, start - 36), end + 37)
+    return any(one.start() <= start and end <= one.end() for one in around)
 
 
 def _plain(text: str) -> Iterator[Span]:
@@ -400,7 +406,7 @@ def _plain(text: str) -> Iterator[Span]:
     for run in _NUMERALS.finditer(text):
         for label, pattern, proven in _PERSONAL:
             for found in pattern.finditer(text, max(0, run.start() - 2), run.end() + 2):
-                if (proven is None or proven(found.group())) and not _identifies(label, text, found.start()):
+                if (proven is None or proven(found.group())) and not _identifies(label, text, *found.span()):
                     yield Span(*found.span(), label)
 
 

@@ -78,6 +78,40 @@ def test_masked_values_and_plain_words_stay(redactor, text):
     assert redactor.text(text) == text
 
 
+CARD = "4519961983914549"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        f"paid {CARD}",
+        f"PAID: {CARD}",
+        f"valid={CARD}",
+        f"card {CARD[:4]}-{CARD[4:8]}-{CARD[8:12]}-{CARD[12:]}",
+        f"aaaaaaaa-bbbb-4ccg-{CARD[:4]}-{CARD[4:]}",
+        f"{CARD[:8]}-{CARD[8:12]}-{CARD[12:]}-badc-67334cc3fb7",
+    ],
+)
+def test_a_cards_number_is_taken_out_whatever_stands_beside_it(redactor, text):
+    assert CARD not in redactor.text(text).replace("-", "")
+    assert "card-number" in redactor.text(text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        f'{{"id": "{CARD}"}}',
+        f"order_id={CARD}",
+        f"orderId: {CARD}",
+        f"ID {CARD}",
+        f"{CARD[:8]}-{CARD[8:12]}-{CARD[12:]}-badc-67334cc3fb7f",
+        f"/members/aaaaaaaa-bbbb-4ccc-{CARD[:4]}-{CARD[4:]}/role",
+    ],
+)
+def test_what_has_a_cards_digits_by_chance_is_kept(redactor, text):
+    assert redactor.text(text) == text
+
+
 def test_equal_lookalikes_have_equal_placeholders_and_others_differ(redactor):
     same = [redactor.text("Bearer abcdef0123456789") for _ in range(2)]
     assert same[0] == same[1] != redactor.text("Bearer abcdef0123456780")
