@@ -11,6 +11,7 @@ from upheld.probes.clock import Clock
 from upheld.probes.status_page import StatusPage
 
 _LONGEST_WATCH_SECONDS = 30.0
+_SHORTEST_PAUSE_SECONDS = 0.25
 _FUTURE = timedelta(seconds=60)
 
 
@@ -21,8 +22,9 @@ def keeps_looking(
     """The status page's newest look is never older than its interval and the grace.
 
     Decides: whether the platform is being watched now, and goes on being watched.
-    How: the page is read; if its newest look is fresh, it is read again once that look would be too old (when that is within
-    half a minute), and must then have a newer one. Ages are by the auditor's clock.
+    How: the page is read; if its newest look is fresh, it is read again until it has one that is newer by half an interval, and at
+    the latest once the first would be too old (when that is within half a minute); by then it must have a newer one that is not too
+    old itself. Ages are by the auditor's clock.
     Refuted by: a newest look that is older than the interval and `grace_intervals` more, at either reading; one from the future.
     Cannot see: whether what the page says of a component is true.
     References: ISO/IEC 27001:2022 A.8.16, SOC 2 A1.1.
@@ -41,18 +43,21 @@ def keeps_looking(
     )
     if left < 0 or left > _LONGEST_WATCH_SECONDS:
         return
-    clock.wait(left + 0.2)
-    try:
-        later = status_page.report()
-    except Unobservable as error:
-        yield NotObserved(f"{report.url} later", error.reason, expected)
-        return
+    end, waited = left + 0.2, 0.0
+    later = report
+    while later.updated - report.updated < timedelta(seconds=interval / 2) and waited < end:
+        waited += clock.wait(min(max(interval / 2, _SHORTEST_PAUSE_SECONDS), end - waited))
+        try:
+            later = status_page.report()
+        except Unobservable as error:
+            yield NotObserved(f"{report.url} later", error.reason, expected)
+            return
     age = clock.now() - later.updated
     yield Finding(
         f"{report.url} later",
         later.updated > report.updated and age <= limit,
         expected,
-        f"after {left:.1f} s more the newest look is {age.total_seconds():.1f} s old",
+        f"after {waited:.1f} s more the newest look is {age.total_seconds():.1f} s old",
     )
 
 

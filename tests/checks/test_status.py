@@ -94,7 +94,7 @@ def test_a_page_that_has_stopped_looking(session_of: Callable[..., Any], context
 def test_a_newer_look_that_is_too_old_as_well_is_refuted(
     session_of: Callable[..., Any], context: ssl.SSLContext
 ) -> None:
-    assert outcomes(run(session_of, context, "keeps_looking", [0.0], moving=False, creeping=0.05)) == [True, False]
+    assert outcomes(run(session_of, context, "keeps_looking", [0.0], moving=False, creeping=0.01)) == [True, False]
 
 
 def test_a_page_that_looks_seldom_is_not_waited_for(session_of: Callable[..., Any], context: ssl.SSLContext) -> None:
