@@ -192,10 +192,18 @@ def test_one_tenant_is_not_enough(run: Any) -> None:
         run(ROLES, tenants=tenants)
 
 
-def test_nothing_works_shows_nothing(run: Any) -> None:
+def test_a_call_that_works_without_a_claim_shows_nothing(run: Any) -> None:
     found, _ = run(CLAIMS, "lax listPeople")
-    assert not any(isinstance(one, Finding) for one in found)
-    assert any("a claim shows nothing" in one for one in unseen(found))
+    assert not any("listPeople" in str(one.subject) for one in found if isinstance(one, Finding))
+    assert any("listPeople" in one and "a claim shows nothing" in one for one in unseen(found))
+
+
+def test_each_tenant_is_asked_for_another_call(run: Any) -> None:
+    found, _ = run(CLAIMS)
+    called = {str(one.subject).partition(" as ")[::2] for one in found if isinstance(one, Finding)}
+    operations = {tenant.partition(",")[0].rpartition(" of ")[2]: operation for operation, tenant in called}
+    assert set(operations) == {"red", "blue"}
+    assert operations["red"] != operations["blue"]
 
 
 @pytest.mark.parametrize("switch", ["403 for everybody", "404 for everybody"])
