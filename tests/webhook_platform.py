@@ -70,10 +70,13 @@ class Platform:
     looks_up_twice: bool = False
     delivers: bool = True
     delivers_first_only: bool = False
+    busy: bool = False
+    names_deliveries: bool = True
     refusal: tuple[int, Any] = (422, {})
     answers: tuple[int, bytes] | None = None
     hooks: dict[str, tuple[str, str]] = field(default_factory=dict)
     outcomes: dict[str, str] = field(default_factory=dict)
+    listed: int = 0
     turns: dict[str, int] = field(default_factory=dict)
 
     def look_up(self, host: str) -> list[str]:
@@ -169,8 +172,10 @@ class Platform:
         if parts[2] == "ping":
             self.outcomes[parts[1]] = "pending"
             threading.Thread(target=self.deliver, args=(parts[1],), daemon=True).start()
-            return 202, {}
-        return 200, [{"status": self.outcomes.get(parts[1], "pending")}]
+            return 202, {"id": f"ping of {parts[1]}"} if self.names_deliveries else {}
+        self.listed += 1
+        others = [{"id": "of something else", "status": "pending"}] if self.busy else []
+        return 200, [*others, {"id": f"ping of {parts[1]}", "status": self.outcomes.get(parts[1], "pending")}]
 
     def created(self, url: str) -> tuple[int, Any]:
         if self.refuses(url):

@@ -94,6 +94,7 @@ def _webhooks(facts: dict[str, Any]) -> dict[str, Any]:
         "update": "updateWebhook",
         "deliveries": "listWebhookDeliveries",
         "status": "/0/status",
+        "delivery": "/id",
         "pending": ["pending"],
         "delivery_seconds": 15,
         "signature": {

@@ -131,6 +131,35 @@ def test_a_way_on_which_even_the_allowed_receiver_gets_nothing_shows_nothing(
     assert [one for one in tried if not isinstance(one, NotObserved)] == []
 
 
+@pytest.fixture
+def busy(session_of: Callable[..., Any], pki: Pki) -> Callable[..., tuple[list[Any], int]]:
+    """Runs the check of receivers while others have deliveries too; also gives how often it asked what became of its own."""
+
+    def call(*, names_deliveries: bool = True, **described: Any) -> tuple[list[Any], int]:
+        with platform(pki, busy=True, names_deliveries=names_deliveries) as (running, target):
+            target["webhooks"] |= described
+            receivers = session_of(**target).probe(Receivers)
+            try:
+                return list(webhooks.only_verified_receivers_get_deliveries(receivers)), running.listed
+            finally:
+                receivers.close()
+
+    return call
+
+
+def test_what_others_have_delivered_meanwhile_is_not_waited_for(busy: Callable[..., tuple[list[Any], int]]) -> None:
+    found, asked = busy(delivery="/id", delivery_seconds=20)
+    assert [one.passed for one in found] == [True] * 3
+    found, asked_by_newest = busy(delivery_seconds=5)
+    assert [one.passed for one in found] == [True] * 3
+    assert asked < asked_by_newest
+
+
+def test_a_ping_that_does_not_name_its_delivery_shows_nothing(busy: Callable[..., tuple[list[Any], int]]) -> None:
+    with pytest.raises(Unobservable, match="pingHook gives no id of the delivery at /id"):
+        busy(delivery="/id", names_deliveries=False)
+
+
 @pytest.mark.parametrize("check", ALL)
 def test_deliveries_that_never_come_show_nothing(session_of: Callable[..., Any], pki: Pki, check: Any) -> None:
     if check is webhooks.plain_http_is_refused:

@@ -33,7 +33,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Delivery", "InsideTry", "Receivers", "Registration", "SignedDelivery", "Stranger", "Way"]
 
-_POLL_SECONDS = 0.8
+_POLL_SECONDS = (0.3, 2.0)
+"""The first pause before a target is asked whether a delivery is over, and the longest; each is longer than the one before."""
 _AT_ONCE = 12
 
 
@@ -108,8 +109,8 @@ class Receivers(TenantCalls, Probe):
             try:
                 # Where the change was refused the webhook is there all the same: what comes shows whether it is as it was.
                 if accepted or (how == "change to http" and webhook):
-                    self._ping(webhook)
-                    self._until_over(webhook, listener, lambda: bool(listener.requests))
+                    delivery = self._ping(webhook)
+                    self._until_over(webhook, delivery, listener, lambda: bool(listener.requests))
             finally:
                 self._remove(webhook)
             return Registration(how, url, accepted, reply.status, sum(not one.tls for one in listener.requests))
@@ -228,14 +229,14 @@ class Receivers(TenantCalls, Probe):
             reply, webhook = self._register(f"https://{name}:{self._described.port}/{secrets.token_hex(4)}")
             stack.callback(self._remove, webhook)
             self._taken(reply)
-            self._ping(webhook)
+            delivery = self._ping(webhook)
             # A receiver that takes the delivery ends it; all others are waited for, as the next attempt may be another.
             done = (
                 (lambda: bool(listener.requests))
                 if not redirect
                 else (lambda: plain is not None and plain.contacts > 0)
             )
-            self._until_over(webhook, listener, done)
+            self._until_over(webhook, delivery, listener, done)
             return Delivery(
                 stranger,
                 listener.contacts,
@@ -288,26 +289,45 @@ class Receivers(TenantCalls, Probe):
                 if self._call(recipe.delete, webhook).worked:
                     self.planter.forget(webhook)
 
-    def _ping(self, webhook: str) -> None:
+    def _ping(self, webhook: str) -> str:
+        """Have something delivered; gives its id, where the target says where that is."""
         reply = self._call(self._scheme.ping, webhook)
         if not reply.worked:
             raise Unobservable(f"nothing could be delivered: {self._scheme.ping} answered {reply.status}")
+        if self._scheme.delivery is None:
+            return ""
+        try:
+            return str(at(json.loads(reply.text), self._scheme.delivery))
+        except (ValueError, RecursionError, Unobservable):
+            raise Unobservable(f"{reply.subject} gives no id of the delivery at {self._scheme.delivery}") from None
 
-    def _until_over(self, webhook: str, listener: Listener, done: Any) -> None:
+    def _until_over(self, webhook: str, delivery: str, listener: Listener, done: Any) -> None:
         """Wait until `done`, or the delivery has come to its end; at most as long as a delivery may take."""
         end = time.monotonic() + self._scheme.delivery_seconds
+        pause, longest = _POLL_SECONDS
         while not done() and (left := end - time.monotonic()) > 0:
-            if listener.wait(done, min(_POLL_SECONDS, left)):
+            if listener.wait(done, min(pause, left)):
                 return
-            if self._scheme.deliveries is not None and self._is_over(webhook):
+            pause = min(longest, 1.5 * pause)
+            if self._scheme.deliveries is not None and self._is_over(webhook, delivery):
                 return
 
-    def _is_over(self, webhook: str) -> bool:
+    def _is_over(self, webhook: str, delivery: str) -> bool:
         try:
             reply = self._call(self._scheme.deliveries or "", webhook)
-            return reply.worked and str(at(json.loads(reply.text), self._scheme.status)) not in self._scheme.pending
-        except (ValueError, RecursionError, Unobservable):
+            return reply.worked and str(self._status(json.loads(reply.text), delivery)) not in self._scheme.pending
+        except (TypeError, ValueError, RecursionError, Unobservable):
             return False
+
+    def _status(self, listed: Any, delivery: str) -> Any:
+        """What the list says of a delivery; of the first one where its id is not known."""
+        if self._scheme.delivery is None:
+            return at(listed, self._scheme.status)
+        entries, _, status = self._scheme.status.partition("/0")
+        for entry in at(listed, entries):
+            if str(at(entry, self._scheme.delivery)) == delivery:
+                return at(entry, status)
+        raise Unobservable("the list does not have the delivery")
 
     def _signed(self, label: str, secret: str, listener: Listener, others: Sequence[tuple[str, str]]) -> SignedDelivery:
         scheme, request = self._scheme.signature, listener.requests[0]
@@ -353,9 +373,9 @@ class Receivers(TenantCalls, Probe):
                 if way.kind == "turn":
                     stack.enter_context(self._zone().names(name, *value.split("/")))
                 if reply.worked and reply.made:
-                    self._ping(webhook)
+                    delivery = self._ping(webhook)
                     pinged = True
-                    self._until_over(webhook, inside, lambda: inside.contacts > 0)
+                    self._until_over(webhook, delivery, inside, lambda: inside.contacts > 0)
             except Unobservable as error:
                 reason = error.reason
             status = reply.status if reply else 0

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
+from pydantic_core import PydanticCustomError
 
 from upheld.target.api import Answers
 from upheld.target.parts import DocumentFile, IpAddress, LocalPath, LocalPattern, Name, Part, SecretRef, Url
@@ -99,7 +100,9 @@ class Webhooks(Part):
     `object` is the kind in `api.objects` whose recipe makes and deletes a webhook; `url` and `secret` are where its URL stands
     in the body and its signing secret in the answer (a JSON pointer). `ping` is the operation that has something delivered.
     `deliveries` lists what became of it: at `status` (a JSON pointer) of the first entry stands one of `pending` as long as it
-    is not over. `ports` are those that a webhook may lead to.
+    is not over. `delivery` is where the answer of `ping`, and each entry, has the delivery's own id (a JSON pointer): then that
+    entry counts instead of the first, which may be of something else that happened meanwhile. `ports` are those that a webhook
+    may lead to.
     """
 
     identity: Name
@@ -110,10 +113,19 @@ class Webhooks(Part):
     update: str | None = None
     deliveries: str | None = None
     status: str = "/0/status"
+    delivery: str | None = None
     pending: tuple[str, ...] = ("pending",)
     delivery_seconds: float = Field(default=10.0, gt=0, le=120)
     """Within this time a delivery arrives, and one that fails has been tried again."""
     signature: Signature
+
+    @model_validator(mode="after")
+    def _entries_are_found(self) -> Webhooks:
+        if self.delivery is not None and "/0" not in self.status:
+            raise PydanticCustomError(
+                "no_entry", "where delivery is given, status leads to the first entry of the list, like /0/status"
+            )
+        return self
 
 
 class Destination(Part):

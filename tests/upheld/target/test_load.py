@@ -156,6 +156,16 @@ def test_limits_are_of_hosts_that_something_is_sent_to(file: Path) -> None:
     assert limits.of("api.example.com").requests == 9
 
 
+def test_deliveries_with_ids_are_looked_for_in_a_list(file: Path) -> None:
+    webhooks = "webhooks: {identity: owner, ping: ping, signature: {header: S, value: '(?P<signature>.+)'}, %s}\n"
+    file.write_text(WHOLE + webhooks % "delivery: /id, status: /status")
+    (said,) = mistakes(file)
+    assert said.startswith("target.yaml:24:")
+    assert "status leads to the first entry of the list, like /0/status" in said
+    file.write_text(WHOLE + webhooks % "delivery: /id")
+    assert load_target(file)[0].webhooks is not None
+
+
 def test_every_mistake_is_said_at_once(file: Path) -> None:
     text = WHOLE
     for before, after in (
