@@ -161,12 +161,8 @@ def same_plaintext_gives_different_ciphertext(sealed: Sealed) -> Iterator[Findin
         if len(distinct) == len(members):
             yield Finding(subject, passed=True, expected=expected, observed=f"{len(distinct)} different ciphertexts")
         else:
-            same = next(
-                value
-                for _, value in others
-                if value.ciphertext in {one.ciphertext for _, one in members if one is not value}
-            )
-            observed = f"equal secrets give the same ciphertext: row {first.row} and row {same.row}"
+            one, same = _pair([value for _, value in members])
+            observed = f"equal secrets give the same ciphertext: row {one.row} and row {same.row}"
             yield Finding(subject, passed=False, expected=expected, observed=observed)
     if not pairs:
         yield NotObserved(
@@ -174,6 +170,12 @@ def same_plaintext_gives_different_ciphertext(sealed: Sealed) -> Iterator[Findin
             f"none of the {len(everything)} stored values holds the same secret as another",
             expected,
         )
+
+
+def _pair(values: Sequence[SealedValue]) -> tuple[SealedValue, SealedValue]:
+    """The first two with one ciphertext, of values among which there are such."""
+    seen: dict[str, SealedValue] = {}
+    return next((seen[one.ciphertext], one) for one in values if seen.setdefault(one.ciphertext, one) is not one)
 
 
 def _columns(sealed: Sealed) -> Iterator[tuple[Column, Sequence[SealedValue], str]]:

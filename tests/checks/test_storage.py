@@ -202,16 +202,17 @@ def test_equal_secrets_with_equal_ciphertext_are_refuted(store: Store) -> None:
     assert outcomes(store.run("same_plaintext_gives_different_ciphertext")) == [False, False]
 
 
-def test_the_row_that_repeats_a_ciphertext_is_named(store: Store) -> None:
+@pytest.mark.parametrize(("apart", "named"), [(1, "row 0 and row 2"), (0, "row 1 and row 2")])
+def test_the_rows_that_share_a_ciphertext_are_named(store: Store, apart: int, named: str) -> None:
     nonce = os.urandom(12)
     store.seal(
         "tokens",
-        lambda key, text, where: gcm(key, text, where, None if where.endswith(":1") else nonce),
+        lambda key, text, where: gcm(key, text, where, None if where.endswith(f":{apart}") else nonce),
         (TOKENS[0], TOKENS[0], TOKENS[0]),
     )
     (found,) = store.run("same_plaintext_gives_different_ciphertext", store.session(tables=("tokens",)))
     assert not found.passed
-    assert found.observed == "equal secrets give the same ciphertext: row 0 and row 2"
+    assert found.observed == f"equal secrets give the same ciphertext: {named}"
 
 
 def test_values_that_do_not_open_show_no_nonce(store: Store) -> None:
