@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from starlette.responses import JSONResponse
-from uvicorn.protocols.http.h11_impl import H11Protocol
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from upheld_reference.internal import names
 from upheld_reference.logs import security_log
@@ -35,7 +35,7 @@ def peer(transport: asyncio.BaseTransport | None) -> str | None:
     return None
 
 
-class PeerProtocol(H11Protocol):
+class PeerProtocol(HttpToolsProtocol):
     """uvicorn's HTTP protocol, which also tells the application who is calling: ASGI has no way of its own."""
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
