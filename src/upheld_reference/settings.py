@@ -53,7 +53,7 @@ class Settings:
     """The block of loopback addresses that stands for the public internet, which a sandbox has not got."""
     webhook_ports: tuple[int, ...] = (443, 8443)
     """The TCP ports that webhooks may be delivered to; the second is for receivers that may not bind the first."""
-    webhook_attempts: int = 4
+    webhook_attempts: int = 3
     """How often a delivery is tried before it is given up."""
     webhook_backoff_seconds: float = 0.1
     """The pause after a delivery's first failed attempt; it doubles with each further one."""
