@@ -15,7 +15,7 @@ from starlette.exceptions import HTTPException
 from upheld_reference.api import errors, roles, sessions
 from upheld_reference.audit import log
 from upheld_reference.audit.log import Entry
-from upheld_reference.database.scope import Connection, workspace_look, workspace_scope
+from upheld_reference.database.scope import Connection, Reader, workspace_look, workspace_scope
 from upheld_reference.logs import security_log
 from upheld_reference.services import Services
 
@@ -40,6 +40,10 @@ class Caller:
     def actor(self) -> str:
         """How the audit log names them."""
         return f"member:{self.member_id}"
+
+    def look(self) -> AbstractAsyncContextManager[Reader]:
+        """Statements that only read in the caller's workspace, each by itself."""
+        return workspace_look(self.services.pool, self.workspace_id)
 
     def workspace(self) -> AbstractAsyncContextManager[Connection]:
         """One transaction in the caller's workspace."""

@@ -6,6 +6,7 @@ policy or one forgotten predicate is not yet a leak.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -13,7 +14,7 @@ from uuid import UUID
 
 from psycopg import sql
 
-from upheld_reference.database.scope import Connection
+from upheld_reference.database.scope import Connection, Reader
 
 Row = dict[str, Any]
 """A row by column name."""
@@ -55,10 +56,15 @@ WHATSAPP_ACCOUNTS = Table(
 )
 
 
-async def read(db: Connection, table: Table, workspace_id: UUID, row_id: UUID) -> Row | None:
+async def read(db: Reader, table: Table, workspace_id: UUID, row_id: UUID) -> Row | None:
     """The row ``row_id``, or None when the workspace has no such row."""
+    return await (await db.execute(_read(table), [workspace_id, row_id])).fetchone()
+
+
+@functools.cache
+def _read(table: Table) -> str:
     query = sql.SQL("SELECT {} FROM {} WHERE workspace_id = %s AND id = %s").format(table.shown, table.identifier)
-    return await (await db.execute(query, [workspace_id, row_id])).fetchone()
+    return query.as_string()
 
 
 @dataclass(frozen=True)
@@ -70,16 +76,22 @@ class Page:
 
 
 async def listing(
-    db: Connection, table: Table, workspace_id: UUID, page: Page, where: Mapping[str, Any] | None = None
+    db: Reader, table: Table, workspace_id: UUID, page: Page, where: Mapping[str, Any] | None = None
 ) -> list[Row]:
     """One page of the workspace's rows whose columns equal ``where``, newest first."""
     conditions = {"workspace_id": workspace_id, **(where or {})}
+    query = _listing(table, tuple(conditions))
+    return await (await db.execute(query, [*conditions.values(), page.limit, page.offset])).fetchall()
+
+
+@functools.cache
+def _listing(table: Table, conditions: tuple[str, ...]) -> str:
     query = sql.SQL("SELECT {} FROM {} WHERE {} ORDER BY created_at DESC, id LIMIT %s OFFSET %s").format(
         table.shown,
         table.identifier,
         sql.SQL(" AND ").join(sql.SQL("{} = %s").format(sql.Identifier(c)) for c in conditions),
     )
-    return await (await db.execute(query, [*conditions.values(), page.limit, page.offset])).fetchall()
+    return query.as_string()
 
 
 async def contacts_named(db: Connection, workspace_id: UUID, name: str, page: Page) -> list[Row]:
@@ -126,12 +138,16 @@ async def delete(db: Connection, table: Table, workspace_id: UUID, row_id: UUID)
     return (await db.execute(query, [workspace_id, row_id])).rowcount == 1
 
 
-async def templates_by_id(db: Connection, workspace_id: UUID, ids: Sequence[UUID]) -> dict[UUID, Row]:
+_NAMED = (
+    sql.SQL("SELECT {} FROM {} WHERE workspace_id = %s AND id = ANY(%s)")
+    .format(TEMPLATES.shown, TEMPLATES.identifier)
+    .as_string()
+)
+
+
+async def templates_by_id(db: Reader, workspace_id: UUID, ids: Sequence[UUID]) -> dict[UUID, Row]:
     """Those templates of the workspace that ``ids`` name, by id."""
-    query = sql.SQL("SELECT {} FROM {} WHERE workspace_id = %s AND id = ANY(%s)").format(
-        TEMPLATES.shown, TEMPLATES.identifier
-    )
-    return {row["id"]: row for row in await (await db.execute(query, [workspace_id, list(ids)])).fetchall()}
+    return {row["id"]: row for row in await (await db.execute(_NAMED, [workspace_id, list(ids)])).fetchall()}
 
 
 _SEARCH = """

@@ -11,7 +11,7 @@ from uuid import UUID, uuid4
 
 from psycopg import sql
 
-from upheld_reference.database.scope import Connection, Pool, workspace_scope
+from upheld_reference.database.scope import Connection, Pool, workspace_look, workspace_scope
 from upheld_reference.vault import sealing
 from upheld_reference.vault.errors import NoSuchCredentialError
 from upheld_reference.vault.sealing import Sealer
@@ -87,8 +87,8 @@ class Store:
         query = sql.SQL("SELECT id, sealed, key_id FROM {} WHERE workspace_id = %s AND {} = %s").format(
             kind.table, sql.Identifier(kind.belongs_to)
         )
-        async with self._workspace(workspace_id) as db:
-            row = await (await db.execute(query, [workspace_id, belongs_to])).fetchone()
+        async with workspace_look(self.pool, workspace_id) as db:
+            row = await (await db.execute(query.as_string(), [workspace_id, belongs_to])).fetchone()
         if row is None:
             raise NoSuchCredentialError(f"nothing in {kind.where} belongs to {belongs_to}")
         return Sealed(row["id"], bytes(row["sealed"]), row["key_id"])
@@ -121,7 +121,7 @@ class Store:
     async def received(self, workspace_id: UUID) -> dict[UUID, datetime]:
         """When the token of each WhatsApp number came from Meta, by the number's account."""
         query = "SELECT account_id, received_at FROM vault.whatsapp_tokens WHERE workspace_id = %s"
-        async with self._workspace(workspace_id) as db:
+        async with workspace_look(self.pool, workspace_id) as db:
             rows = await (await db.execute(query, [workspace_id])).fetchall()
         return {row["account_id"]: row["received_at"] for row in rows}
 

@@ -16,7 +16,7 @@ from uuid import UUID, uuid4
 from psycopg.types.json import Jsonb
 
 from upheld_reference.database.rows import Row, Table
-from upheld_reference.database.scope import Connection
+from upheld_reference.database.scope import Connection, Reader
 
 Event = Literal["message.created", "automation.run", "ping"]
 """What webhooks are told of."""
@@ -84,7 +84,7 @@ async def claim(db: Connection, at_most: int, lease_seconds: float, busy: Sequen
     return [(row["id"], row["workspace_id"]) for row in await claimed.fetchall()]
 
 
-async def read(db: Connection, workspace_id: UUID, delivery_id: UUID) -> Delivery | None:
+async def read(db: Reader, workspace_id: UUID, delivery_id: UUID) -> Delivery | None:
     """A delivery that is still to be made; None when it was made, given up or deleted meanwhile."""
     query = """
         SELECT d.id, d.workspace_id, d.webhook_id, d.event, d.body, w.url, jsonb_array_length(d.attempts) AS attempts

@@ -8,7 +8,7 @@ import contextlib
 from dataclasses import dataclass
 from uuid import UUID
 
-from upheld_reference.database.scope import Pool, workspace_scope
+from upheld_reference.database.scope import Pool, workspace_look, workspace_scope
 from upheld_reference.logs import app_log
 from upheld_reference.webhooks import queue
 from upheld_reference.webhooks.sending import Sender
@@ -90,7 +90,7 @@ class Worker:
             app_log.error("a delivery could not be worked on", exc_info=error)
 
     async def _deliver(self, delivery_id: UUID, workspace_id: UUID) -> None:
-        async with workspace_scope(self._pool, workspace_id) as db:
+        async with workspace_look(self._pool, workspace_id) as db:
             delivery = await queue.read(db, workspace_id, delivery_id)
         if delivery is None:
             return

@@ -66,7 +66,7 @@ async def accept_invitation(
 @router.get("/v1/me", operation_id="getMe", response_model=team_models.Me)
 async def get_me(caller: Authenticated) -> dict[str, Any]:
     """The caller."""
-    async with caller.workspace() as db:
+    async with caller.look() as db:
         row = await rows.read(db, rows.MEMBERS, caller.workspace_id, caller.member_id)
     if row is None:  # removed while this was being asked
         raise errors.unauthenticated()

@@ -24,6 +24,6 @@ _NEWEST = """
 @router.get("/audit-log", operation_id="listAuditLog", response_model=list[WorkspaceAuditEntry])
 async def list_audit_log(caller: Member, limit: Limit = DEFAULT_LIMIT) -> list[dict[str, Any]]:
     """What was done to the workspace with privileges, newest first: by its members and by Rivet's staff, with the reasons."""
-    async with caller.workspace() as db:
+    async with caller.look() as db:
         rows = await (await db.execute(_NEWEST, [caller.workspace_id, limit])).fetchall()
     return [{**chain.document(row), "id": row["digest"]} for row in rows]

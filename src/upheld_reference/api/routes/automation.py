@@ -15,7 +15,7 @@ from upheld_reference.api.routes.conversations import deliver
 from upheld_reference.api.routing import PathRoute
 from upheld_reference.api.session import Member
 from upheld_reference.database import rows
-from upheld_reference.database.scope import Connection
+from upheld_reference.database.scope import Connection, Reader
 from upheld_reference.webhooks import queue
 
 router = APIRouter(prefix=WORKSPACE, responses=errors.RESPONSES, route_class=PathRoute)
@@ -24,7 +24,7 @@ router = APIRouter(prefix=WORKSPACE, responses=errors.RESPONSES, route_class=Pat
 @router.get("/templates", operation_id="listTemplates", response_model=list[models.Template])
 async def list_templates(caller: Member, page: Page) -> list[dict[str, Any]]:
     """The templates of the workspace."""
-    async with caller.workspace() as db:
+    async with caller.look() as db:
         return await rows.listing(db, rows.TEMPLATES, caller.workspace_id, page)
 
 
@@ -38,7 +38,7 @@ async def create_template(caller: Member, body: models.TemplateIn) -> dict[str, 
 @router.get("/templates/{template_id}", operation_id="getTemplate", response_model=models.Template)
 async def get_template(caller: Member, template_id: UUID) -> dict[str, Any]:
     """One template."""
-    async with caller.workspace() as db:
+    async with caller.look() as db:
         row = await rows.read(db, rows.TEMPLATES, caller.workspace_id, template_id)
     if row is None:
         raise errors.not_found()
@@ -68,7 +68,7 @@ async def delete_template(caller: Member, template_id: UUID) -> Response:
 @router.get("/automations", operation_id="listAutomations", response_model=list[models.AutomationSummary])
 async def list_automations(caller: Member, page: Page) -> list[dict[str, Any]]:
     """The automations of the workspace, without their steps."""
-    async with caller.workspace() as db:
+    async with caller.look() as db:
         return await rows.listing(db, rows.AUTOMATIONS, caller.workspace_id, page)
 
 
@@ -84,7 +84,7 @@ async def create_automation(caller: Member, body: models.AutomationIn) -> dict[s
 @router.get("/automations/{automation_id}", operation_id="getAutomation", response_model=models.Automation)
 async def get_automation(caller: Member, automation_id: UUID) -> dict[str, Any]:
     """One automation with the templates that it sends."""
-    async with caller.workspace() as db:
+    async with caller.look() as db:
         row = await rows.read(db, rows.AUTOMATIONS, caller.workspace_id, automation_id)
         if row is None:
             raise errors.not_found()
@@ -153,7 +153,7 @@ async def run_automation(caller: Member, automation_id: UUID, body: models.RunIn
 )
 async def list_automation_runs(caller: Member, automation_id: UUID, page: Page) -> list[dict[str, Any]]:
     """The runs of one automation."""
-    async with caller.workspace() as db:
+    async with caller.look() as db:
         if await rows.read(db, rows.AUTOMATIONS, caller.workspace_id, automation_id) is None:
             raise errors.not_found()
         where = {"automation_id": automation_id}
@@ -168,7 +168,7 @@ async def _checked(db: Connection, workspace_id: UUID, steps: Sequence[models.St
     return Jsonb([{"template_id": str(step.template_id)} for step in steps])
 
 
-async def _with_templates(db: Connection, workspace_id: UUID, automation: dict[str, Any]) -> dict[str, Any]:
+async def _with_templates(db: Reader, workspace_id: UUID, automation: dict[str, Any]) -> dict[str, Any]:
     ids = [UUID(step["template_id"]) for step in automation["steps"]]
     templates = await rows.templates_by_id(db, workspace_id, ids)
     return {**automation, "steps": [{"template_id": id_, "template": templates.get(id_)} for id_ in ids]}

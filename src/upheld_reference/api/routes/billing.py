@@ -49,14 +49,14 @@ def header_workspace(caller: Caller, workspace_id: UUID) -> UUID:
 @router.get(f"{WORKSPACE}/invoices", operation_id="listInvoices", response_model=list[team_models.Invoice])
 async def list_invoices(caller: Member, page: Page) -> list[Row]:
     """The invoices of the workspace."""
-    async with caller.workspace() as db:
+    async with caller.look() as db:
         return await rows.listing(db, rows.INVOICES, caller.workspace_id, page)
 
 
 @router.get(f"{WORKSPACE}/invoices/{{invoice_id}}", operation_id="getInvoice", response_model=team_models.Invoice)
 async def get_invoice(caller: Member, invoice_id: UUID) -> Row:
     """One invoice."""
-    async with caller.workspace() as db:
+    async with caller.look() as db:
         row = await rows.read(db, rows.INVOICES, caller.workspace_id, invoice_id)
     if row is None:
         raise errors.not_found()

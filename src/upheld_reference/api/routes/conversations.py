@@ -40,7 +40,7 @@ async def create_contact(caller: Member, body: models.ContactIn) -> dict[str, An
 @router.get("/contacts/{contact_id}", operation_id="getContact", response_model=models.Contact)
 async def get_contact(caller: Member, contact_id: UUID) -> dict[str, Any]:
     """One contact."""
-    async with caller.workspace() as db:
+    async with caller.look() as db:
         row = await rows.read(db, rows.CONTACTS, caller.workspace_id, contact_id)
     if row is None:
         raise errors.not_found()
@@ -70,7 +70,7 @@ async def delete_contact(caller: Member, contact_id: UUID) -> Response:
 @router.get("/conversations", operation_id="listConversations", response_model=list[models.Conversation])
 async def list_conversations(caller: Member, page: Page) -> list[dict[str, Any]]:
     """The conversations of the workspace."""
-    async with caller.workspace() as db:
+    async with caller.look() as db:
         return await rows.listing(db, rows.CONVERSATIONS, caller.workspace_id, page)
 
 
@@ -86,7 +86,7 @@ async def create_conversation(caller: Member, body: models.ConversationIn) -> di
 @router.get("/conversations/{conversation_id}", operation_id="getConversation", response_model=models.Conversation)
 async def get_conversation(caller: Member, conversation_id: UUID) -> dict[str, Any]:
     """One conversation."""
-    async with caller.workspace() as db:
+    async with caller.look() as db:
         row = await rows.read(db, rows.CONVERSATIONS, caller.workspace_id, conversation_id)
     if row is None:
         raise errors.not_found()
@@ -106,7 +106,7 @@ async def delete_conversation(caller: Member, conversation_id: UUID) -> Response
 async def list_messages(caller: Member, page: Page, conversation_id: UUID | None = None) -> list[dict[str, Any]]:
     """The messages of the workspace, or those of one conversation."""
     where = {"conversation_id": conversation_id} if conversation_id else {}
-    async with caller.workspace() as db:
+    async with caller.look() as db:
         if conversation_id and await rows.read(db, rows.CONVERSATIONS, caller.workspace_id, conversation_id) is None:
             raise errors.not_found()
         return await rows.listing(db, rows.MESSAGES, caller.workspace_id, page, where)
@@ -133,7 +133,7 @@ async def create_message(caller: Member, body: models.MessageIn) -> dict[str, An
 @router.get("/messages/{message_id}", operation_id="getMessage", response_model=models.Message)
 async def get_message(caller: Member, message_id: UUID) -> dict[str, Any]:
     """One message."""
-    async with caller.workspace() as db:
+    async with caller.look() as db:
         row = await rows.read(db, rows.MESSAGES, caller.workspace_id, message_id)
     if row is None:
         raise errors.not_found()
@@ -142,7 +142,7 @@ async def get_message(caller: Member, message_id: UUID) -> dict[str, Any]:
 
 async def deliver(caller: Caller, to: str, text: str) -> None:
     """Hands a message to WhatsApp by the number that was connected last; a failure is logged."""
-    async with caller.workspace() as db:
+    async with caller.look() as db:
         accounts = await rows.listing(db, rows.WHATSAPP_ACCOUNTS, caller.workspace_id, rows.Page(1))
     for account in accounts:
         try:

@@ -20,7 +20,7 @@ router = APIRouter(prefix=f"{WORKSPACE}/webhooks/{{webhook_id}}", responses=erro
 @router.get("/deliveries", operation_id="listWebhookDeliveries", response_model=list[models.WebhookDelivery])
 async def list_webhook_deliveries(caller: Member, webhook_id: UUID, page: Page) -> list[dict[str, Any]]:
     """The deliveries of one webhook with the attempts that were made, without what was sent."""
-    async with caller.workspace() as db:
+    async with caller.look() as db:
         if await rows.read(db, rows.WEBHOOKS, caller.workspace_id, webhook_id) is None:
             raise errors.not_found()
         return await rows.listing(db, queue.DELIVERIES, caller.workspace_id, page, {"webhook_id": webhook_id})

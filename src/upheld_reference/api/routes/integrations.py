@@ -29,7 +29,7 @@ _UPSTREAM: dict[int | str, dict[str, Any]] = {
 @router.get("/webhooks", operation_id="listWebhooks", response_model=list[models.Webhook])
 async def list_webhooks(caller: Member, page: Page) -> list[dict[str, Any]]:
     """The webhooks of the workspace, without their secrets."""
-    async with caller.workspace() as db:
+    async with caller.look() as db:
         return await rows.listing(db, rows.WEBHOOKS, caller.workspace_id, page)
 
 
@@ -48,7 +48,7 @@ async def create_webhook(caller: Member, body: models.WebhookIn) -> dict[str, An
 @router.get("/webhooks/{webhook_id}", operation_id="getWebhook", response_model=models.Webhook)
 async def get_webhook(caller: Member, webhook_id: UUID) -> dict[str, Any]:
     """One webhook, without its secret."""
-    async with caller.workspace() as db:
+    async with caller.look() as db:
         row = await rows.read(db, rows.WEBHOOKS, caller.workspace_id, webhook_id)
     if row is None:
         raise errors.not_found()
@@ -128,7 +128,7 @@ async def sign_up_whatsapp(caller: Member, body: models.SignUpIn) -> dict[str, A
 @router.get("/whatsapp", operation_id="getWhatsApp", response_model=list[models.WhatsAppAccount])
 async def get_whatsapp(caller: Member, page: Page) -> list[dict[str, Any]]:
     """The WhatsApp numbers of the workspace, with the age of each token and whether to rotate it."""
-    async with caller.workspace() as db:
+    async with caller.look() as db:
         accounts = await rows.listing(db, rows.WHATSAPP_ACCOUNTS, caller.workspace_id, page)
     return await _advised(caller, accounts)
 

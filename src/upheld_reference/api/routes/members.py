@@ -35,7 +35,7 @@ class RuleError(Exception):
 @router.get("", operation_id="listMembers", response_model=list[team_models.Member])
 async def list_members(caller: Member, page: Page) -> list[Row]:
     """The members of the workspace."""
-    async with caller.workspace() as db:
+    async with caller.look() as db:
         return await rows.listing(db, rows.MEMBERS, caller.workspace_id, page)
 
 
@@ -64,7 +64,7 @@ async def invite_member(caller: Member, body: team_models.InvitationIn) -> Row:
 @router.get("/{member_id}", operation_id="getMember", response_model=team_models.Member)
 async def get_member(caller: Member, member_id: UUID) -> Row:
     """One member."""
-    async with caller.workspace() as db:
+    async with caller.look() as db:
         row = await rows.read(db, rows.MEMBERS, caller.workspace_id, member_id)
     if row is None:
         raise errors.not_found()

@@ -36,7 +36,7 @@ async def search_workspace(
 @router.get("/message-logs", operation_id="listMessageLogs", response_model=list[models.MessageLog])
 async def list_message_logs(caller: Member, page: Page) -> list[dict[str, Any]]:
     """The message logs of the workspace."""
-    async with caller.workspace() as db:
+    async with caller.look() as db:
         return await rows.listing(db, rows.MESSAGE_LOGS, caller.workspace_id, page)
 
 
@@ -61,7 +61,7 @@ async def create_export(caller: Member, body: models.ExportIn) -> dict[str, Any]
 @router.get("/exports", operation_id="listExports", response_model=list[models.Export])
 async def list_exports(caller: Member, page: Page) -> list[dict[str, Any]]:
     """The exports of the workspace."""
-    async with caller.workspace() as db:
+    async with caller.look() as db:
         return await rows.listing(db, rows.EXPORTS, caller.workspace_id, page)
 
 
@@ -79,7 +79,7 @@ async def delete_export(caller: Member, export_id: UUID) -> Response:
 @router.get("/exports/{export_id}", operation_id="getExport", response_model=models.Export)
 async def get_export(caller: Member, export_id: UUID) -> dict[str, Any]:
     """One export."""
-    async with caller.workspace() as db:
+    async with caller.look() as db:
         row = await rows.read(db, rows.EXPORTS, caller.workspace_id, export_id)
     if row is None:
         raise errors.not_found()

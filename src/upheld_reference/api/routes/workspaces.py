@@ -23,7 +23,7 @@ _READ = "SELECT id, name, plan, retention_days FROM app.workspaces WHERE id = %s
 @router.get("", operation_id="getWorkspace", response_model=team_models.Workspace)
 async def get_workspace(caller: Member) -> Row:
     """The workspace."""
-    async with caller.workspace() as db:
+    async with caller.look() as db:
         row = await (await db.execute(_READ, [caller.workspace_id])).fetchone()
     if row is None:
         raise errors.not_found()
@@ -76,5 +76,5 @@ async def terminate_workspace(caller: Member, body: team_models.TerminationIn) -
 @router.get("/notices", operation_id="listNotices", response_model=list[team_models.Notice])
 async def list_notices(caller: Member, page: Page) -> list[Row]:
     """What the platform has told the people of the workspace."""
-    async with caller.workspace() as db:
+    async with caller.look() as db:
         return await rows.listing(db, rows.NOTICES, caller.workspace_id, page)

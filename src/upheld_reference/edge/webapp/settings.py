@@ -17,7 +17,7 @@ _SET_RETENTION = "setRetention"
 
 async def contents(caller: Caller) -> dict[str, Any]:
     """The workspace, and its webhooks when the caller's role may list them (else None)."""
-    async with caller.workspace() as db:
+    async with caller.look() as db:
         query = "SELECT name, plan, retention_days FROM app.workspaces WHERE id = %s"
         workspace = await (await db.execute(query, [caller.workspace_id])).fetchone()
         webhooks = None
