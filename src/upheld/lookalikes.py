@@ -14,11 +14,11 @@ from typing import NamedTuple
 
 from ahocorasick_rs import AhoCorasick
 
+from upheld.personal_numbers import FREE, personal_numbers
+
 LONGEST = 4096
 """Characters from which on nothing is taken for a few ordinary words any more."""
 
-# Not in the midst of a word; the letter of an escape as `\n` is none.
-_FREE = r"(?:(?<![A-Za-z0-9])|(?<=\\[nrt]))"
 _ENDS = r"(?![A-Za-z0-9])"
 
 
@@ -94,7 +94,7 @@ def _kind(label: str, starts: str, pattern: str, proven: Callable[[str], bool] |
 def _vendor(label: str, starts: str, rest: str, proven: Callable[[str], bool] | None = None) -> Kind:
     """A key that is known by how it begins: `starts` with the case in which it is written, `rest` what follows."""
     begins = "|".join(map(re.escape, starts.split()))
-    return _kind(label, starts.lower(), f"{_FREE}(?:{begins}){rest}{_ENDS}", proven)
+    return _kind(label, starts.lower(), f"{FREE}(?:{begins}){rest}{_ENDS}", proven)
 
 
 _VENDORS = (
@@ -102,7 +102,7 @@ _VENDORS = (
     _kind(
         "meta-token",
         "eaa",
-        _FREE + r"(?:(?<![A-Za-z0-9+/]{24})EAA[A-Za-z0-9]{20,}|EAA[A-Za-z0-9]{80,})" + _ENDS,
+        FREE + r"(?:(?<![A-Za-z0-9+/]{24})EAA[A-Za-z0-9]{20,}|EAA[A-Za-z0-9]{80,})" + _ENDS,
         _not_repeated,
     ),
     _vendor("aws-key", "AKIA ASIA", r"[A-Z0-9]{16}"),
@@ -143,7 +143,7 @@ _FORMS = (
         r"-----BEGIN [A-Z0-9 ]{0,40}PRIVATE KEY(?: BLOCK)?-----.*?(?:-----END [A-Z0-9 ]{0,40}PRIVATE KEY(?: BLOCK)?-----|\Z)",
     ),
     _kind(
-        "jwt", "eyj", _FREE + r"(?<![_-])eyJ[A-Za-z0-9_-]{5,}\.[A-Za-z0-9_-]*\.[A-Za-z0-9_-]*(?:\.[A-Za-z0-9_-]*){0,2}"
+        "jwt", "eyj", FREE + r"(?<![_-])eyJ[A-Za-z0-9_-]{5,}\.[A-Za-z0-9_-]*\.[A-Za-z0-9_-]*(?:\.[A-Za-z0-9_-]*){0,2}"
     ),
     _kind(
         "authorization",
@@ -257,7 +257,7 @@ SECRET_KEYS = frozenset(_spellings(_ALWAYS)) | {
 """Keys of mappings whose value is a secret."""
 
 KINDS = (*_VENDORS, *_FORMS, *_NAMES)
-"""Every kind that begins with a literal; numbers of persons (`_PERSONAL`) are known by their check digits."""
+"""Every kind that begins with a literal; numbers of persons (`personal_numbers.py`) are known by their check digits."""
 
 _STARTS: dict[str, list[Kind]] = {}
 for _one in KINDS:
@@ -266,58 +266,6 @@ for _one in KINDS:
 _LITERALS = tuple(_STARTS)
 _KINDS_AT = tuple(_STARTS[literal] for literal in _LITERALS)
 _AUTOMATON = AhoCorasick(_LITERALS)
-
-
-# --- numbers of persons --------------------------------------------------------------------------------------------------
-
-
-def _luhn(digits: str) -> bool:
-    """Whether the last digit is the check digit of the others (ISO/IEC 7812-1, annex B)."""
-    total = 0
-    for place, digit in enumerate(reversed(digits)):
-        number = int(digit) * (1 + place % 2)
-        total += number - 9 if number > 9 else number
-    return total % 10 == 0
-
-
-def _card(value: str) -> bool:
-    digits = re.sub(r"[ -]", "", value)
-    return len(set(digits)) > 2 and _luhn(digits)
-
-
-def _identity(value: str) -> bool:
-    """Whether it is a South African identity number: date of birth, sequence, citizenship, and a check digit."""
-    return 1 <= int(value[2:4]) <= 12 and 1 <= int(value[4:6]) <= 31 and _luhn(value)
-
-
-def _account(value: str) -> bool:
-    """Whether it is an IBAN: 1 modulo 97 with its first four characters behind the others (ISO 13616)."""
-    bare = value.replace(" ", "")
-    return int("".join(str(int(one, 36)) for one in bare[4:] + bare[:4])) % 97 == 1
-
-
-_LEFT, _RIGHT = _FREE + r"(?<![0-9][.-])", r"(?![A-Za-z0-9])(?![.-][0-9])"
-_IDENTIFIER = re.compile(r"(?:(?<![A-Za-z])[iI][dD]|(?<=[a-z])I[dD])[^A-Za-z0-9]{1,10}$")
-_UUID = re.compile(r"(?<![A-Za-z0-9])[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}(?![A-Za-z0-9])")
-_NUMERALS = re.compile(r"[0-9](?:[ -]?[0-9A-Z]){7,}")
-_PERSONAL: tuple[tuple[str, re.Pattern[str], Callable[[str], bool] | None], ...] = (
-    ("identity-number", re.compile(_LEFT + r"[0-9]{10}[01][0-9]{2}" + _RIGHT), _identity),
-    (
-        "card-number",
-        re.compile(
-            _LEFT
-            + r"(?:3[47][0-9]{2}(?:[ -]?[0-9]){11}|(?:4[0-9]{3}|5[1-5][0-9]{2}|2[2-7][0-9]{2}|6[05][0-9]{2})(?:[ -]?[0-9]){12})"
-            + _RIGHT
-        ),
-        _card,
-    ),
-    ("account-number", re.compile(_LEFT + r"[A-Z]{2}[0-9]{2}(?: ?[A-Z0-9]{4}){2,7}(?: ?[A-Z0-9]{1,3})?" + _RIGHT), _account),
-    (
-        "social-security-number",
-        re.compile(_LEFT + r"(?!000|666|9)[0-9]{3}-(?!00)[0-9]{2}-(?!0000)[0-9]{4}" + _RIGHT),
-        None,
-    ),
-)  # fmt: skip
 
 
 # --- looking -------------------------------------------------------------------------------------------------------------
@@ -380,16 +328,6 @@ def _escaped(
         yield Span(place(one.start), place(one.end), one.label)
 
 
-def _identifies(label: str, text: str, start: int, end: int) -> bool:
-    """Whether a long number has a card's digits by chance: behind a name whose last word is `id` one in fifty has, and some UUIDs have."""
-    if label != "card-number":
-        return False
-    if _IDENTIFIER.search(text[max(0, start - 16) : start]) is not None:
-        return True
-    around = _UUID.finditer(text, max(0, start - 36), end + 37)
-    return any(one.start() <= start and end <= one.end() for one in around)
-
-
 def _plain(text: str) -> Iterator[Span]:
     seen: dict[int, int] = {}
     for index, start, _ in _AUTOMATON.find_matches_as_indexes(lowered(text), overlapping=True):
@@ -402,12 +340,7 @@ def _plain(text: str) -> Iterator[Span]:
             group = found.lastgroup or 0
             if kind.proven is None or kind.proven(found.group(group)):
                 yield Span(*found.span(group), kind.label)
-    # Only around runs of numerals, for the patterns themselves begin with what every text has everywhere.
-    for run in _NUMERALS.finditer(text):
-        for label, pattern, proven in _PERSONAL:
-            for found in pattern.finditer(text, max(0, run.start() - 2), run.end() + 2):
-                if (proven is None or proven(found.group())) and not _identifies(label, text, *found.span()):
-                    yield Span(*found.span(), label)
+    yield from (Span(*one) for one in personal_numbers(text))
 
 
 def lowered(text: str) -> str:
