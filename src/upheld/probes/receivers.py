@@ -269,13 +269,18 @@ class Receivers(TenantCalls, Probe):
             raise Unobservable(f"a webhook could not be registered: {reply.subject} answered {reply.status}")
 
     def _secret(self, reply: Reply) -> str:
-        try:
-            secret = at(json.loads(reply.text), self._scheme.secret)
-        except (ValueError, RecursionError, Unobservable):
-            raise Unobservable(f"{reply.subject} gives no signing secret at {self._scheme.secret}") from None
+        secret = self._given(reply, self._scheme.secret, "signing secret")
         self._secrets += 1
-        self.session.redactor.add(str(secret), f"webhook secret {self._secrets}")
-        return str(secret)
+        self.session.redactor.add(secret, f"webhook secret {self._secrets}")
+        return secret
+
+    @staticmethod
+    def _given(reply: Reply, pointer: str, what: str) -> str:
+        """What an answer has at a JSON pointer; raises Unobservable with the word for it where it has nothing there."""
+        try:
+            return str(at(json.loads(reply.text), pointer))
+        except (ValueError, RecursionError, Unobservable):
+            raise Unobservable(f"{reply.subject} gives no {what} at {pointer}") from None
 
     def _call(self, operation: str, webhook: str, body: Any = None) -> Reply:
         objects = {self._scheme.object: webhook}
@@ -294,12 +299,8 @@ class Receivers(TenantCalls, Probe):
         reply = self._call(self._scheme.ping, webhook)
         if not reply.worked:
             raise Unobservable(f"nothing could be delivered: {self._scheme.ping} answered {reply.status}")
-        if self._scheme.delivery is None:
-            return ""
-        try:
-            return str(at(json.loads(reply.text), self._scheme.delivery))
-        except (ValueError, RecursionError, Unobservable):
-            raise Unobservable(f"{reply.subject} gives no id of the delivery at {self._scheme.delivery}") from None
+        pointer = self._scheme.delivery
+        return "" if pointer is None else self._given(reply, pointer, "id of the delivery")
 
     def _until_over(self, webhook: str, delivery: str, listener: Listener, done: Any) -> None:
         """Wait until `done`, or the delivery has come to its end; at most as long as a delivery may take."""
@@ -321,12 +322,12 @@ class Receivers(TenantCalls, Probe):
 
     def _status(self, listed: Any, delivery: str) -> Any:
         """What the list says of a delivery; of the first one where its id is not known."""
-        if self._scheme.delivery is None:
+        place = self._scheme.in_entry()
+        if self._scheme.delivery is None or place is None:
             return at(listed, self._scheme.status)
-        entries, _, status = self._scheme.status.partition("/0")
-        for entry in at(listed, entries):
+        for entry in at(listed, place[0]):
             if str(at(entry, self._scheme.delivery)) == delivery:
-                return at(entry, status)
+                return at(entry, place[1])
         raise Unobservable("the list does not have the delivery")
 
     def _signed(self, label: str, secret: str, listener: Listener, others: Sequence[tuple[str, str]]) -> SignedDelivery:

@@ -119,9 +119,14 @@ class Webhooks(Part):
     """Within this time a delivery arrives, and one that fails has been tried again."""
     signature: Signature
 
+    def in_entry(self) -> tuple[str, str] | None:
+        """Where the list of deliveries stands, and in an entry its status (JSON pointers); None where `status` is in no first entry."""
+        entries, first, status = f"{self.status}/".partition("/0/")
+        return (entries, f"/{status}".removesuffix("/")) if first else None
+
     @model_validator(mode="after")
     def _entries_are_found(self) -> Webhooks:
-        if self.delivery is not None and "/0" not in self.status:
+        if self.delivery is not None and self.in_entry() is None:
             raise PydanticCustomError(
                 "no_entry", "where delivery is given, status leads to the first entry of the list, like /0/status"
             )

@@ -158,12 +158,21 @@ def test_limits_are_of_hosts_that_something_is_sent_to(file: Path) -> None:
 
 def test_deliveries_with_ids_are_looked_for_in_a_list(file: Path) -> None:
     webhooks = "webhooks: {identity: owner, ping: ping, signature: {header: S, value: '(?P<signature>.+)'}, %s}\n"
-    file.write_text(WHOLE + webhooks % "delivery: /id, status: /status")
-    (said,) = mistakes(file)
-    assert said.startswith("target.yaml:24:")
-    assert "status leads to the first entry of the list, like /0/status" in said
-    file.write_text(WHOLE + webhooks % "delivery: /id")
-    assert load_target(file)[0].webhooks is not None
+    for status in ("/status", "/01/status"):
+        file.write_text(WHOLE + webhooks % f"delivery: /id, status: {status}")
+        (said,) = mistakes(file)
+        assert said.startswith("target.yaml:24:")
+        assert "status leads to the first entry of the list, like /0/status" in said
+    for status, found in (
+        ("/0/status", ("", "/status")),
+        ("/0", ("", "")),
+        ("/data/0/last/state", ("/data", "/last/state")),
+        ("/01/0/status", ("/01", "/status")),
+    ):
+        file.write_text(WHOLE + webhooks % f"delivery: /id, status: {status}")
+        described = load_target(file)[0].webhooks
+        assert described is not None
+        assert described.in_entry() == found
 
 
 def test_every_mistake_is_said_at_once(file: Path) -> None:
