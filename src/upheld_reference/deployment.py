@@ -69,26 +69,41 @@ class Deployment:
         self.stop()
 
 
+class Starting:
+    """A deployment that comes up in a process of its own, while whoever began it does something else."""
+
+    def __init__(self, sabotages: Sequence[str] = (), folder: Path | None = None) -> None:
+        """Begins one; ``folder`` must be new or empty, else DeploymentError is raised. Without it there is a new temporary one."""
+        if folder is not None and folder.exists() and not (folder.is_dir() and not any(folder.iterdir())):
+            raise DeploymentError(f"{folder} is not an empty folder; it would be removed when the deployment stops")
+        self._folder = Path(tempfile.mkdtemp(prefix="rivet-")) if folder is None else folder.absolute()
+        try:
+            self._process = _launch(self._folder, sabotages)
+        except BaseException:
+            shutil.rmtree(self._folder, ignore_errors=True)
+            raise
+
+    def ready(self) -> Deployment:
+        """The deployment, once it is ready; raises DeploymentError as ``start`` does."""
+        try:
+            return Deployment(self._folder, self._process, _await_ready(self._folder, self._process))
+        except BaseException:
+            self.stop()
+            raise
+
+    def stop(self) -> None:
+        """Gives it up and removes what it left."""
+        _end(self._process)
+        shutil.rmtree(self._folder, ignore_errors=True)
+
+
 def start(sabotages: Sequence[str] = (), folder: Path | None = None) -> Deployment:
     """Starts a deployment with the named sabotages and returns when it is ready.
 
     ``folder`` must be new or empty; without it there is a new temporary one. Raises DeploymentError, with the last lines
     that the process wrote to standard error, when it does not get ready within 30 s.
     """
-    if folder is not None and folder.exists() and not (folder.is_dir() and not any(folder.iterdir())):
-        raise DeploymentError(f"{folder} is not an empty folder; it would be removed when the deployment stops")
-    place = Path(tempfile.mkdtemp(prefix="rivet-")) if folder is None else folder.absolute()
-    try:
-        process = _launch(place, sabotages)
-    except BaseException:
-        shutil.rmtree(place, ignore_errors=True)
-        raise
-    try:
-        return Deployment(place, process, _await_ready(place, process))
-    except BaseException:
-        _end(process)
-        shutil.rmtree(place, ignore_errors=True)
-        raise
+    return Starting(sabotages, folder).ready()
 
 
 def _launch(folder: Path, sabotages: Sequence[str]) -> subprocess.Popen[str]:

@@ -17,6 +17,7 @@ import psycopg
 import pytest
 
 from upheld_reference import deployment as deployments
+from upheld_reference import embedded
 from upheld_reference.deployment import Deployment, DeploymentError
 
 Request = Callable[..., httpx.Response]
@@ -59,6 +60,19 @@ def test_a_signal_stops_it_clean(number: signal.Signals) -> None:
         os.kill(running.facts["pid"], number)
         assert left_of(running) == []
         assert running.wait(5) == 0
+
+
+def test_one_that_nobody_waits_for_is_given_up(tmp_path: Path) -> None:
+    starting = deployments.Starting(folder=tmp_path / "rivet")
+    starting.stop()
+    assert not (tmp_path / "rivet").exists()
+    with pytest.raises(DeploymentError, match="ended"):
+        starting.ready()
+    target = embedded()
+    target.begin()
+    target.__exit__(None, None, None)
+    with pytest.raises(DeploymentError, match="ended"):
+        target.__enter__()
 
 
 def test_it_stops_when_its_parent_is_killed(tmp_path: Path) -> None:

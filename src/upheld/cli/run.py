@@ -102,11 +102,10 @@ def run(
     kept = RunFolder(out)
     recording = Recording(ledger, out, lambda said: console.print(said, markup=False))
     stopping = context.with_resource(terminating())
-    with Audit(path, source, claims=wanted, state=state, waivers=waivers) as audit:
+    with Audit(path, source, claims=wanted, state=state, waivers=waivers, begin=True) as audit:
         count = workers_of(workers, len(audit.plan))
         # Before the work, so that a folder that cannot be written loses nothing, and that a killed run shows as one.
         kept.begin(assemble(audit, INTERRUPTED))
-        audit.begin_target()
         audit.parallel = bool(count)
         progress = Progress(console)
 

@@ -12,7 +12,7 @@ import shutil
 import tempfile
 import uuid
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor, wait
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
@@ -54,20 +54,27 @@ class Audit:
         catalogue: Catalogue | None = None,
         state: Path | None = None,
         waivers: Sequence[Path] = (),
+        begin: bool = False,
     ) -> None:
         """Load the checks and the policy and make the plan. Raises InputError with every mistake found.
 
         `waivers` are files of waivers besides the policy's own.
         `state` is where it is noted what is planted in targets that live longer than the run (by default the user's state folder).
+        `begin` lets a target that has to be started come up meanwhile; `start_target` waits for it.
         """
-        self.policy_file = policy.resolve()
-        self.folders = check_folders(self.policy_file)
-        self.catalogue = Catalogue.load(*self.folders) if catalogue is None else catalogue
-        today = datetime.now(UTC).date()
-        self.policy: Policy = load_policy(self.policy_file, self.catalogue, today=today, waivers=waivers)
-        self.selected = tuple(select(self.policy, claims)) if claims else ()
-        self.plan: tuple[PlannedCheck, ...] = plan(self.policy, self.catalogue, self.selected)
         self.source = source
+        self._begun = source.begun() if begin and source is not None else None
+        self.policy_file = policy.resolve()
+        try:
+            self.folders = check_folders(self.policy_file)
+            self.catalogue = Catalogue.load(*self.folders) if catalogue is None else catalogue
+            today = datetime.now(UTC).date()
+            self.policy: Policy = load_policy(self.policy_file, self.catalogue, today=today, waivers=waivers)
+            self.selected = tuple(select(self.policy, claims)) if claims else ()
+            self.plan: tuple[PlannedCheck, ...] = plan(self.policy, self.catalogue, self.selected)
+        except BaseException:
+            self._give_up()
+            raise
         self.listeners = list(listeners)
         self.results: dict[str, CheckResult] = {}
         self.lost: dict[str, str] = {}
@@ -88,7 +95,6 @@ class Audit:
         self.fault: UpheldError | None = None
         self._stack = contextlib.ExitStack()
         self._beside = ThreadPoolExecutor(1)
-        self._coming: Future[Path] | None = None
         self._ready = False
         self._by_key = {one.key: one for one in self.plan}
         self._by_node = {f"{one.claim}::{one.check}": one for one in self.plan}
@@ -112,7 +118,8 @@ class Audit:
             self.target_fault = "no target was named"
         else:
             try:
-                self.target_file = self._coming.result() if self._coming else self._enter(self.source)
+                begun, self._begun = self._begun, None
+                self.target_file = self._stack.enter_context(self.source.started(Names(self.catalogue), begun))
             except TargetUnavailable as error:
                 self.target_fault = str(error)
             self.left_before = self.left_now()
@@ -120,13 +127,11 @@ class Audit:
         for listener in self.when_started:
             listener()
 
-    def begin_target(self) -> None:
-        """Let a target that has to be started come up beside what else there is to do; `start_target` waits for it."""
-        if self.source is not None and self.source.file is None and not self._ready and self._coming is None:
-            self._coming = self._beside.submit(self._enter, self.source)
-
-    def _enter(self, source: TargetSource) -> Path:
-        return self._stack.enter_context(source.started(Names(self.catalogue)))
+    def _give_up(self) -> None:
+        """Stop a target that was begun and that nothing waits for."""
+        begun, self._begun = self._begun, None
+        if begun is not None:
+            begun.__exit__(None, None, None)
 
     @cached_property
     def journal(self) -> Path | None:
@@ -254,9 +259,7 @@ class Audit:
 
     def close(self) -> None:
         """Stop the target and remove scratch files."""
-        # One that still comes up has nothing on the stack yet.
-        if self._coming is not None:
-            wait([self._coming])
+        self._give_up()
         self._stack.close()
 
     @contextlib.contextmanager

@@ -2,7 +2,8 @@
 
 An installed package offers targets under the entry point group `upheld.targets`: a callable that takes the names of
 sabotages and gives a context manager over the path of a target file. It raises LookupError for a sabotage that it does
-not know, and any other exception when the target cannot be started.
+not know, and any other exception when the target cannot be started. The context manager may have a method `begin` that
+lets the target come up and does not wait for it; leaving it then ends what was begun, whether the block was entered or not.
 """
 
 from __future__ import annotations
@@ -31,8 +32,25 @@ class TargetSource:
     file: Path | None = None
     entry: EntryPoint | None = None
 
+    def begun(self) -> AbstractContextManager[Path] | None:
+        """What `started` takes to go on from, where the target could be begun beside what else there is to do; else None.
+
+        Raises InputError when a sabotage is wrong. What else keeps it from starting is for `started` to find.
+        """
+        if self.entry is None:
+            return None
+        with contextlib.suppress(TargetUnavailable), self._told():
+            context = self._provided(self.entry)
+            begin: Callable[[], object] | None = getattr(context, "begin", None)
+            if begin is not None:
+                begin()
+                return context
+        return None
+
     @contextlib.contextmanager
-    def started(self, checks: Collection[str] | None = None) -> Iterator[Path]:
+    def started(
+        self, checks: Collection[str] | None = None, begun: AbstractContextManager[Path] | None = None
+    ) -> Iterator[Path]:
         """The path of the target file, with what it describes started for the block; `checks` are the names of all there are.
 
         Raises InputError when the file or a sabotage is wrong, TargetUnavailable when the target does not start.
@@ -42,16 +60,9 @@ class TargetSource:
             yield self.file
             return
         assert self.entry is not None  # noqa: S101  (a source has a file or a provider)
-        try:
-            provider: Provider = self.entry.load()
-            context = provider(self.sabotages)
+        with self._told():
+            context = self._provided(self.entry) if begun is None else begun
             path = context.__enter__()
-        except LookupError as error:
-            raise InputError([Mistake("--sabotage", 0, 0, str(error.args[0] if error.args else error))]) from error
-        except (
-            Exception
-        ) as error:  # Whatever keeps the target from starting: no claim is decided, and the reason is kept.
-            raise TargetUnavailable(f"{self.name} did not start: {type(error).__name__}: {error}") from error
         try:
             try:
                 load_target(path)
@@ -61,6 +72,22 @@ class TargetSource:
             yield path
         finally:
             context.__exit__(None, None, None)
+
+    def _provided(self, entry: EntryPoint) -> AbstractContextManager[Path]:
+        provider: Provider = entry.load()
+        return provider(self.sabotages)
+
+    @contextlib.contextmanager
+    def _told(self) -> Iterator[None]:
+        """Say why a target does not start as those who audit it are to hear it."""
+        try:
+            yield
+        except LookupError as error:
+            raise InputError([Mistake("--sabotage", 0, 0, str(error.args[0] if error.args else error))]) from error
+        except (
+            Exception
+        ) as error:  # Whatever keeps the target from starting: no claim is decided, and the reason is kept.
+            raise TargetUnavailable(f"{self.name} did not start: {type(error).__name__}: {error}") from error
 
 
 def installed() -> dict[str, EntryPoint]:

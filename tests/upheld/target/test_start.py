@@ -7,6 +7,7 @@ import contextlib
 import pytest
 
 from upheld.errors import InputError, TargetUnavailable
+from upheld.plugin.audit import Audit
 from upheld.target.start import TargetSource, find
 
 
@@ -36,6 +37,73 @@ def test_a_provider_is_started_and_stopped(tmp_path):
     with source(provider, "one").started() as path:
         assert path.name == "target.yaml"
     assert said == [("start", ("one",)), "stop"]
+
+
+class Begun:
+    """A provider whose target comes up by itself once it was begun."""
+
+    def __init__(self, folder, said, fault=None):
+        self.folder, self.said, self.fault = folder, said, fault
+
+    def __call__(self, _sabotages):
+        return self
+
+    def begin(self):
+        self.said.append("begin")
+        if self.fault is not None:
+            raise self.fault
+
+    def __enter__(self):
+        if not self.said:
+            self.begin()
+        self.said.append("wait")
+        path = self.folder / "target.yaml"
+        path.write_text("upheld: target/1\nname: x\nenvironment: staging\n")
+        return path
+
+    def __exit__(self, *_):
+        self.said.append("stop")
+
+
+def test_a_provider_may_begin_its_target_before_anybody_waits_for_it(tmp_path):
+    said = []
+    found = source(Begun(tmp_path, said))
+    begun = found.begun()
+    assert said == ["begin"]
+    with found.started(begun=begun):
+        assert said == ["begin", "wait"]
+    assert said == ["begin", "wait", "stop"]
+
+
+def test_what_cannot_be_begun_says_why_when_it_is_started(tmp_path):
+    @contextlib.contextmanager
+    def provider(_):
+        yield tmp_path
+
+    assert source(provider).begun() is None
+    assert TargetSource("file", file=tmp_path / "target.yaml").begun() is None
+    with pytest.raises(InputError, match="no sabotage is called"):
+        source(Begun(tmp_path, [], LookupError("no sabotage is called 'x'"))).begun()
+    broken = source(Begun(tmp_path, [], RuntimeError("no room")))
+    assert broken.begun() is None
+    broken = source(Begun(tmp_path, [], RuntimeError("no room")))
+    with pytest.raises(TargetUnavailable, match="no room"), broken.started():
+        pass
+
+
+@pytest.mark.parametrize("wrong", [True, False])
+def test_a_target_that_was_begun_is_stopped_whether_it_was_waited_for_or_not(tmp_path, wrong):
+    said = []
+    policy = tmp_path / "policies.yaml"
+    claim = "  - {id: a, statement: It is so., section: S, severity: low, owner: platform, checks: []}\n"
+    policy.write_text(f"upheld: policy/1\nname: x\nclaims:\n{claim}" + ("nonsense: 1\n" if wrong else ""))
+    if wrong:
+        with pytest.raises(InputError):
+            Audit(policy, source(Begun(tmp_path, said)), begin=True)
+    else:
+        with Audit(policy, source(Begun(tmp_path, said)), begin=True):
+            pass
+    assert said == ["begin", "stop"]
 
 
 def test_a_provider_that_fails_is_a_target_that_is_not_available():
