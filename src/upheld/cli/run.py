@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 from collections.abc import Sequence
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Self
 
@@ -23,6 +24,7 @@ from upheld.evidence import inputs
 from upheld.keeping import INTERRUPTED, NotWritten, RunFolder
 from upheld.plugin import AUDIT
 from upheld.plugin.audit import Audit
+from upheld.plugin.forking import forked_workers
 from upheld.reporting import run_json, terminal
 from upheld.reporting.progress import Progress
 from upheld.running import assemble, described_target, exit_code
@@ -31,9 +33,11 @@ from upheld.running import assemble, described_target, exit_code
 class Prepared:
     """Hands the audit of this command to the pytest plugin."""
 
-    def __init__(self, audit: Audit) -> None:
+    def __init__(self, audit: Audit, worker: str | None = None) -> None:
+        """`worker` is how pytest-xdist starts one; None where it does so by itself."""
         self.__name__ = AUDIT
         self.audit = audit
+        self.worker = worker
 
 
 @click.command()
@@ -173,7 +177,8 @@ def engine(audit: Audit, workers: int) -> None:
     os.environ.pop("PYTEST_ADDOPTS", None)
     os.environ.pop("PYTEST_PLUGINS", None)
     try:
-        code = pytest.main(arguments, plugins=[Prepared(audit)])
+        with forked_workers(audit.scratch, audit.folders, audit.catalogue) if workers else nullcontext() as worker:
+            code = pytest.main(arguments, plugins=[Prepared(audit, worker)])
     finally:
         for name, value in saved.items():
             os.environ.pop(name, None) if value is None else os.environ.__setitem__(name, value)

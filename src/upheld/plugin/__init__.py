@@ -87,10 +87,15 @@ def _looks_like_policy(path: Path) -> bool:
     return any(line.startswith((b"upheld:", b"claims:", b"extends:")) for line in head.splitlines())
 
 
+def _prepared(config: pytest.Config) -> Any:
+    """What `upheld run` registered; None in any other run of pytest."""
+    return config.pluginmanager.get_plugin(AUDIT)
+
+
 def _audit(config: pytest.Config, policy: Path) -> Audit:
     """The audit of this run: the one that `upheld run` prepared, or one made from the command line."""
     if _audits not in config.stash:
-        prepared = config.pluginmanager.get_plugin(AUDIT)
+        prepared = _prepared(config)
         if prepared is None:
             from upheld.plugin.audit import Audit  # noqa: PLC0415
             from upheld.target.start import find  # noqa: PLC0415
@@ -119,7 +124,11 @@ def _workshop(config: pytest.Config, policy: Path) -> Workshop:
             config.stash[_workshops] = _audit(config, policy).workshop()
         else:
             brief = Brief.read(Path(workerinput["upheld_brief"]))
-            config.stash[_workshops] = Workshop(brief.plan, lambda: brief, lambda: Ground.read(brief.scratch))
+            from upheld.plugin.forking import catalogue_of  # noqa: PLC0415
+
+            config.stash[_workshops] = Workshop(
+                brief.plan, lambda: brief, lambda: Ground.read(brief.scratch), catalogue=catalogue_of(brief.folders)
+            )
             # Now, while the target starts: loading them takes longer than anything else of a worker's beginning.
             config.stash[_workshops].load()
         config.add_cleanup(config.stash[_workshops].close)
@@ -177,6 +186,9 @@ class Distribution:
 def pytest_configure(config: pytest.Config) -> None:
     """Register the hooks that need pytest-xdist, and refuse distributions that lose items."""
     config.pluginmanager.register(Distribution(), "upheld-distribution")
+    prepared = _prepared(config)
+    if prepared is not None and prepared.worker is not None:
+        config.option.tx = [prepared.worker] * len(config.option.tx)
     if config.getoption("dist", "no") in {"loadgroup", "loadscope", "loadfile"} and _policy_named(config) is not None:
         raise pytest.UsageError("--dist loadgroup, loadscope and loadfile lose or ignore checks; use load or worksteal")
 
