@@ -12,7 +12,7 @@ from starlette.concurrency import run_in_threadpool
 from upheld_reference import passwords
 from upheld_reference.api import sessions
 from upheld_reference.api.sessions import SessionTokens
-from upheld_reference.database.scope import workspace_scope
+from upheld_reference.database.scope import single_statements, workspace_scope
 from upheld_reference.logs import security_log
 
 if TYPE_CHECKING:
@@ -88,7 +88,7 @@ async def prove(shared: Services, email: str, password: str) -> dict[str, Any]:
     """
     account = email.lower()
     _refuse_locked(shared, account)
-    async with shared.pool.connection() as db:
+    async with single_statements(shared.pool) as db:
         row = await (await db.execute("SELECT * FROM app.member_for_login(%s)", [account])).fetchone()
     # An unknown address takes as long as a wrong password, so that the time does not tell who has an account.
     stored = (row and row["password_hash"]) or _NOBODYS_HASH

@@ -15,7 +15,7 @@ from starlette.exceptions import HTTPException
 from upheld_reference.api import errors, roles, sessions
 from upheld_reference.audit import log
 from upheld_reference.audit.log import Entry
-from upheld_reference.database.scope import Connection, Reader, workspace_look, workspace_scope
+from upheld_reference.database.scope import Connection, Reader, single_statements, workspace_look, workspace_scope
 from upheld_reference.logs import security_log
 from upheld_reference.services import Services
 
@@ -75,7 +75,7 @@ async def authenticated(
     claims = shared.signer.verify(credentials.credentials) if credentials else None
     if claims is None:
         raise errors.unauthenticated()
-    async with workspace_look(shared.pool, claims.workspace_id) as db:
+    async with single_statements(shared.pool) as db:
         holder = await sessions.holder(db, claims)
     if holder is None or not sessions.admits(holder):
         raise errors.unauthenticated()

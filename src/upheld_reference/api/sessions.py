@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 from upheld_reference.api.tokens import Claims, TokenSigner
-from upheld_reference.database.scope import Connection, Pool, Reader, workspace_scope
+from upheld_reference.database.scope import Connection, Pool, Reader, single_statements, workspace_scope
 from upheld_reference.logs import security_log
 
 _RANDOM_BYTES = 32
@@ -44,20 +44,10 @@ class SessionTokens:
     """How long the access token is valid."""
 
 
-_HOLDER = """
-    SELECT m.email, m.role, w.plan, m.disabled_at IS NULL AS enabled,
-        s.revoked_at IS NULL AND s.expires_at > now() AS session_lives, w.terminated_at IS NULL AS workspace_lives
-    FROM app.sessions s
-        JOIN app.members m ON m.id = s.member_id AND m.workspace_id = s.workspace_id
-        JOIN app.workspaces w ON w.id = s.workspace_id
-    WHERE s.id = %s AND s.member_id = %s AND s.workspace_id = %s
-"""
-
-
 async def holder(db: Reader, claims: Claims) -> Holder | None:
     """Who holds the session of ``claims`` now; None when there is no such session or member."""
-    values = [claims.session_id, claims.member_id, claims.workspace_id]
-    row = await (await db.execute(_HOLDER, values)).fetchone()
+    query = "SELECT * FROM app.session_holder(%s, %s, %s)"
+    row = await (await db.execute(query, [claims.session_id, claims.member_id, claims.workspace_id])).fetchone()
     return Holder(**row) if row else None
 
 
@@ -84,7 +74,7 @@ async def refresh(pool: Pool, signer: TokenSigner, refresh_token: str) -> Sessio
     A token that was exchanged before ends its session, for then two have it and one of them is a thief (RFC 9700 §4.14.2).
     """
     digest = digest_of(refresh_token)
-    async with pool.connection() as db:
+    async with single_statements(pool) as db:
         query = "SELECT * FROM app.session_of_refresh_token(%s)"
         known = await (await db.execute(query, [digest])).fetchone()
     if known is None:
@@ -134,7 +124,7 @@ async def revoke_by_token(pool: Pool, signer: TokenSigner, token: str) -> UUID |
     if claims is not None:
         workspace_id, session_id = claims.workspace_id, claims.session_id
     else:
-        async with pool.connection() as db:
+        async with single_statements(pool) as db:
             query = "SELECT * FROM app.session_of_refresh_token(%s)"
             known = await (await db.execute(query, [digest_of(token)])).fetchone()
         if known is None:

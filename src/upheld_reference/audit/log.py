@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from psycopg.types.json import Jsonb
 
 from upheld_reference.audit import chain
+from upheld_reference.database.scope import single_statements
 
 if TYPE_CHECKING:
     from uuid import UUID
@@ -85,7 +86,7 @@ class AuditLog:
 
     async def record(self, entry: Entry) -> None:
         """Adds ``entry`` and commits."""
-        async with self._pool.connection() as db:
+        async with single_statements(self._pool) as db:
             await record(db, entry)
 
 

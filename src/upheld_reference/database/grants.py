@@ -39,6 +39,7 @@ GRANTED: Mapping[str, Mapping[str, tuple[str, ...]]] = {
         "app.notices": ("INSERT", "SELECT"),
         "app.refresh_tokens": ("INSERT", "SELECT"),
         "app.refresh_tokens.exchanged_at": ("UPDATE",),
+        "app.session_holder()": ("EXECUTE",),
         "app.session_of_refresh_token()": ("EXECUTE",),
         "app.sessions": ("INSERT", "SELECT"),
         "app.sessions.revoked_at": ("UPDATE",),

@@ -50,14 +50,21 @@ class Reader(Protocol):
 
 
 @asynccontextmanager
+async def single_statements(pool: Pool) -> AsyncIterator[Connection]:
+    """A connection on which each statement is a transaction of its own, and one message; no workspace is set."""
+    async with pool.connection() as connection:
+        await connection.set_autocommit(True)
+        yield connection
+
+
+@asynccontextmanager
 async def workspace_scope(pool: Pool, workspace_id: UUID) -> AsyncIterator[Connection]:
     """One transaction that sees the rows of ``workspace_id`` only; commits at the end, rolls back on an exception.
 
     The setting is local to the transaction, so that a connection goes back to the pool with no workspace set.
     """
-    async with pool.connection() as connection:
+    async with single_statements(pool) as connection:
         # The transaction is begun by hand, in one message with the setting: every request would wait for another answer.
-        await connection.set_autocommit(True)
         await _message(connection, f"BEGIN; {_SET}", [str(workspace_id)])
         yield connection
 
@@ -65,8 +72,7 @@ async def workspace_scope(pool: Pool, workspace_id: UUID) -> AsyncIterator[Conne
 @asynccontextmanager
 async def workspace_look(pool: Pool, workspace_id: UUID) -> AsyncIterator[Reader]:
     """Statements that see the rows of ``workspace_id`` only, each in a transaction and a message of its own."""
-    async with pool.connection() as connection:
-        await connection.set_autocommit(True)
+    async with single_statements(pool) as connection:
         yield _Look(connection, workspace_id)
 
 

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from upheld_reference.api import logins, sessions
 from upheld_reference.api.session import Caller
 from upheld_reference.api.tokens import Claims
-from upheld_reference.database.scope import workspace_look, workspace_scope
+from upheld_reference.database.scope import single_statements, workspace_scope
 from upheld_reference.services import Services
 
 _RANDOM_BYTES = 32
@@ -58,7 +58,7 @@ class BrowserSessions:
         if cookie is None or session is None:
             return None
         claims = session.claims
-        async with workspace_look(shared.pool, claims.workspace_id) as db:
+        async with single_statements(shared.pool) as db:
             holder = await sessions.holder(db, claims)
         if holder is None or not sessions.admits(holder):
             self._sessions.pop(_digest(cookie), None)
