@@ -298,10 +298,7 @@ class TwoTenants:
             return None
         # HEAD is GET without the body: counted apart, it would be a second budget.
         method = "GET" if request.method == "HEAD" and "limit by method" not in self.on else request.method
-        keys = [("client", method, route, client)]
-        user = self.caller(request)
-        if user and "limit by address only" not in self.on:
-            keys.append(("account", method, route, user))
+        keys = self.counted_for(self.caller(request), client, method, route)
         now, wait = time.monotonic(), 0.0
         for key in keys:
             if "address spent before" in self.on and key[0] == "client" and key not in self.windows:
@@ -318,6 +315,17 @@ class TwoTenants:
         if not wait:
             return None
         return self.limited()
+
+    def counted_for(self, user: str | None, client: str, *operation: str) -> list[tuple[str, ...]]:
+        """Whom the limit counts a request for."""
+        if "one limit for all from an address" in self.on:
+            return [("client", client)]
+        if "limit by account at address" in self.on:
+            return [("both", *operation, client, user or "")]
+        keys = [("client", *operation, client)]
+        if user and "limit by address only" not in self.on:
+            keys.append(("account", *operation, user))
+        return keys[-1:] if "limit by account or else address" in self.on else keys
 
     def limited(self) -> Response:
         """What a client gets who is limited."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Annotated
 
 from pydantic import Field
@@ -25,13 +25,17 @@ _ADDRESSES_NEEDED = 3
 
 @dataclass(frozen=True)
 class _Subject:
-    """What is to be limited: the operation of `case`, without credentials or as `identity`, or the page at `url`."""
+    """What is to be limited: the operation of `case`, without credentials or as `identity`, or the page at `url`.
+
+    `shown` is the burst that shows its limit, where that is one for several subjects.
+    """
 
     name: str
     expected: str
     case: Case | None = None
     url: str = ""
     identity: str | None = None
+    shown: Burst | None = None
 
 
 _Seen = tuple[_Subject, Burst]
@@ -48,18 +52,22 @@ def every_operation_is_limited(
     target declares as limited) with a valid Retry-After within `budget_requests` requests in quick succession, and an
     ordinary answer after that time.
 
-    How: per client address without credentials from one address; per account as one throw-away identity from several
-    source addresses in turn, so that no address reaches its own limit. Requests are harmless: identifiers that name nothing
-    and bodies that are refused. All are burst first, then the longest Retry-After is waited for once, then all are asked again.
-    Where an operation has no limit, another call that reads must work for one of the identities (control), or the API refuses
-    everybody; a page without a limit must be there.
+    How: an operation that needs an account is called as one throw-away identity from one address until that is limited. What is
+    sent right after it shows whose limit that is: the address's, if a request without credentials from there is limited too;
+    the account's, if its request from another address is, and one without credentials is not. Whichever does not show gets a
+    burst of its own, as each public operation and page has: without credentials from one address, or as the identity from
+    several source addresses in turn, so that no address reaches its own limit. Requests are harmless: identifiers that name
+    nothing and bodies that are refused. All are burst first, then the longest Retry-After is waited for once, then all are
+    asked again. Where an operation has no limit, another call that reads must work for one of the identities (control), or the
+    API refuses everybody; a page without a limit must be there.
 
     Refuted by: an operation without a limit, a limit for addresses only, a missing or invalid Retry-After, a limit that
     does not end when it says.
 
     Cannot see: limits over longer times than a burst takes, and limits that count only well-formed requests of an operation
-    for which the target names no harmless ones. A target that declares fewer than three source addresses leaves the limit
-    per account unobserved.
+    for which the target names no harmless ones; whether an address is limited by what it sends without credentials to an
+    operation that needs them, where it is by what it sends with them. A target that declares fewer than three source addresses
+    leaves the limit per account unobserved.
 
     References: RFC 6585 §4, RFC 9110 §10.2.3, OWASP API4:2023.
     """
@@ -77,12 +85,18 @@ def every_operation_is_limited(
         if case.left_out:
             yield LeftOut(case, case.left_out)
             continue
-        each_account = not case.operation.public and not unable
         per_address = _Subject(f"{case}, per client address", expected % "address", case)
         per_account = _Subject(f"{case}, per account", expected % "account", case, identity=account)
-        alone = _seen(api, per_address, budget_requests)
-        spread = _seen(api, per_account, budget_requests, addresses) if each_account else None
-        if _mixed_up(spread, alone):
+        by_account = not case.operation.public and not unable
+        both = _one_burst(api, case.id, account, budget_requests, addresses) if by_account else None
+        per_address, alone = _address_of(both, per_address) or (per_address, _seen(api, per_address, budget_requests))
+        spread: Burst | str | None = None
+        if by_account:
+            per_account, spread = _account_of(both, per_account) or (
+                per_account,
+                _seen(api, per_account, budget_requests, addresses),
+            )
+        if _mixed_up(per_account, spread, alone):
             # What others sent lately from this address was counted with the burst: once more, when that is forgotten.
             if waiting and case.id not in put_off:
                 put_off.add(case.id)
@@ -92,7 +106,7 @@ def every_operation_is_limited(
             alone = _seen(api, per_address, budget_requests)
         yield from _wrong(per_address, alone, wait_at_most_seconds, limited, unlimited)
         if spread is not None:
-            spread = _may_be_the_address(spread, alone, budget_requests) or spread
+            spread = _may_be_the_address(per_account, spread, alone, budget_requests) or spread
             yield from _wrong(per_account, spread, wait_at_most_seconds, limited, unlimited)
     if unable:
         yield NotObserved("every operation, per account", unable)
@@ -148,9 +162,9 @@ def _wrong(
     elif asked > wait_at_most_seconds:
         unseen = f"limited for {asked:.0f} s, longer than is waited for, so that recovery was not seen"
     if observed:
-        yield Finding(one.name, False, one.expected, observed, seen=(burst,))
+        yield Finding(one.name, False, one.expected, observed, seen=(one.shown or burst,))
     elif unseen:
-        yield NotObserved(one.name, unseen, one.expected, seen=(burst,))
+        yield NotObserved(one.name, unseen, one.expected, seen=(one.shown or burst,))
     else:
         limited.append((one, burst))
 
@@ -200,25 +214,66 @@ def _seen(api: Api, one: _Subject, budget_requests: int, addresses: tuple[str, .
         return unobservable.reason
 
 
+def _one_burst(
+    api: Api, operation: str, account: str, budget_requests: int, addresses: tuple[str, ...]
+) -> Burst | None:
+    """The burst of an account from one address, and what shows whose limit ended it; None where it shows nothing of either."""
+    # Should the last address be the one that the burst comes from, then it shows nothing of the account.
+    others = ((None, ""), (account, addresses[-1]), (None, addresses[-1]))
+    try:
+        burst = api.burst(operation, account, budget_requests, others=others)
+    except Unobservable:
+        return None
+    return None if burst.ordinary is None else burst
+
+
+def _address_of(both: Burst | None, one: _Subject) -> _Seen | None:
+    """The limit of the address that the burst came from; None where it does not show."""
+    if both is None or not both.others or both.others[0].first_limited is None:
+        return None
+    return replace(one, shown=both), _ended_by(both, both.others[0])
+
+
+def _account_of(both: Burst | None, one: _Subject) -> _Seen | None:
+    """The limit of the account that sent the burst, or that it met none; None where it may be that of an address."""
+    if both is None:
+        return None
+    if not both.others:
+        return replace(one, shown=both), both
+    _, elsewhere, anonymous = both.others
+    if elsewhere.first_limited is None or anonymous.first_limited is not None:
+        return None
+    return replace(one, shown=both), _ended_by(both, elsewhere)
+
+
+def _ended_by(burst: Burst, last: Burst) -> Burst:
+    """The burst whose answer that is limited is the one that another got after it."""
+    return replace(
+        last, statuses=(*burst.statuses, *last.statuses), first_limited=burst.requests, ordinary=burst.ordinary
+    )
+
+
 def _asked(burst: Burst | str) -> float:
     """The seconds that the limit of a burst asks to wait; 0 where it does not say."""
     return 0.0 if isinstance(burst, str) else burst.retry_after_seconds or 0.0
 
 
-def _mixed_up(spread: Burst | str | None, alone: Burst | str) -> bool:
+def _mixed_up(one: _Subject, spread: Burst | str | None, alone: Burst | str) -> bool:
     """Whether the limit met from several addresses may be each address's own, and asking again could tell."""
-    return isinstance(spread, Burst) and not _tellable(spread, alone) and _asked(alone) > 0
+    return isinstance(spread, Burst) and not _tellable(one, spread, alone) and _asked(alone) > 0
 
 
-def _tellable(spread: Burst, alone: Burst | str) -> bool:
+def _tellable(one: _Subject, spread: Burst, alone: Burst | str) -> bool:
     """Whether a limit that was met from several addresses cannot be each address's own."""
+    if one.shown is not None:
+        return True
     limit = None if isinstance(alone, str) else alone.first_limited
     return spread.first_limited is None or limit is None or 2 * spread.most_from_one_address < limit
 
 
-def _may_be_the_address(spread: Burst | str, alone: Burst | str, budget: int) -> str:
+def _may_be_the_address(one: _Subject, spread: Burst | str, alone: Burst | str, budget: int) -> str:
     """Why a limit that was met from several addresses may be each address's own; empty when it cannot be."""
-    if isinstance(spread, str) or _tellable(spread, alone):
+    if isinstance(spread, str) or _tellable(one, spread, alone):
         return ""
     limit = 0 if isinstance(alone, str) else alone.first_limited or 0
     needed = -(-budget // max(1, limit // 2)) + 1
@@ -239,4 +294,4 @@ def _recovered(api: Api, one: _Subject, burst: Burst) -> Finding | NotObserved:
     observed = f"limited at request {number} with {status}, Retry-After {burst.retry_after}, then {after.status}"
     if after.limited:
         observed = f"limited with {status}, and still limited when the time of Retry-After {burst.retry_after} was over"
-    return Finding(one.name, not after.limited, one.expected, observed, seen=(burst, after))
+    return Finding(one.name, not after.limited, one.expected, observed, seen=(one.shown or burst, after))

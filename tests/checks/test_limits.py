@@ -11,6 +11,7 @@ import pytest
 from upheld import Finding, LeftOut, NotObserved, Unobservable
 from upheld.catalogue import Catalogue
 from upheld.probes.api import Api
+from upheld.probes.bursts import THREADS
 from upheld.probes.clock import Clock
 from upheld.probes.logs import Logs
 
@@ -64,7 +65,14 @@ def unseen(found: Found) -> list[str]:
 
 @pytest.mark.parametrize(
     "switches",
-    [(), ("date retry-after",), ("limit as 200 text",), ("limit as 401 text",), ("address spent before",)],
+    [
+        (),
+        ("date retry-after",),
+        ("limit as 200 text",),
+        ("limit as 401 text",),
+        ("address spent before",),
+        ("limit by account or else address",),
+    ],
 )
 def test_a_limit_is_recognised_and_nothing_is_created(run: Any, switches: tuple[str, ...]) -> None:
     found, server = run(LIMITED, *switches)
@@ -82,6 +90,7 @@ def test_a_limit_is_recognised_and_nothing_is_created(run: Any, switches: tuple[
         ("no retry-after", "without Retry-After", 20),
         ("zero retry-after", "neither whole seconds from 1", 20),
         ("limit by address only", "not limited", 9),
+        ("limit by account at address", "not limited", 9),
         ("home stays limited", "still limited when the time of Retry-After 1 was over", 1),
     ],
 )
@@ -90,6 +99,29 @@ def test_what_is_wrong_with_a_limit(run: Any, switch: str, words: str, count: in
     assert len(failed(found)) == count
     assert all(words in one for one in failed(found))
     assert unseen(found) == []
+
+
+def test_one_burst_shows_the_limits_of_address_and_account(run: Any) -> None:
+    found, server = run(LIMITED)
+    assert [one.passed for one in found if isinstance(one, Finding) and str(one.subject).startswith("search")] == [
+        True
+    ] * 2
+    asked = [path for _, path in server.asked if path.endswith("/search")]
+    # The burst, what was under way with its last request, the three that ask whose limit it is, and each of both afterwards.
+    assert len(asked) <= LIMIT + THREADS + 3 + 2
+
+
+def test_what_is_not_limited_for_an_account_at_one_address_is_burst_once_more_without_it_only(run: Any) -> None:
+    found, server = run(LIMITED, "search unlimited")
+    assert len(failed(found)) == 2
+    assert len([path for _, path in server.asked if path.endswith("/search")]) == 2 * BUDGET
+
+
+def test_a_limit_of_addresses_for_all_operations_together_is_taken_for_no_account_s(run: Any) -> None:
+    found, _ = run(LIMITED, "one limit for all from an address")
+    accounts = [one for one in found if str(one.subject).endswith("per account")]
+    assert len(accounts) == 9
+    assert not any(isinstance(one, Finding) and one.passed for one in accounts)
 
 
 def test_what_is_broken_shows_nothing_of_its_limits(run: Any) -> None:

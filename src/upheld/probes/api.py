@@ -26,7 +26,7 @@ from upheld.probes.api_requests import (
 )
 from upheld.probes.api_variants import VARIANTS, Variant, applies, claimed_address, varied
 from upheld.probes.base import Probe, Session, look
-from upheld.probes.bursts import burst
+from upheld.probes.bursts import Sender, burst
 from upheld.probes.cases import Case, Reference, make_case, paths_in_turn
 from upheld.probes.openapi import Operation
 from upheld.probes.sending import AS_MEMBERS, DATABASE, HTTP, PAGES, PLANTING, WRITES, Sending, Sends
@@ -253,26 +253,25 @@ class Api(TenantCalls, Probe):
 
     @look
     def burst(
-        self, operation: str, identity: str | None, requests: int, *, source_addresses: tuple[str, ...] = ("",)
+        self,
+        operation: str,
+        identity: str | None,
+        requests: int,
+        *,
+        source_addresses: tuple[str, ...] = ("",),
+        others: tuple[tuple[str | None, str], ...] = (),
     ) -> Burst:
         """Up to `requests` harmless calls of an operation in quick succession, from these addresses in turn, until one is limited.
 
         Where calls with a refused body are not limited and there is a harmless one with a valid shape, that is tried too.
+        `others` are identities with a source address each, who send one such request right after the first that was limited.
         """
         one = self.document.operation(operation)
-        headers = self.authorization(identity)
-        clients = {address: self.client(address) for address in source_addresses}
+        sender = self._sender(identity, source_addresses)
+        beside = [self._sender(other, (address,)) for other, address in others]
         for make in self.harmless_requests(one, identity):
             make()  # What cannot be done harmlessly is said before anything is sent.
-            found = burst(
-                one.id,
-                make,
-                clients,
-                identity=identity or "",
-                headers=headers,
-                limited=self.described.limited,
-                requests=requests,
-            )
+            found = burst(one.id, make, sender, limited=self.described.limited, requests=requests, others=beside)
             if found.first_limited is not None:
                 break
         return found
@@ -281,15 +280,12 @@ class Api(TenantCalls, Probe):
     def burst_page(self, subject: str, url: str, requests: int) -> Burst:
         """Up to `requests` GETs of a page in quick succession, until one is limited."""
         request = page_request(url)
-        return burst(
-            subject,
-            lambda: request,
-            {"": self.client("")},
-            identity="",
-            headers={},
-            limited=self.described.limited,
-            requests=requests,
-        )
+        sender = Sender("", {}, {"": self.client("")})
+        return burst(subject, lambda: request, sender, limited=self.described.limited, requests=requests)
+
+    def _sender(self, identity: str | None, addresses: tuple[str, ...]) -> Sender:
+        clients = {address: self.client(address) for address in addresses}
+        return Sender(identity or "", self.authorization(identity), clients)
 
     # --- objects and state -----------------------------------------------------------------------------------------
 

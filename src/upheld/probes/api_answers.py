@@ -93,6 +93,7 @@ class Burst:
     `statuses` are in the order in which the answers came, `first_limited` is the index of the first answer that was limited (None: none
     was), `ordinary` the status of the first that was not. `retry_after` is that header of the first limited answer as it
     stood, `retry_after_seconds` what it says in seconds (None: nothing valid). Address number i sent the requests i, i+n, ….
+    `others` are the bursts, of one request each, that others sent right after the first answer that was limited.
     """
 
     subject: str
@@ -105,6 +106,7 @@ class Burst:
     retry_after: str
     retry_after_seconds: float | None
     seconds: float
+    others: tuple[Burst, ...] = ()
 
     @property
     def requests(self) -> int:

@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from upheld.errors import Unobservable
@@ -39,7 +40,7 @@ class _Shooter:
         self._make = make
         self._clients = clients
         self._headers = headers
-        self._limited = limited
+        self.limited = limited
         self._requests = requests
         self._next = 0
         self._lock = threading.Lock()
@@ -73,27 +74,37 @@ class _Shooter:
             with self._lock:
                 self.answers[number] = answer
                 self.faults += answer.status >= _FAULT
-                if self.first is None and matches(self._limited, answer):
+                if self.first is None and matches(self.limited, answer):
                     self.first = number
+
+
+@dataclass(frozen=True)
+class Sender:
+    """Who sends a burst: an identity with its headers, from these addresses in turn."""
+
+    identity: str
+    headers: Mapping[str, str]
+    clients: Mapping[str, HttpClient]
 
 
 def burst(
     subject: str,
     make: Callable[[], Request],
-    clients: Mapping[str, HttpClient],
+    sender: Sender,
     *,
-    identity: str,
-    headers: Mapping[str, str],
     limited: Answers,
     requests: int,
+    others: Sequence[Sender] = (),
 ) -> Burst:
     """Send up to `requests` requests, the i-th from the i-th address in turn, and stop once one is limited.
 
     When the very first is limited already (a neighbour's limit), its Retry-After is waited for and the burst begins anew,
-    once. Raises Unobservable when a request got no answer and none had been limited.
+    once. Each of the `others` sends one request right after the first that was limited. Raises Unobservable when a request got
+    no answer and none had been limited, or when that of one of the `others` got none.
     """
+    clients = list(sender.clients.values())
     for attempt in range(2):
-        shooter = _Shooter(make, list(clients.values()), headers, limited, requests)
+        shooter = _Shooter(make, clients, sender.headers, limited, requests)
         started = time.perf_counter()
         with ThreadPoolExecutor(THREADS) as pool:
             for done in [pool.submit(shooter.work) for _ in range(min(THREADS, requests))]:
@@ -101,26 +112,43 @@ def burst(
         seconds = time.perf_counter() - started
         if shooter.first is None and shooter.broken is not None:
             raise shooter.broken
-        if shooter.first is None and (rate := next(iter(clients.values())).rate(make().url)) is not None:
+        if shooter.first is None and (rate := clients[0].rate(make().url)) is not None:
             raise Unobservable(
                 f"nothing was limited, but the target lets the harness send it only {rate:g} requests per second (limits), "
                 "so that it was no burst"
             )
-        ordinary = [n for n in shooter.answers if not matches(limited, shooter.answers[n])]
-        if ordinary or attempt:
+        if attempt or any(not matches(limited, answer) for answer in shooter.answers.values()):
             break
         wait = asked(shooter.answers[shooter.first or 0]) if shooter.answers else None
         time.sleep(min(LONGEST_WAIT_SECONDS, max(1.0, wait or 0.0)) + _AFTER_SECONDS)
+    found = _told(subject, sender, shooter, seconds)
+    if found.first_limited is None:
+        return found
+    return replace(found, others=tuple(_single(subject, make, one, limited) for one in others))
+
+
+def _single(subject: str, make: Callable[[], Request], sender: Sender, limited: Answers) -> Burst:
+    """The burst of one request."""
+    shooter = _Shooter(make, list(sender.clients.values()), sender.headers, limited, 1)
+    started = time.perf_counter()
+    shooter.work()
+    if shooter.broken is not None:
+        raise shooter.broken
+    return _told(subject, sender, shooter, time.perf_counter() - started)
+
+
+def _told(subject: str, sender: Sender, shooter: _Shooter, seconds: float) -> Burst:
     # As they came: requests under way together overtake one another, and a late one says nothing of how many were let through.
     came = list(shooter.answers)
+    ordinary = next((n for n in came if not matches(shooter.limited, shooter.answers[n])), None)
     answer = None if shooter.first is None else shooter.answers[shooter.first]
     return Burst(
         subject=subject,
-        identity=identity,
-        source_addresses=tuple(clients),
+        identity=sender.identity,
+        source_addresses=tuple(sender.clients),
         statuses=tuple(one.status for one in shooter.answers.values()),
         first_limited=None if shooter.first is None else came.index(shooter.first),
-        ordinary=shooter.answers[ordinary[0]].status if ordinary else None,
+        ordinary=None if ordinary is None else shooter.answers[ordinary].status,
         limited_status=answer.status if answer else None,
         retry_after=(answer.header("retry-after") or "") if answer else "",
         retry_after_seconds=asked(answer) if answer else None,
