@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from typing import Annotated
 
@@ -15,6 +15,8 @@ from upheld.probes.api import VARIANTS, Api, Case, Reply, Variant, applies, path
 Requests = Annotated[int, Field(ge=2, le=10_000)]
 
 _TRIES = 3
+_PAGES = ("GET", "HEAD")
+"""The methods that a page is asked for with."""
 
 
 @check(basis=OBSERVED, exclusive=True, intrusive=True)
@@ -43,6 +45,7 @@ def cannot_be_dodged(
     cases = api.cases()
     subjects: deque[tuple[str, Case | None, str]] = deque((str(case), case, "") for case in paths_in_turn(cases))
     subjects.extend((name, None, url) for name, url in api.pages())
+    methods = sorted({*_PAGES, *(one.operation.method for one in cases if not one.left_out)})
     put_off: set[str] = set()
     while subjects:
         subject, case, url = subjects.popleft()
@@ -56,7 +59,7 @@ def cannot_be_dodged(
                 for one in cases
                 if case and one.operation.path == case.operation.path and one is not case and not one.left_out
             ]
-            outcome = _Dodging(api, case, subject, url, budget_requests, unknown)
+            outcome = _Dodging(api, case, subject, url, budget_requests, methods if case else _PAGES, unknown)
             if subjects and subject not in put_off and outcome.limited_already():
                 # By what another subject was sent; that is over by the time that the others are done.
                 put_off.add(subject)
@@ -83,16 +86,17 @@ class _Dodging:
     """One subject that is limited and then tried in every guise."""
 
     def __init__(
-        self, api: Api, case: Case | None, subject: str, url: str, budget: int, unknown: dict[str, Reply]
+        self,
+        api: Api,
+        case: Case | None,
+        subject: str,
+        url: str,
+        budget: int,
+        methods: Sequence[str],
+        unknown: dict[str, Reply],
     ) -> None:
-        self.api, self.case, self.subject, self.url, self.budget, self._unknown = (
-            api,
-            case,
-            subject,
-            url,
-            budget,
-            unknown,
-        )
+        self.api, self.case, self.subject, self.url, self.budget = api, case, subject, url, budget
+        self._methods, self._unknown = methods, unknown
         self.dodged: list[str] = []
         self.unclear: list[str] = []
         self.elsewhere: list[str] = []
@@ -109,6 +113,9 @@ class _Dodging:
             else ("GET", f"/{self.url.split('/', 3)[3]}")
         )
         before = self._plain(wait=True)
+        # What absent paths answer is asked for once for each server, now: odd spellings count as absent, and are limited soon.
+        for each in self._methods:
+            self._absent(each, before.url)
         self._limit()
         name = self.case.id if self.case else self.subject
         for variant in VARIANTS:
@@ -137,7 +144,7 @@ class _Dodging:
         if 300 <= reply.status < 400 or reply.status == 405:
             self.elsewhere.append(f"{variant.name}: {reply.status}")
             return
-        absent = self._absent(reply.method)
+        absent = self._absent(reply.method, self.url or self._plain().url)
         like_before = before is None or _shape(reply) == _shape(before)
         like_absent = _shape(reply) == _shape(absent) or (reply.method == "HEAD" and reply.status == absent.status)
         if like_absent and not like_before:
@@ -167,8 +174,7 @@ class _Dodging:
                 f"it was not limited within {burst.requests} requests, so that there is no limit to dodge"
             )
 
-    def _absent(self, method: str) -> Reply:
-        url = self.url or self._plain().url
+    def _absent(self, method: str, url: str) -> Reply:
         key = f"{method} {'/'.join(url.split('/', 3)[:3])}"
         if key not in self._unknown:
             self._unknown[key] = self.api.unknown_path(method, url)
