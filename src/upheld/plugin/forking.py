@@ -22,6 +22,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NoReturn
 
+from execnet.gateway_base import get_execmodel, init_popen_io, serve
+
 from upheld.catalogue import Catalogue
 from upheld.plugin import knocking
 
@@ -125,7 +127,7 @@ def _open(door: socket.socket, gone: int, folders: tuple[Path, ...], catalogue: 
 
 
 def _work(knock: socket.socket, streams: list[int]) -> None:
-    """Be the worker: what Python does that is started with the line that execnet gives it."""
+    """Be the worker: serve execnet, as what it has just sent would, were it not loaded already."""
     for number, one in enumerate(streams):
         os.dup2(one, number)
         os.close(one)
@@ -136,7 +138,11 @@ def _work(knock: socket.socket, streams: list[int]) -> None:
     signal.signal(signal.SIGINT, signal.default_int_handler)
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     threading.Thread(target=_end_with, args=(knock,), daemon=True).start()
-    exec(eval(sys.stdin.readline()), {"__name__": "__main__"})  # noqa: S307, S102  (the line is of the process that this one works for)
+    sys.stdin.readline()  # The program text of what is imported above.
+    model = get_execmodel("main_thread_only")
+    pipe = init_popen_io(model)
+    pipe.write(b"1")
+    serve(pipe, id="forked-worker")  # type: ignore[arg-type]  # as execnet itself calls it
     atexit._run_exitfuncs()  # noqa: SLF001  (as the end of a process does)
 
 
