@@ -53,7 +53,8 @@ def _tried() -> str:
     for program in ("podman", "crun", "unshare"):
         if shutil.which(program) is None:
             return f"{program} is not installed"
-    with tempfile.TemporaryDirectory(prefix="upheld-podman-") as folder:
+    # What cleans up behind a container may still write there while the folder is removed: that says nothing of the engine.
+    with tempfile.TemporaryDirectory(prefix="upheld-podman-", ignore_cleanup_errors=True) as folder:
         engine = Podman(Path(folder))
         try:
             engine.start("tried")

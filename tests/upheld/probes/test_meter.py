@@ -23,7 +23,7 @@ from upheld.errors import Unobservable
 from upheld.probes.api_requests import Request
 from upheld.probes.backups import Backups
 from upheld.probes.base import Session
-from upheld.probes.bursts import burst
+from upheld.probes.bursts import Sender, burst
 from upheld.probes.database import Database
 from upheld.probes.host import Host
 from upheld.probes.http import Http
@@ -166,9 +166,7 @@ def test_a_burst_that_was_held_back_shows_no_missing_limit(counting: Counting, s
         return burst(
             "x",
             lambda: Request("GET", url, (), None),
-            {"": client},
-            identity="",
-            headers={},
+            Sender("", {}, {"": client}),
             limited=limited,
             requests=5,
         )
