@@ -103,6 +103,7 @@ def every_operation_is_limited(
                 waiting.append(case)
                 continue
             clock.wait(min(_asked(alone), wait_at_most_seconds) + 0.1)
+            per_address = replace(per_address, shown=None)
             alone = _seen(api, per_address, budget_requests)
         yield from _wrong(per_address, alone, wait_at_most_seconds, limited, unlimited)
         if spread is not None:
@@ -249,7 +250,11 @@ def _account_of(both: Burst | None, one: _Subject) -> _Seen | None:
 def _ended_by(burst: Burst, last: Burst) -> Burst:
     """The burst whose answer that is limited is the one that another got after it."""
     return replace(
-        last, statuses=(*burst.statuses, *last.statuses), first_limited=burst.requests, ordinary=burst.ordinary
+        last,
+        statuses=(*burst.statuses, *last.statuses),
+        first_limited=burst.requests,
+        ordinary=burst.ordinary,
+        seconds=burst.seconds + last.seconds,
     )
 
 

@@ -123,9 +123,9 @@ def _workshop(config: pytest.Config, policy: Path) -> Workshop:
         if workerinput is None:
             config.stash[_workshops] = _audit(config, policy).workshop()
         else:
-            brief = Brief.read(Path(workerinput["upheld_brief"]))
             from upheld.plugin.forking import catalogue_of  # noqa: PLC0415
 
+            brief = Brief.read(Path(workerinput["upheld_brief"]))
             config.stash[_workshops] = Workshop(
                 brief.plan, lambda: brief, lambda: Ground.read(brief.scratch), catalogue=catalogue_of(brief.folders)
             )
