@@ -190,9 +190,11 @@ class Workshop:
         return self._session.redactor.text(text) if self._session is not None else redaction.clean(text)
 
     def close(self) -> None:
-        """Close probes and locks."""
+        """Undo what is not undone yet, beside no check that it would disturb, and close probes and locks."""
         if self._session is not None:
-            self._session.close()
+            room = self.room if self._session.journal.kept else None
+            with contextlib.nullcontext() if room is None else room.entered_to_put_back():
+                self._session.close()
         self._muted.close()
         if "room" in self.__dict__ and self.room is not None:
             self.room.close()

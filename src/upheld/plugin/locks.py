@@ -35,6 +35,12 @@ class Room:
             stack.enter_context(self._room.passed(alone=planned.exclusive))
             yield
 
+    @contextmanager
+    def entered_to_put_back(self) -> Iterator[None]:
+        """Stay in the room for the block as a check that changes something: so does whoever undoes what checks did."""
+        with self._changes.passed(alone=False), self._room.passed(alone=False):
+            yield
+
     def close(self) -> None:
         """Close the lock files."""
         self._room.close()

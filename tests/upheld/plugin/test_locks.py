@@ -13,20 +13,26 @@ from upheld.model import PlannedCheck
 from upheld.plugin.locks import Room
 
 SPAWN = multiprocessing.get_context("spawn")
+PUTTING_BACK = "putting-back"
 KINDS = {"exclusive": {"exclusive": True, "intrusive": True}, "undisturbed": {"undisturbed": True, "intrusive": True}}
 KINDS |= {"changing": {"intrusive": True}, "reading": {}}
-APART = {"exclusive": set(KINDS), "undisturbed": {"exclusive", "undisturbed", "changing"}}
+APART = {
+    "exclusive": {*KINDS, PUTTING_BACK},
+    "undisturbed": {"exclusive", "undisturbed", "changing", PUTTING_BACK},
+}
 """What none of a kind meets; the others meet whatever does not keep them out."""
 
 
-def _planned(kind):
-    return PlannedCheck("", "", "", {}, OBSERVED, "", "", **KINDS[kind])
+def _entered(room, kind):
+    if kind == PUTTING_BACK:
+        return room.entered_to_put_back()
+    return room.entered(PlannedCheck("", "", "", {}, OBSERVED, "", "", **KINDS[kind]))
 
 
 def _stay(folder, log, kind, times):
     room = Room(folder)
     for _ in range(times):
-        with room.entered(_planned(kind)):
+        with _entered(room, kind):
             with log.open("a") as file:
                 file.write(f"in {kind} {os.getpid()}\n")
             time.sleep(0.002)
@@ -37,20 +43,20 @@ def _stay(folder, log, kind, times):
 
 def _die(folder, kind):
     room = Room(folder)
-    with room.entered(_planned(kind)):
+    with _entered(room, kind):
         os._exit(9)
 
 
 def _look(folder, mark):
     room = Room(folder)
-    with room.entered(_planned("reading")):
+    with _entered(room, "reading"):
         mark.touch()
     room.close()
 
 
 def test_none_runs_beside_whom_it_must_not_meet(tmp_path):
     log = tmp_path / "log"
-    kinds = ("exclusive", "undisturbed", "undisturbed", "changing", "changing", "reading")
+    kinds = ("exclusive", "undisturbed", "undisturbed", "changing", "changing", "reading", PUTTING_BACK)
     processes = [SPAWN.Process(target=_stay, args=(tmp_path, log, kind, 15)) for kind in kinds]
     for process in processes:
         process.start()
@@ -74,7 +80,7 @@ def test_none_runs_beside_whom_it_must_not_meet(tmp_path):
 
 def test_what_only_reads_runs_beside_what_is_undisturbed(tmp_path):
     room, mark = Room(tmp_path), tmp_path / "mark"
-    with room.entered(_planned("undisturbed")):
+    with _entered(room, "undisturbed"):
         process = SPAWN.Process(target=_look, args=(tmp_path, mark))
         process.start()
         process.join(60)
@@ -82,7 +88,7 @@ def test_what_only_reads_runs_beside_what_is_undisturbed(tmp_path):
     room.close()
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", [*KINDS, PUTTING_BACK])
 def test_a_process_that_dies_inside_lets_go(tmp_path, kind):
     process = SPAWN.Process(target=_die, args=(tmp_path, kind))
     process.start()
@@ -90,6 +96,6 @@ def test_a_process_that_dies_inside_lets_go(tmp_path, kind):
     assert process.exitcode == 9
     room = Room(tmp_path)
     for one in KINDS:
-        with room.entered(_planned(one)):
+        with _entered(room, one):
             pass
     room.close()

@@ -77,6 +77,57 @@ def looks(live: Live, *, number: int = 0) -> Iterator[Finding]:
     live.note(f"look {number}")
     yield Finding("look", True, "", "")
 '''
+LEAVING = '''
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+from upheld import OBSERVED, Finding, check
+from upheld.probes.base import Probe, look
+from upheld.probes.planted import Planted
+
+PLANTED = Path(__file__).parent.parent / "kept" / "planted"
+
+
+class Kept(Probe):
+    """A folder of the running system."""
+
+    name = "kept"
+
+    @look
+    def plant(self) -> str:
+        """Plant a file, which whoever closes the session removes."""
+        self.session.journal.about(Planted("file", "a file", file=str(PLANTED)))
+        PLANTED.touch()
+        return "planted"
+
+    @look
+    def there(self) -> bool:
+        """Whether the file is there."""
+        return PLANTED.exists()
+
+
+@check(basis=OBSERVED, intrusive=True)
+def leaves(kept: Kept) -> Iterator[Finding]:
+    """It leaves something behind."""
+    yield Finding("it", True, "", kept.plant())
+
+
+@check(basis=OBSERVED)
+def waits(kept: Kept, *, number: int = 0) -> Iterator[Finding]:
+    """It sees what is planted."""
+    while not kept.there():
+        time.sleep(0.05)
+    yield Finding("the file", True, "", "")
+
+
+@check(basis=OBSERVED, exclusive=True)
+def stays_alone(kept: Kept) -> Iterator[Finding]:
+    """It is disturbed by whatever changes."""
+    before = kept.there()
+    time.sleep(2)
+    yield Finding("the file", before and kept.there(), "there all the while", f"{before}, {kept.there()}")
+'''
 SHARED = 6
 DETACHED = 8
 
@@ -99,6 +150,19 @@ def test_detached_checks_run_beside_exclusive_ones_and_others_do_not(project, di
     assert log.index("out") == log.index("in") + 1, "something looked while the exclusive check ran"
     meanwhile = log[log.index("alone") : log.index("no longer")]
     assert not set(meanwhile) & set(changes), "something changed while the undisturbed check ran"
+
+
+def test_what_is_left_behind_is_removed_beside_no_check_that_is_to_be_alone(project):
+    (project.folder / "checks" / "own.py").write_text(LEAVING, encoding="utf-8")
+    (project.folder / "kept").mkdir()
+    with (project.folder / "target.yaml").open("a", encoding="utf-8") as file:
+        file.write("retention: {files: [{name: kept, folder: kept}]}\n")
+    # One worker plants and looks, and has nothing left to do while the other is at what is to be alone.
+    waits = ((f"more-{number}", f"own.waits: {{number: {number}}}") for number in range(2))
+    project.claims(("first", "own.leaves"), ("second", "own.stays_alone"), *waits)
+    done = project.pytest("policies.yaml", "-n", "2")
+    assert "4 passed" in done.stdout, done.stdout
+    assert not list((project.folder / "kept").iterdir())
 
 
 def test_more_workers_than_checks_lose_none(project):
