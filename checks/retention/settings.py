@@ -39,7 +39,8 @@ def a_period_that_is_set_takes_effect(
     Refuted by: a setting that is refused or reads back otherwise; a record that goes by another period than its tenant's;
     another tenant's period that changed too.
 
-    Cannot see: stores in which the target does not say how to plant, and a longest period that leaves no room to lengthen.
+    Cannot see: stores in which the target does not say how to plant, a longest period that leaves no room to lengthen, and
+    how a period takes effect that somebody else sets meanwhile.
 
     References: GDPR Art. 5(1)(e), POPIA s14(1), ISO/IEC 27001:2022 A.8.10.
     """
@@ -220,6 +221,8 @@ class _Trial:
         if again := [one.store for one in pairs if one.removed]:
             # A job that had read the periods before the change may have gone by the old one: once more.
             pairs = [one for one in pairs if not one.removed] + self._round(again, before, others, between)
+        # Whoever else sets the period meanwhile is not the job's fault.
+        period = self.plans.period(self.holder.identity) if any(one.removed for one in pairs) else longer
         for one in pairs:
             own = f"{one.store} of {self.holder}, {before} days and {between.days} old, period {longer} days"
             theirs = f"{one.store} of {self.other}, {others} days and {between.days} old, period {others} days"
@@ -227,6 +230,9 @@ class _Trial:
             yield Finding(theirs, one.gone, f"removed within {self.within:g} s", observed)
             if not one.gone:
                 yield NotObserved(own, "the job has shown nothing", "still there")
+                continue
+            if one.removed and period != longer:
+                yield NotObserved(own, f"the period has become {period} days meanwhile", "still there")
                 continue
             observed = "removed, as if the period were another" if one.removed else "still there"
             yield Finding(own, not one.removed, "still there", observed)

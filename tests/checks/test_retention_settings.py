@@ -27,10 +27,17 @@ def run(postgres: Any, session_of: Callable[..., Any]) -> Callable[..., tuple[li
     """Runs a check against a server with these switches, beside a job that removes what is over its period."""
     url = postgres.database("CREATE TABLE logs (id serial PRIMARY KEY, tenant text, at timestamptz, body text)")
 
+    def holds(connection: psycopg.Connection[Any], tenant: str) -> bool:
+        return connection.execute("SELECT 1 FROM logs WHERE tenant = %s", [tenant]).fetchone() is not None
+
     def job(server: Workplace, ended: threading.Event) -> None:
         longest: dict[str, int] = {}
         with psycopg.connect(url, autocommit=True) as connection:
             while not ended.wait(0.05):
+                if "somebody sets it back" in server.on:
+                    server.days.update(
+                        {one: 90 for one, days in server.days.items() if days > 90 and holds(connection, one)}
+                    )
                 for tenant, days in server.days.items():
                     kept = 90 if "job ignores the setting" in server.on else days
                     longest[tenant] = max(kept, longest.get(tenant, 0))
@@ -111,6 +118,14 @@ def test_a_defect_is_found_and_undone(run: Any, name: str, switch: str, words: s
     on_plans = ("big",) if name == EFFECT else ON_PLANS  # Each takes its time, and one shows it.
     found, server = run(name, *switch.split("+"), on_plans=on_plans)
     assert any(words in one for one in failed(found)), failed(found)
+    assert set(server.days.values()) == {90}
+
+
+def test_a_period_that_somebody_else_sets_meanwhile_shows_nothing(run: Any) -> None:
+    found, server = run(EFFECT, "somebody sets it back")
+    assert not failed(found)
+    assert len(unseen(found)) == len(ON_PLANS)
+    assert all("the period has become 90 days meanwhile" in one for one in unseen(found))
     assert set(server.days.values()) == {90}
 
 
