@@ -18,12 +18,13 @@ import secrets
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import date, time, timedelta
 from enum import Enum
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from pathlib import PurePath
-from typing import Any, NamedTuple, cast
+from typing import Any, cast
 from urllib.parse import quote, quote_plus
 from weakref import WeakSet
 
+from ahocorasick_rs import BytesAhoCorasick, Implementation
 from pydantic import BaseModel
 
 from upheld.lookalikes import SECRET_HEADERS, SECRET_KEYS, Span, is_secret, is_words, lookalikes
@@ -36,6 +37,7 @@ _REMEMBERED = 50_000
 """How many short texts without secrets are remembered: names of headers, statuses and paths come again and again."""
 
 _LONG = 16 * 1024
+_LONGER = 2 * _LONG
 _LATELY = 32
 """How many of the last longer texts are remembered: an answer is looked at for canaries, and then kept."""
 
@@ -62,14 +64,25 @@ _LONG_NUMBER = 8
 _LIVING: WeakSet[Redactor] = WeakSet()
 
 
-class _Table(NamedTuple):
+class _Table:
     """The spellings of known secrets by their folded form, and which folded forms begin with the same few characters."""
 
-    forms: dict[str, tuple[str, ...]]
-    starts: dict[str, tuple[str, ...]]
+    def __init__(self, forms: dict[str, tuple[str, ...]], starts: dict[str, tuple[str, ...]]) -> None:
+        self.forms = forms
+        self.starts = starts
+
+    @cached_property
+    def _automaton(self) -> BytesAhoCorasick:
+        patterns = [spelling.encode("utf-8", "surrogatepass") for spelling in self.forms]
+        return BytesAhoCorasick(patterns, implementation=Implementation.NoncontiguousNFA)
 
     def present(self, folded: str) -> list[str]:
         """The spellings that a folded text holds."""
+        if len(folded) > _LONGER and self.forms:
+            # Made anew after each new secret, an automaton is not worth it for a shorter text.
+            encoded = folded.encode("utf-8", "surrogatepass")
+            found = {index for index, _, _ in self._automaton.find_matches_as_indexes(encoded, overlapping=True)}
+            return [form for index, forms in enumerate(self.forms.values()) if index in found for form in forms]
         if len(folded) > 4 * len(self.forms):
             return [form for spelling, forms in self.forms.items() if spelling in folded for form in forms]
         # A short text has fewer places than there are secrets in a run that plants hundreds of canaries.

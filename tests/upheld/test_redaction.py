@@ -157,6 +157,21 @@ def test_no_known_secret_survives(secret, before, after):
     assert secret not in redactor.text(before + secret + after).replace(placeholder, "")
 
 
+@pytest.mark.parametrize("filler", ["plain words. ", "schöne Wörter. ", "half a \udc80 letter. "])
+def test_a_long_text_is_cleaned_as_a_short_one_is(redactor, filler):
+    # One that begins within another, one that holds it, and one in another spelling.
+    redactor.add("ward-begins-a-word", "the later")
+    redactor.add("Trusted-Steward", "the earlier")
+    redactor.add("Trusted-Steward-Begins-A-Word", "the whole")
+    redactor.add("straße & schlüssel", "the spelled")
+    held = f"Trusted-Steward-begins-a-word; trusted-steward-BEGINS; {quote('straße & schlüssel')}; {SECRET}; "
+    long = filler * (40_000 // len(filler))
+    assert redactor.text(long + held + long) == long + redactor.text(held) + long
+    assert redactor.text(long) == long
+    redactor.add(filler.split()[0], "the filler")
+    assert filler.split()[0] not in redactor.text(long)
+
+
 def test_a_text_that_was_clean_is_looked_at_again_once_a_secret_is_known(redactor):
     text = "a word that nobody minds"
     assert redactor.text(text) == text

@@ -166,6 +166,7 @@ def engine(audit: Audit, workers: int) -> None:
         str(audit.policy_file),
         *("-c", str(settings), "--rootdir", str(audit.policy_file.parent), "--noconftest", "-s"),
         *("-p", "upheld.plugin", "-p", "no:terminal", "-p", "no:cacheprovider", "-p", "no:warnings"),
+        *("-p", "no:unraisableexception"),  # It makes warnings, which nobody shows, of what Python says by itself.
     ]
     if workers:
         arguments += ["-p", "xdist.plugin", "-n", str(workers), "--dist", "worksteal"]

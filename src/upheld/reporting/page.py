@@ -10,6 +10,8 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from pydantic_core import PydanticSerializationError, to_json
+
 from upheld.model import CheckResult, ClaimResult, FindingRecord, Observation, Plain, Run, Severity, Status, Verdict
 from upheld.reporting.headline import tone, why
 from upheld.reporting.text import unused
@@ -189,7 +191,13 @@ def recipes(run: Run) -> tuple[tuple[str, ...], tuple[str, ...]]:
 
 def laid_out(value: Plain) -> str:
     """`value` as text for a person: a string as it is, everything else as indented JSON."""
-    return value if isinstance(value, str) else json.dumps(value, indent=2, ensure_ascii=False)
+    if isinstance(value, str):
+        return value
+    try:
+        return to_json(value, indent=2, inf_nan_mode="constants").decode()
+    except (PydanticSerializationError, ValueError):
+        # What does not fit into JSON as it is sent can be shown all the same.
+        return json.dumps(value, indent=2, ensure_ascii=False)
 
 
 def inline(value: Plain) -> str:
