@@ -244,6 +244,16 @@ def pytest_sessionstart(session: pytest.Session) -> None:
         config.pluginmanager.register(Accounting(_audit(config, policy), config), "upheld-accounting")
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
+    """In an interrupted process, wait for nobody before what its checks left behind is undone: there is little time."""
+    if (
+        exitstatus == pytest.ExitCode.INTERRUPTED
+        and (workshop := session.config.stash.get(_workshops, None)) is not None
+    ):
+        workshop.interrupted = True
+
+
 def pytest_report_teststatus(report: pytest.TestReport) -> tuple[str, str, tuple[str, dict[str, bool]]] | None:
     """Show inconclusive checks as what they are."""
     if hasattr(report, INCONCLUSIVE):

@@ -125,6 +125,8 @@ class Workshop:
         self._deliver = deliver
         self._session: Session | None = None
         self._muted = contextlib.ExitStack()
+        self.interrupted = False
+        """Whether the run was interrupted, so that no check is left that could be disturbed."""
 
     @cached_property
     def brief(self) -> Brief:
@@ -192,8 +194,10 @@ class Workshop:
     def close(self) -> None:
         """Undo what is not undone yet, beside no check that it would disturb, and close probes and locks."""
         if self._session is not None:
-            room = self.room if self._session.journal.kept else None
-            with contextlib.nullcontext() if room is None else room.entered_to_put_back():
+            with contextlib.ExitStack() as alone:
+                if self._session.journal.kept and self.room is not None and not self.interrupted:
+                    with contextlib.suppress(KeyboardInterrupt):
+                        alone.enter_context(self.room.entered_to_put_back())
                 self._session.close()
         self._muted.close()
         if "room" in self.__dict__ and self.room is not None:

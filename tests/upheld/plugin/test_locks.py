@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import signal
+import threading
 import time
 
 import pytest
 
 from upheld import OBSERVED
 from upheld.model import PlannedCheck
+from upheld.plugin.brief import Brief, Ground, Workshop
 from upheld.plugin.locks import Room
+from upheld.probes.planted import Planted
 
 SPAWN = multiprocessing.get_context("spawn")
 PUTTING_BACK = "putting-back"
@@ -52,6 +56,13 @@ def _look(folder, mark):
     with _entered(room, "reading"):
         mark.touch()
     room.close()
+
+
+def _stay_alone(folder, inside):
+    room = Room(folder)
+    with _entered(room, "exclusive"):
+        inside.touch()
+        time.sleep(60)
 
 
 def test_none_runs_beside_whom_it_must_not_meet(tmp_path):
@@ -99,3 +110,38 @@ def test_a_process_that_dies_inside_lets_go(tmp_path, kind):
         with _entered(room, one):
             pass
     room.close()
+
+
+@pytest.mark.parametrize("interrupted", ["before", "meanwhile"])
+def test_whoever_is_interrupted_undoes_what_it_left_beside_one_that_is_alone(tmp_path, interrupted):
+    scratch, kept = tmp_path / "scratch", tmp_path / "kept"
+    scratch.mkdir()
+    kept.mkdir()
+    target = tmp_path / "target.yaml"
+    target.write_text(
+        "upheld: target/1\nname: nothing much\nenvironment: staging\nretention: {files: [{name: kept, folder: kept}]}\n"
+    )
+    brief = Brief((), (), {}, {}, (), scratch, "00" * 32, shared_room=True)
+    workshop = Workshop((), lambda: brief, lambda: Ground(target))
+    planted = kept / "planted"
+    planted.touch()
+    workshop.session.journal.about(Planted("file", "a file", file=str(planted)))
+    workshop.interrupted = interrupted == "before"
+    inside = tmp_path / "inside"
+    other = SPAWN.Process(target=_stay_alone, args=(scratch, inside))
+    other.start()
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        while not inside.exists():
+            time.sleep(0.01)
+        impatient = threading.Timer(0.5, os.kill, (os.getpid(), signal.SIGINT))
+        if interrupted == "meanwhile":
+            impatient.start()
+        workshop.close()
+        impatient.cancel()
+        assert other.is_alive()
+        assert not planted.exists()
+    finally:
+        signal.signal(signal.SIGINT, before)
+        other.kill()
+        other.join()
