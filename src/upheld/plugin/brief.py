@@ -196,7 +196,9 @@ class Workshop:
         if self._session is not None:
             with contextlib.ExitStack() as alone:
                 if self._session.journal.kept and self.room is not None and not self.interrupted:
-                    with contextlib.suppress(KeyboardInterrupt):
+                    with contextlib.suppress(
+                        KeyboardInterrupt
+                    ):  # All its checks have reported, and nobody is disturbed any more.
                         alone.enter_context(self.room.entered_to_put_back())
                 self._session.close()
         self._muted.close()

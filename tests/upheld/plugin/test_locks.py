@@ -132,7 +132,7 @@ def test_whoever_is_interrupted_undoes_what_it_left_beside_one_that_is_alone(tmp
     other.start()
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
-        while not inside.exists():
+        while not inside.exists() and other.is_alive():
             time.sleep(0.01)
         impatient = threading.Timer(0.5, os.kill, (os.getpid(), signal.SIGINT))
         if interrupted == "meanwhile":
